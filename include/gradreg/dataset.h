@@ -1,0 +1,60 @@
+/* Data sets: loaded once, immutable, shared by all trainings; and the split, a training's own draw from
+ * one (METHODS §4: permuted by the seed, first N taken, standardised by the drawn samples). */
+#ifndef GRADREG_DATASET_H
+#define GRADREG_DATASET_H
+
+#include "gradreg/arrays.h"
+#include "gradreg/settings.h"
+
+typedef struct gr_dataset gr_dataset;
+typedef struct gr_split gr_split;
+
+typedef struct gr_dataset_information {
+    const char *name;
+    gr_shape input_shape; /* (channels, rows, columns) or (features) */
+    int64_t classes;      /* 0 for regression */
+    int64_t targets;      /* width of a regression target; 0 for classification */
+    int64_t training_samples, test_samples;
+    int64_t default_validation_size;
+} gr_dataset_information;
+
+/* Loads or generates the data set that `settings` (of gr_dataset_family) name. `directory` holds one
+ * folder per downloaded data set ("<directory>/mnist/train-images-idx3-ubyte", ".gz" allowed).
+ * GR_NOT_FOUND (the message tells the command that fetches it), GR_CORRUPT, GR_IO, GR_OUT_OF_MEMORY. */
+gr_status gr_dataset_load(const gr_settings *settings, const char *directory, gr_dataset **dataset,
+                          gr_error *error);
+void gr_dataset_free(gr_dataset *dataset);
+const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset); /* borrowed */
+
+/* A text that is equal for settings that mean the same loaded data ("mnist"): the key under which a
+ * loaded data set may be shared. Written into key. */
+void gr_dataset_key(const gr_settings *settings, char key[256]);
+
+/* Calls `consume` with all content (samples, labels, shapes) in a fixed order, for hashing. */
+void gr_dataset_content(const gr_dataset *dataset,
+                        void (*consume)(void *context, const void *bytes, size_t count), void *context);
+
+typedef enum gr_part { GR_PART_TRAINING, GR_PART_VALIDATION, GR_PART_TEST } gr_part;
+
+/* Draws a training's samples from `dataset` (which must outlive the split). `seed` is the experiment's;
+ * the settings' split_seed, where not null, replaces it. GR_INVALID with a place such as "/train_size"
+ * where the data set has too few samples. */
+gr_status gr_split_create(const gr_dataset *dataset, const gr_settings *settings, uint64_t seed,
+                          gr_split **split, gr_error *error);
+void gr_split_free(gr_split *split);
+int64_t gr_split_size(const gr_split *split, gr_part part);
+
+/* Standardised inputs of `count` samples, x: [features][count] (features outermost, lanes innermost), and
+ * their labels [count] (classification) or targets [targets][count] (regression; the other pointer may be
+ * NULL). `positions` are indices within the part, each in 0 … gr_split_size - 1. */
+void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
+                   gr_real *x, int32_t *labels, gr_real *targets);
+
+/* What standardisation uses: mean and standard deviation, `*count` of each (1 for "global"); borrowed. */
+void gr_split_standardization(const gr_split *split, const double **mean, const double **deviation,
+                              int64_t *count);
+
+/* Indices into the data set's training samples (or test samples: see gr_split_source) of a part, in order. */
+const int64_t *gr_split_indices(const gr_split *split, gr_part part);
+
+#endif
