@@ -32,11 +32,14 @@ const char *gr_shape_text(const gr_shape *shape, char text[128]) {
 size_t gr_element_size(gr_element_type type) {
     switch (type) {
     case GR_F32:
-    case GR_I32: return 4;
+    case GR_I32:
+        return 4;
     case GR_F64:
     case GR_I64:
-    case GR_U64: return 8;
-    case GR_U8: return 1;
+    case GR_U64:
+        return 8;
+    case GR_U8:
+        return 1;
     }
     return 0;
 }

@@ -6,11 +6,18 @@
 
 void gr_value_clear(gr_value *value) {
     switch (value->type) {
-    case GR_STRING: free(value->string); break;
-    case GR_NUMBERS: free(value->numbers.items); break;
+    case GR_STRING:
+        free(value->string);
+        break;
+    case GR_NUMBERS:
+        free(value->numbers.items);
+        break;
     case GR_SETTINGS:
-    case GR_LIST: gr_settings_array_free(value->settings.items, value->settings.count); break;
-    default: break;
+    case GR_LIST:
+        gr_settings_array_free(value->settings.items, value->settings.count);
+        break;
+    default:
+        break;
     }
     memset(value, 0, sizeof *value);
 }
@@ -59,7 +66,9 @@ static gr_status copy_value(gr_value *to, const gr_value *from, gr_error *error)
         to->settings.count = count;
         break;
     }
-    default: *to = *from; break;
+    default:
+        *to = *from;
+        break;
     }
     to->type = from->type;
     return GR_OK;

@@ -48,16 +48,26 @@ void gr_error_prefix_place(gr_error *error, const char *format, ...) {
 
 const char *gr_status_name(gr_status status) {
     switch (status) {
-    case GR_OK: return "ok";
-    case GR_INVALID: return "invalid";
-    case GR_NOT_FOUND: return "not found";
-    case GR_CONFLICT: return "conflict";
-    case GR_TOO_LARGE: return "too large";
-    case GR_CORRUPT: return "corrupt";
-    case GR_IO: return "input/output error";
-    case GR_OUT_OF_MEMORY: return "out of memory";
-    case GR_DIVERGED: return "diverged";
-    case GR_INTERNAL: return "internal error";
+    case GR_OK:
+        return "ok";
+    case GR_INVALID:
+        return "invalid";
+    case GR_NOT_FOUND:
+        return "not found";
+    case GR_CONFLICT:
+        return "conflict";
+    case GR_TOO_LARGE:
+        return "too large";
+    case GR_CORRUPT:
+        return "corrupt";
+    case GR_IO:
+        return "input/output error";
+    case GR_OUT_OF_MEMORY:
+        return "out of memory";
+    case GR_DIVERGED:
+        return "diverged";
+    case GR_INTERNAL:
+        return "internal error";
     }
     return "unknown status";
 }

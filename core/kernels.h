@@ -1,0 +1,81 @@
+/* The compute kernels: compiled once for each set of instructions (core/kernels/), chosen at run
+ * time. Arrays are [feature][lane]. Vectors are loaded whole: every array must be readable for
+ * GR_SLACK_BYTES past its end (an arena sees to that); nothing is written past the end. */
+#ifndef CORE_KERNELS_H
+#define CORE_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gradreg/arrays.h"
+
+enum { GR_ALIGNMENT = 64, GR_SLACK_BYTES = 512 };
+
+/* Which taps of a convolution reach one output row (or one run of output columns): tap number i
+ * reads the input at `input + i·input_step` and the weight at `weight + i·weight_step`, for i <
+ * count. */
+typedef struct gr_taps {
+    int32_t count;
+    int32_t input, input_step;
+    int32_t weight, weight_step;
+} gr_taps;
+
+/* A run of output columns that share their taps; more than one column only where input_step per
+ * column is 1. */
+typedef struct gr_run {
+    int32_t column, columns;
+    gr_taps taps; /* input: the input column of the run's first column */
+} gr_run;
+
+/* A convolution, or the transpose of one, as a gather: out[f][y][x] = Σ w·in over taps that lie
+ * inside the input. No padding is stored or multiplied. Independent of the number of lanes. */
+typedef struct gr_convolution {
+    int64_t in_channels, in_rows, in_columns;
+    int64_t out_channels, out_rows, out_columns;
+    int64_t weight_out_stride,
+        weight_in_stride;      /* elements between weights of neighbouring channels */
+    int64_t weight_row_stride; /* between rows of taps; columns are adjacent */
+    gr_taps *rows;             /* [out_rows] */
+    gr_run *runs;
+    int64_t run_count;
+} gr_convolution;
+
+typedef struct gr_kernels {
+    const char *name;
+    /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
+    void (*convolve)(const gr_convolution *convolution, const gr_real *weights, const gr_real *bias,
+                     int64_t lanes, const gr_real *in, gr_real *out);
+    /* d_weights[f][c][ky][kx] += Σ over lanes and positions of d_out·in. Only for the gather of a
+     * forward pass. */
+    void (*convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
+                                const gr_real *d_out, const gr_real *in, gr_real *d_weights);
+    /* sums[f] += Σ of row f of d[features][count]. */
+    void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
+    /* y = max(x, 0); x and y may be the same array. */
+    void (*relu)(int64_t count, const gr_real *x, gr_real *y);
+    /* d_in[f][k][s] = y[f][s] > 0 ? d_out[f][k][s] : 0; d_in may be d_out. */
+    void (*relu_mask)(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
+                      const gr_real *d_out, gr_real *d_in);
+    /* out[f][k][s] = scale[f][s]·in[f][k][s]; out may be in. */
+    void (*scale)(int64_t features, int64_t probes, int64_t samples, const gr_real *scale,
+                  const gr_real *in, gr_real *out);
+    /* d[f][s] += Σ_k a[f][s]·t[f][k][s]·e[f][k][s]. */
+    void (*add_products)(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
+                         const gr_real *t, const gr_real *e, gr_real *d);
+    /* Adam's step (Kingma & Ba 2015, PyTorch's constants' places) over one contiguous block. */
+    void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
+                 gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
+                 gr_real second_correction, gr_real epsilon);
+} gr_kernels;
+
+/* The best set for this processor, or the one that GRADREG_KERNELS names ("avx512", "avx2",
+ * "baseline"; a set that the processor cannot run, or an unknown name, is passed over). Constant
+ * during a process unless that variable changes. */
+const gr_kernels *gr_kernels_choose(void);
+
+extern const gr_kernels gr_kernels_avx512, gr_kernels_avx2, gr_kernels_baseline;
+
+/* Plain references with the same signatures: what every set is tested against. */
+extern const gr_kernels gr_kernels_reference;
+
+#endif

@@ -1,0 +1,77 @@
+/* The elementwise kernels, simple enough for the compiler's own vectors, and the table of the set.
+ */
+#include <math.h>
+
+#include "core/kernels/vector.h"
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+#define SET_EXPAND(set) gr_kernels_##set
+#define SET(set) SET_EXPAND(set)
+
+static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real *sums) {
+    for (int64_t f = 0; f < features; f++, d += count) {
+        vector sum = {0};
+        int64_t i = 0;
+        for (; i + VECTOR_LANES <= count; i += VECTOR_LANES) sum += load(d + i);
+        if (i < count) sum += load_part(d + i, count - i);
+        sums[f] += sum_of(sum);
+    }
+}
+
+static void relu(int64_t count, const gr_real *x, gr_real *y) {
+    for (int64_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : (x[i] != x[i] ? x[i] : 0);
+}
+
+static void relu_mask(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
+                      const gr_real *d_out, gr_real *d_in) {
+    if (probes == 1) samples *= features, features = 1;
+    for (int64_t f = 0; f < features; f++, y += samples)
+        for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
+            for (int64_t s = 0; s < samples; s++) {
+                gr_real d = d_out[s];
+                d_in[s] = y[s] > 0 ? d : 0;
+            }
+}
+
+static void scale(int64_t features, int64_t probes, int64_t samples, const gr_real *factor,
+                  const gr_real *in, gr_real *out) {
+    if (probes == 1) samples *= features, features = 1;
+    for (int64_t f = 0; f < features; f++, factor += samples)
+        for (int64_t k = 0; k < probes; k++, in += samples, out += samples)
+            for (int64_t s = 0; s < samples; s++) out[s] = factor[s] * in[s];
+}
+
+static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
+                         const gr_real *t, const gr_real *e, gr_real *d) {
+    for (int64_t f = 0; f < features; f++, a += samples, d += samples)
+        for (int64_t k = 0; k < probes; k++, t += samples, e += samples)
+            for (int64_t s = 0; s < samples; s++) d[s] += a[s] * t[s] * e[s];
+}
+
+static void adam(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
+                 gr_real *restrict first, gr_real *restrict second, gr_real beta1, gr_real beta2,
+                 gr_real step_size, gr_real second_correction, gr_real epsilon) {
+    for (int64_t i = 0; i < count; i++) {
+        first[i] = beta1 * first[i] + (1 - beta1) * gradients[i];
+        second[i] = beta2 * second[i] + (1 - beta2) * gradients[i] * gradients[i];
+#ifdef GR_DOUBLE
+        gr_real root = sqrt(second[i]);
+#else
+        gr_real root = sqrtf(second[i]);
+#endif
+        parameters[i] -= step_size * first[i] / (root * second_correction + epsilon);
+    }
+}
+
+const gr_kernels SET(GR_KERNEL_SET) = {
+    .name = TEXT(GR_KERNEL_SET),
+    .convolve = KERNEL(convolve),
+    .convolve_accumulate = KERNEL(convolve_accumulate),
+    .row_sums = row_sums,
+    .relu = relu,
+    .relu_mask = relu_mask,
+    .scale = scale,
+    .add_products = add_products,
+    .adam = adam,
+};
