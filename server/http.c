@@ -31,13 +31,13 @@ enum {
 };
 static const size_t all_bodies_limit = 64 * 1024 * 1024; /* memory of all bodies being received */
 
-typedef struct connection {
+struct connection {
     struct connection *next, **link;
     int socket;
     int64_t deadline; /* monotonic milliseconds; 0: none */
     bool answering;   /* a request is being answered: a stop waits for it */
     struct http_stream *stream;
-} connection;
+};
 
 struct http_server {
     struct MHD_Daemon *daemon;
@@ -46,7 +46,7 @@ struct http_server {
     pthread_t clock;
     pthread_mutex_t mutex; /* guards the connections; taken before a stream's */
     pthread_cond_t stop_clock;
-    connection *connections;
+    struct connection *connections;
     atomic_bool stopping;
     bool clock_stops;
     atomic_int streams;
@@ -56,7 +56,7 @@ struct http_server {
 struct http_stream {
     http_server *server;
     struct MHD_Connection *handle;
-    connection *connection; /* guarded by the server's mutex */
+    struct connection *connection; /* guarded by the server's mutex */
     const http_stream_source *source;
     void *context;
     bool opened; /* only touched by the connection's thread */
@@ -66,14 +66,14 @@ struct http_stream {
 };
 
 /* One request while it is received and answered. */
-typedef struct exchange {
+struct exchange {
     http_server *server;
     char *target;
     bool begun, refused_too_large, refused_no_memory, answered;
     char *body;
     size_t length, capacity;
     uint64_t drained;
-} exchange;
+};
 
 static int64_t now_milliseconds(void) {
     struct timespec now;
@@ -83,13 +83,13 @@ static int64_t now_milliseconds(void) {
 
 /* -- connections
  * --------------------------------------------------------------------------------------- */
-static connection *connection_of(struct MHD_Connection *handle) {
+static struct connection *connection_of(struct MHD_Connection *handle) {
     const union MHD_ConnectionInfo *information =
         MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return information ? information->socket_context : NULL;
 }
 
-static void set_deadline(http_server *server, connection *connection, bool answering,
+static void set_deadline(http_server *server, struct connection *connection, bool answering,
                          int64_t milliseconds) {
     if (connection == NULL) return;
     pthread_mutex_lock(&server->mutex);
@@ -102,7 +102,7 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **s
                           enum MHD_ConnectionNotificationCode code) {
     http_server *server = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection *new = calloc(1, sizeof *new);
+        struct connection *new = calloc(1, sizeof *new);
         const union MHD_ConnectionInfo *information =
             MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
         if (new == NULL || information == NULL) { /* nothing could bound it: it ends at once */
@@ -120,7 +120,7 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **s
         pthread_mutex_unlock(&server->mutex);
         *socket_context = new;
     } else {
-        connection *old = *socket_context;
+        struct connection *old = *socket_context;
         if (old == NULL) return;
         pthread_mutex_lock(&server->mutex);
         *old->link = old->next;
@@ -205,7 +205,7 @@ static struct MHD_Response *stream_response(http_server *server, struct MHD_Conn
     }
     answer->stream = NULL; /* stream_free closes it from now on */
     atomic_fetch_add(&server->streams, 1);
-    connection *connection = connection_of(handle);
+    struct connection *connection = connection_of(handle);
     pthread_mutex_lock(&server->mutex);
     stream->connection = connection;
     if (connection) {
@@ -223,7 +223,7 @@ static bool peer_has_left(int socket) {
     return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-static void check_stream(http_server *server, connection *connection, int64_t now) {
+static void check_stream(http_server *server, struct connection *connection, int64_t now) {
     http_stream *stream = connection->stream;
     bool wake = false;
     pthread_mutex_lock(&stream->mutex);
@@ -239,7 +239,7 @@ static void check_stream(http_server *server, connection *connection, int64_t no
 
 static void check_connections(http_server *server) {
     int64_t now = now_milliseconds();
-    for (connection *each = server->connections; each; each = each->next) {
+    for (struct connection *each = server->connections; each; each = each->next) {
         if (each->stream)
             check_stream(server, each, now);
         else if (each->deadline && now >= each->deadline)
@@ -338,118 +338,8 @@ static const char *library_header(const void *handle, const char *name) {
                                        name);
 }
 
-/* What a POST with a JSON body may call itself. curl -d says x-www-form-urlencoded unless told
- * otherwise. */
-static bool is_json_type(const char *type) {
-    static const char *const accepted[] = {"application/json", "application/x-www-form-urlencoded"};
-    size_t length = strcspn(type, "; \t");
-    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
-        if (length == strlen(accepted[i]) && strncasecmp(type, accepted[i], length) == 0)
-            return true;
-    return length > 17 && strncasecmp(type, "application/", 12) == 0 &&
-           strncasecmp(type + length - 5, "+json", 5) == 0;
-}
-
-/* Refuses who may not ask. True where it has answered. */
-static bool refuse_strangers(const http_server *server, const http_request *request,
-                             http_response *answer) {
-    const char *host = http_header(request, "Host"), *origin = http_header(request, "Origin");
-    const char *site = http_header(request, "Sec-Fetch-Site");
-    char shown[128];
-    if (request->host)
-        host = request->host; /* the absolute form wins over the header, RFC 9112 §3.2.2 */
-    if (host && !http_host_is_allowed(host, server->options.listen_host)) {
-        http_answer_problem(answer, 421, NULL,
-                            "this server does not answer for the host \"%s\"; use localhost, "
-                            "127.0.0.1 or the address it listens at",
-                            http_printable(host, shown, sizeof shown));
-        return true;
-    }
-    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "OPTIONS") == 0)
-        return false;
-    bool strange_origin = origin && !(host && http_origin_is_same(origin, host));
-    bool strange_site =
-        site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
-    if (!strange_origin && !strange_site) return false;
-    http_answer_problem(answer, 403, NULL,
-                        "a page of another origin (%s) may not change anything here",
-                        http_printable(origin ? origin : "not named", shown, sizeof shown));
-    return true;
-}
-
-static bool refuse_unknown_query(const http_route *route, const http_request *request,
-                                 http_response *answer) {
-    for (size_t i = 0; i < request->query_count; i++) {
-        const http_parameter *known = route->query;
-        while (known && known->name && strcmp(known->name, request->query[i].name) != 0) known++;
-        if (known && known->name) continue;
-        char shown[64], list[256] = "";
-        for (known = route->query; known && known->name; known++) {
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s",
-                     used ? ", " : "; known here: ", known->name);
-        }
-        http_answer_problem(answer, 400, NULL, "unknown query parameter \"%s\"%s",
-                            http_printable(request->query[i].name, shown, sizeof shown), list);
-        return true;
-    }
-    return false;
-}
-
-static bool refuse_body(const http_route *route, const http_request *request,
-                        http_response *answer) {
-    char shown[96];
-    const char *type = http_header(request, "Content-Type");
-    const char *coding = http_header(request, "Content-Encoding");
-    if (!route->takes_json) return false;
-    if (coding && strcasecmp(coding, "identity") != 0) {
-        http_answer_problem(answer, 415, NULL,
-                            "the body's Content-Encoding must be identity, not %s",
-                            http_printable(coding, shown, sizeof shown));
-        return true;
-    }
-    if (type == NULL || is_json_type(type)) return false;
-    http_answer_problem(answer, 415, NULL, "the body must be application/json, not %s",
-                        http_printable(type, shown, sizeof shown));
-    return true;
-}
-
-static void dispatch(http_server *server, http_request *request, http_response *answer) {
-    char allow[96];
-    int status;
-    if (refuse_strangers(server, request, answer)) return;
-    const http_route *route =
-        http_find_route(server->options.tables, request, &status, allow, sizeof allow);
-    if (route == NULL) {
-        char shown[200];
-        if (status == 204)
-            answer->status = 204;
-        else if (status == 405)
-            http_answer_problem(answer, 405, NULL, "%s allows only: %s",
-                                http_printable(request->path, shown, sizeof shown), allow);
-        else
-            http_answer_problem(answer, 404, NULL, "there is nothing at %s",
-                                http_printable(request->path, shown, sizeof shown));
-        if (*allow) http_answer_header(answer, "Allow", "%s", allow);
-        return;
-    }
-    if (refuse_unknown_query(route, request, answer) || refuse_body(route, request, answer)) return;
-    gr_error error = {0};
-    gr_status result = route->handler(server->options.context, request, answer, &error);
-    if (result != GR_OK) {
-        error.status = result;
-        http_answer_error(answer, &error);
-    }
-    if (answer->stream && atomic_load(&server->streams) >= server->options.maximum_streams) {
-        http_answer_problem(answer, 503, NULL,
-                            "%d event streams are open, which is the limit; close some first",
-                            server->options.maximum_streams);
-        http_answer_header(answer, "Retry-After", "30");
-    }
-}
-
 static enum MHD_Result answer_too_large(http_server *server, struct MHD_Connection *handle,
-                                        exchange *exchange) {
+                                        struct exchange *exchange) {
     http_response answer = {0};
     exchange->answered = true;
     http_answer_problem(&answer, 413, NULL, "the body is larger than %zu bytes, which is the limit",
@@ -458,7 +348,7 @@ static enum MHD_Result answer_too_large(http_server *server, struct MHD_Connecti
 }
 
 static enum MHD_Result answer_request(http_server *server, struct MHD_Connection *handle,
-                                      const char *method, exchange *exchange) {
+                                      const char *method, struct exchange *exchange) {
     http_response answer = {0};
     http_request request = {.method = strcmp(method, "HEAD") == 0 ? "GET" : method,
                             .body = exchange->body ? exchange->body : "",
@@ -471,10 +361,16 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
                  0); /* the time of a handler is not the client's */
     gr_status status = http_request_parse(&request, exchange->target, &error);
     if (status == GR_OK)
-        dispatch(server, &request, &answer);
+        http_dispatch(&server->options, &request, &answer);
     else
         http_answer_error(&answer, &error);
     http_request_clear(&request);
+    if (answer.stream && atomic_load(&server->streams) >= options->maximum_streams) {
+        http_answer_problem(&answer, 503, NULL,
+                            "%d event streams are open, which is the limit; close some first",
+                            options->maximum_streams);
+        http_answer_header(&answer, "Retry-After", "30");
+    }
     return send_answer(server, handle, &answer);
 }
 
@@ -484,7 +380,7 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
  */
 static void *on_target(void *context, const char *target, struct MHD_Connection *handle) {
     (void)handle;
-    exchange *new = calloc(1, sizeof *new);
+    struct exchange *new = calloc(1, sizeof *new);
     if (new == NULL) return NULL;
     new->server = context;
     new->target = strdup(target);
@@ -496,7 +392,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 static void on_completed(void *context, struct MHD_Connection *handle, void **request_context,
                          enum MHD_RequestTerminationCode code) {
     http_server *server = context;
-    exchange *old = *request_context;
+    struct exchange *old = *request_context;
     (void)code;
     if (old) {
         atomic_fetch_sub(&server->body_bytes, old->capacity);
@@ -510,7 +406,7 @@ static void on_completed(void *context, struct MHD_Connection *handle, void **re
 }
 
 /* Keeps a part of the body, or notes why the body is refused and drops it. */
-static void receive(http_server *server, exchange *exchange, const char *data, size_t size) {
+static void receive(http_server *server, struct exchange *exchange, const char *data, size_t size) {
     if (exchange->length + size > server->options.body_limit) exchange->refused_too_large = true;
     if (exchange->refused_too_large || exchange->refused_no_memory) {
         exchange->drained += size;
@@ -551,7 +447,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **request_context) {
     http_server *server = context;
-    exchange *exchange = *request_context;
+    struct exchange *exchange = *request_context;
     (void)url, (void)version;
     if (exchange == NULL) return MHD_NO;
     if (!exchange->begun) {
@@ -649,7 +545,7 @@ void http_stop(http_server *server) {
         pthread_mutex_lock(&server->mutex);
         check_connections(server);
         waiting = false;
-        for (connection *each = server->connections; each; each = each->next) {
+        for (struct connection *each = server->connections; each; each = each->next) {
             if (each->stream == NULL && !each->answering) shutdown(each->socket, SHUT_RDWR);
             waiting = true;
         }
@@ -657,7 +553,7 @@ void http_stop(http_server *server) {
         nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000}, NULL);
     }
     pthread_mutex_lock(&server->mutex);
-    for (connection *each = server->connections; each; each = each->next)
+    for (struct connection *each = server->connections; each; each = each->next)
         shutdown(each->socket, SHUT_RDWR);
     server->clock_stops = true;
     pthread_cond_signal(&server->stop_clock);

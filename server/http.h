@@ -166,6 +166,9 @@ typedef struct http_options {
     int maximum_streams;     /* further ones are 503; 256 */
 } http_options;
 
+/* Answers a parsed request with its route's handler, or with a problem. */
+void http_dispatch(const http_options *options, http_request *request, http_response *answer);
+
 typedef struct http_server http_server;
 gr_status http_start(const http_options *options, http_server **server, gr_error *error);
 /* Stops accepting, ends streams, lets requests that are being answered end (for two seconds), and

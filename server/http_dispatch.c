@@ -1,0 +1,110 @@
+/* The one dispatcher: who may ask, which route it is, and what its handler's status becomes. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/http.h"
+
+/* What a POST with a JSON body may call itself. curl -d says x-www-form-urlencoded unless told
+ * otherwise. */
+static bool is_json_type(const char *type) {
+    static const char *const accepted[] = {"application/json", "application/x-www-form-urlencoded"};
+    size_t length = strcspn(type, "; \t");
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+        if (length == strlen(accepted[i]) && strncasecmp(type, accepted[i], length) == 0)
+            return true;
+    return length > 17 && strncasecmp(type, "application/", 12) == 0 &&
+           strncasecmp(type + length - 5, "+json", 5) == 0;
+}
+
+/* Refuses who may not ask. True where it has answered. */
+static bool refuse_strangers(const http_options *options, const http_request *request,
+                             http_response *answer) {
+    const char *host = http_header(request, "Host"), *origin = http_header(request, "Origin");
+    const char *site = http_header(request, "Sec-Fetch-Site");
+    char shown[128];
+    if (request->host)
+        host = request->host; /* the absolute form wins over the header, RFC 9112 §3.2.2 */
+    if (host && !http_host_is_allowed(host, options->listen_host)) {
+        http_answer_problem(answer, 421, NULL,
+                            "this server does not answer for the host \"%s\"; use localhost, "
+                            "127.0.0.1 or the address it listens at",
+                            http_printable(host, shown, sizeof shown));
+        return true;
+    }
+    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "OPTIONS") == 0)
+        return false;
+    bool strange_origin = origin && !(host && http_origin_is_same(origin, host));
+    bool strange_site =
+        site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
+    if (!strange_origin && !strange_site) return false;
+    http_answer_problem(answer, 403, NULL,
+                        "a page of another origin (%s) may not change anything here",
+                        http_printable(origin ? origin : "not named", shown, sizeof shown));
+    return true;
+}
+
+static bool refuse_unknown_query(const http_route *route, const http_request *request,
+                                 http_response *answer) {
+    for (size_t i = 0; i < request->query_count; i++) {
+        const http_parameter *known = route->query;
+        while (known && known->name && strcmp(known->name, request->query[i].name) != 0) known++;
+        if (known && known->name) continue;
+        char shown[64], list[256] = "";
+        for (known = route->query; known && known->name; known++) {
+            size_t used = strlen(list);
+            snprintf(list + used, sizeof list - used, "%s%s",
+                     used ? ", " : "; known here: ", known->name);
+        }
+        http_answer_problem(answer, 400, NULL, "unknown query parameter \"%s\"%s",
+                            http_printable(request->query[i].name, shown, sizeof shown), list);
+        return true;
+    }
+    return false;
+}
+
+static bool refuse_body(const http_route *route, const http_request *request,
+                        http_response *answer) {
+    char shown[96];
+    const char *type = http_header(request, "Content-Type");
+    const char *coding = http_header(request, "Content-Encoding");
+    if (!route->takes_json) return false;
+    if (coding && strcasecmp(coding, "identity") != 0) {
+        http_answer_problem(answer, 415, NULL,
+                            "the body's Content-Encoding must be identity, not %s",
+                            http_printable(coding, shown, sizeof shown));
+        return true;
+    }
+    if (type == NULL || is_json_type(type)) return false;
+    http_answer_problem(answer, 415, NULL, "the body must be application/json, not %s",
+                        http_printable(type, shown, sizeof shown));
+    return true;
+}
+
+void http_dispatch(const http_options *options, http_request *request, http_response *answer) {
+    char allow[96];
+    int status;
+    if (refuse_strangers(options, request, answer)) return;
+    const http_route *route =
+        http_find_route(options->tables, request, &status, allow, sizeof allow);
+    if (route == NULL) {
+        char shown[200];
+        if (status == 204)
+            answer->status = 204;
+        else if (status == 405)
+            http_answer_problem(answer, 405, NULL, "%s allows only: %s",
+                                http_printable(request->path, shown, sizeof shown), allow);
+        else
+            http_answer_problem(answer, 404, NULL, "there is nothing at %s",
+                                http_printable(request->path, shown, sizeof shown));
+        if (*allow) http_answer_header(answer, "Allow", "%s", allow);
+        return;
+    }
+    if (refuse_unknown_query(route, request, answer) || refuse_body(route, request, answer)) return;
+    gr_error error = {0};
+    gr_status result = route->handler(options->context, request, answer, &error);
+    if (result != GR_OK) {
+        error.status = result;
+        http_answer_error(answer, &error);
+    }
+}
