@@ -365,10 +365,10 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
     else
         http_answer_error(&answer, &error);
     http_request_clear(&request);
-    if (answer.stream && atomic_load(&server->streams) >= options->maximum_streams) {
+    if (answer.stream && atomic_load(&server->streams) >= server->options.maximum_streams) {
         http_answer_problem(&answer, 503, NULL,
                             "%d event streams are open, which is the limit; close some first",
-                            options->maximum_streams);
+                            server->options.maximum_streams);
         http_answer_header(&answer, "Retry-After", "30");
     }
     return send_answer(server, handle, &answer);
