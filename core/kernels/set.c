@@ -49,6 +49,53 @@ static void add_products(int64_t features, int64_t probes, int64_t samples, cons
             for (int64_t s = 0; s < samples; s++) d[s] += a[s] * t[s] * e[s];
 }
 
+static void window_maximum(int64_t size, int64_t row_stride, int64_t samples,
+                           const gr_real *restrict in, gr_real *restrict out,
+                           int32_t *restrict winner) {
+    for (int64_t s = 0; s < samples; s++) out[s] = in[s], winner[s] = 0;
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < size; j++) {
+            const gr_real *restrict x = in + i * row_stride + j * samples;
+            const int32_t pixel = (int32_t)(i * size + j);
+            for (int64_t s = 0; s < samples; s++) {
+                const gr_real value = x[s], best = out[s];
+                winner[s] = value > best ? pixel : winner[s];
+                out[s] = value > best ? value : best;
+            }
+        }
+}
+
+static void window_scatter(int32_t pixel, bool add, int64_t probes, int64_t samples,
+                           const int32_t *restrict winner, const gr_real *restrict d_out,
+                           gr_real *restrict d_in) {
+    for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
+        if (add)
+            for (int64_t s = 0; s < samples; s++) d_in[s] += winner[s] == pixel ? d_out[s] : 0;
+        else
+            for (int64_t s = 0; s < samples; s++) {
+                const gr_real d = d_out[s];
+                d_in[s] = winner[s] == pixel ? d : 0;
+            }
+}
+
+static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
+                          const int32_t *restrict winner, const gr_real *restrict in,
+                          gr_real *restrict out) {
+    const int64_t lanes = probes * samples;
+    for (int64_t k = 0; k < probes; k++, in += samples, out += samples) {
+        for (int64_t s = 0; s < samples; s++) out[s] = in[s];
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t j = 0; j < size; j++) {
+                const gr_real *restrict x = in + i * row_stride + j * lanes;
+                const int32_t pixel = (int32_t)(i * size + j);
+                for (int64_t s = 0; s < samples; s++) {
+                    const gr_real value = x[s], other = out[s];
+                    out[s] = winner[s] == pixel ? value : other;
+                }
+            }
+    }
+}
+
 static void adam(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
                  gr_real *restrict first, gr_real *restrict second, gr_real beta1, gr_real beta2,
                  gr_real step_size, gr_real second_correction, gr_real epsilon) {
@@ -73,5 +120,8 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .relu_mask = relu_mask,
     .scale = scale,
     .add_products = add_products,
+    .window_maximum = window_maximum,
+    .window_scatter = window_scatter,
+    .window_gather = window_gather,
     .adam = adam,
 };

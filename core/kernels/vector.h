@@ -14,8 +14,9 @@
     6 /* with TILE_CHANNELS: 24 sums, 6 inputs and a weight fill the 32 registers */
 #elif defined(GR_KERNEL_SET_avx2)
 #define VECTOR_BYTES 32
-#define TILE_VECTORS 2 /* 8 sums, 2 inputs and a weight of 16 registers; 3 would make 12, 3 and 1 \
-                        */
+#define TILE_VECTORS                                                             \
+    2 /* 8 sums, 2 inputs and a weight of 16 registers; 3 would make 12, 3 and 1 \
+       */
 #else
 #define VECTOR_BYTES 16
 #define TILE_VECTORS 2

@@ -1,0 +1,104 @@
+/* What a layer kind is: a shape rule and the five functions of DESIGN §3. A kind is one file in
+ * core/layers/ and one row of the table in core/layers.c.
+ *
+ * Arrays are [feature][lane], lanes innermost. A forward pass has one lane a sample. Adjoints and
+ * tangents of probes are [feature][probe][sample]: lane = probe·samples + sample, and what belongs
+ * to the sample (masks, argmaxes, slopes) is shared by its probes. */
+#ifndef CORE_LAYER_H
+#define CORE_LAYER_H
+
+#include "core/kernels.h"
+#include "core/random.h"
+#include "gradreg/arrays.h"
+#include "gradreg/settings.h"
+
+typedef struct gr_layer_kind gr_layer_kind;
+typedef struct gr_node gr_node;
+
+enum { GR_NODE_NAME_SIZE = 64, GR_NODE_PARAMETERS = 2, GR_NODE_INPUTS = 2 };
+
+/* One parameter array of a node, under PyTorch's name and layout. */
+typedef struct gr_parameter {
+    const char *name; /* "weight", "bias" */
+    gr_shape shape;
+    int64_t offset; /* of its first element in the network's block of parameters */
+    double initial_value;
+    double initial_deviation; /* uniform on ±√3 of it around initial_value; 0: constant */
+} gr_parameter;
+
+/* A leaf of the network. Value 0 is the network's input, node i makes value i + 1. */
+struct gr_node {
+    const gr_layer_kind *kind;
+    const gr_settings *settings; /* borrowed; NULL for nodes that no spec names */
+    int index;
+    char name[GR_NODE_NAME_SIZE]; /* as in nn.Sequential: "3.body.0" */
+    int inputs[GR_NODE_INPUTS];   /* values */
+    int input_count;
+    gr_shape in, out; /* (channels, rows, columns) or (features) */
+    int64_t in_features, out_features;
+    gr_parameter parameters[GR_NODE_PARAMETERS];
+    int parameter_count;
+    int64_t state_bytes; /* what forward keeps for the others, per sample */
+    void *geometry;      /* owned; freed by kind->release */
+    double operations;   /* multiply-accumulates of one lane's forward pass, without padding */
+};
+
+/* Where a random number of a training pass belongs. */
+typedef struct gr_draw {
+    uint64_t seed;
+    uint32_t iteration;
+    uint32_t first_sample; /* position in the batch of lane 0 */
+} gr_draw;
+
+/* A node at work on a block of lanes. */
+typedef struct gr_site {
+    const gr_node *node;
+    const gr_kernels *kernels;
+    const gr_real *parameters; /* the network's block */
+    int64_t samples;
+    bool training;
+    gr_draw draw;
+    const gr_real *in; /* a_in  [in_features][samples] */
+    gr_real *out;      /* a_out [out_features][samples] */
+    void *state;       /* state_bytes·samples bytes, written by forward, read by the others */
+} gr_site;
+
+static inline const gr_real *gr_site_parameter(const gr_site *site, int parameter) {
+    return site->parameters + site->node->parameters[parameter].offset;
+}
+
+struct gr_layer_kind {
+    gr_kind kind;
+    /* Reads node->settings and node->in; sets out, parameters, state_bytes, geometry, operations.
+     * The place of an error is an option's name ("/kernel"). */
+    gr_status (*configure)(gr_node *node, gr_error *error);
+    void (*release)(gr_node *node); /* NULL where geometry needs no more than free() */
+
+    /* a_out = f(a_in), keeping in state what the others need. */
+    void (*forward)(const gr_site *site);
+    /* d_in [in_features][probes][samples] = Jᵀ d_out; d_in is overwritten. */
+    void (*backward)(const gr_site *site, int64_t probes, const gr_real *d_out, gr_real *d_in);
+    /* gradients (the network's block) += d_out paired with `in`, which is a_in, or a tangent t_in
+     * (`tangent`: then the bias gets nothing). NULL without parameters. */
+    void (*accumulate)(const gr_site *site, int64_t probes, const gr_real *d_out, const gr_real *in,
+                       bool tangent, gr_real *gradients);
+    /* t_out [out_features][probes][samples] = J t_in. */
+    void (*tangent)(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out);
+    /* d_in [in_features][samples] += what comes from J changing along t_in, given the probes'
+     * d_out. NULL where f is piecewise linear. */
+    void (*curvature)(const gr_site *site, int64_t probes, const gr_real *t_in,
+                      const gr_real *d_out, gr_real *d_in);
+
+    bool in_place;     /* out may be in, d_in may be d_out, t_out may be t_in */
+    bool reads_output; /* others than forward read a_out: the next layer must not overwrite it */
+};
+
+/* The table's row of a layer kind, from its public half. */
+static inline const gr_layer_kind *gr_layer_kind_of(const gr_kind *kind) {
+    return (const gr_layer_kind *)(const void *)kind;
+}
+
+extern const gr_layer_kind gr_layer_linear, gr_layer_conv2d, gr_layer_relu, gr_layer_tanh,
+    gr_layer_maxpool2d, gr_layer_flatten, gr_layer_dropout;
+
+#endif

@@ -1,0 +1,239 @@
+/* conv2d {filters, kernel, stride, padding}: cross-correlation as PyTorch's Conv2d, W:
+ * [filters][in][k][k]. Direct, by the gather kernels of core/kernels; where the output is one pixel
+ * and nothing is padded the layer is a matrix product (a rule on shapes, so that the order of the
+ * sums never depends on a timing). */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/blas.h"
+#include "core/layer.h"
+
+enum { FILTERS, KERNEL, STRIDE, PADDING };
+enum { PADDING_VALID, PADDING_SAME };
+static const char *const padding_choices[] = {"valid", "same", NULL};
+static const gr_option options[] = {
+    [FILTERS] = {.name = "filters",
+                 .help = "number of output channels",
+                 .accepts = GR_ACCEPT(GR_INTEGER),
+                 .minimum = 1,
+                 .maximum = 4096,
+                 .required = true},
+    [KERNEL] = {.name = "kernel",
+                .help = "rows and columns of the square kernel, in pixels",
+                .accepts = GR_ACCEPT(GR_INTEGER),
+                .minimum = 1,
+                .maximum = 64,
+                .required = true},
+    [STRIDE] = {.name = "stride",
+                .help = "step between output pixels, in input pixels",
+                .accepts = GR_ACCEPT(GR_INTEGER),
+                .minimum = 1,
+                .maximum = 64,
+                .default_json = "1"},
+    [PADDING] = {.name = "padding",
+                 .help = "zeros on every side: \"valid\" none, \"same\" half the kernel rounded "
+                         "down, or a number of pixels",
+                 .accepts = GR_ACCEPT(GR_CHOICE) | GR_ACCEPT(GR_INTEGER),
+                 .minimum = 0,
+                 .maximum = 64,
+                 .choices = padding_choices,
+                 .default_json = "\"valid\""},
+};
+
+enum { WEIGHT, BIAS };
+
+typedef struct geometry {
+    bool product; /* one output pixel, no padding: a matrix product over in·k² */
+    gr_convolution forward, transposed;
+} geometry;
+
+/* Taps that reach output index `o` of a forward pass along one axis: input o·stride - padding +
+ * tap. */
+static gr_taps forward_taps(int64_t o, int64_t in, int64_t kernel, int64_t stride,
+                            int64_t padding) {
+    int64_t first = o * stride - padding;
+    int64_t low = first < 0 ? -first : 0, high = in - first < kernel ? in - first : kernel;
+    if (high < low) high = low;
+    return (gr_taps){.count = (int32_t)(high - low),
+                     .input = (int32_t)(high > low ? first + low : 0),
+                     .input_step = 1,
+                     .weight = (int32_t)low,
+                     .weight_step = 1};
+}
+
+/* Taps of the transpose: input index i of the layer gathers from output o with o·stride - padding +
+ * tap = i. Taken in order of falling tap, so that o rises. */
+static gr_taps transposed_taps(int64_t i, int64_t out, int64_t kernel, int64_t stride,
+                               int64_t padding) {
+    int64_t low = (i + padding - (kernel - 1) + stride - 1) / stride;
+    if (i + padding - (kernel - 1) <= 0) low = 0;
+    int64_t high = (i + padding) / stride;
+    if (high > out - 1) high = out - 1;
+    if (high < low) return (gr_taps){0};
+    return (gr_taps){.count = (int32_t)(high - low + 1),
+                     .input = (int32_t)low,
+                     .input_step = 1,
+                     .weight = (int32_t)(i + padding - low * stride),
+                     .weight_step = (int32_t)-stride};
+}
+
+typedef gr_taps taps_function(int64_t index, int64_t size, int64_t kernel, int64_t stride,
+                              int64_t padding);
+
+/* Fills rows and runs: neighbouring columns whose taps are the same and whose inputs are neighbours
+ * make one run. */
+static bool plan(gr_convolution *c, taps_function *taps, int64_t kernel, int64_t stride,
+                 int64_t padding) {
+    c->rows = calloc((size_t)c->out_rows, sizeof *c->rows);
+    c->runs = calloc((size_t)c->out_columns, sizeof *c->runs);
+    if (!c->rows || !c->runs) return false;
+    for (int64_t y = 0; y < c->out_rows; y++)
+        c->rows[y] = taps(y, c->in_rows, kernel, stride, padding);
+    for (int64_t x = 0; x < c->out_columns; x++) {
+        gr_taps t = taps(x, c->in_columns, kernel, stride, padding);
+        gr_run *last = c->run_count ? &c->runs[c->run_count - 1] : NULL;
+        if (last && last->taps.count == t.count && last->taps.weight == t.weight &&
+            (t.count == 0 || last->taps.input + last->columns == t.input))
+            last->columns++;
+        else
+            c->runs[c->run_count++] = (gr_run){(int32_t)x, 1, t};
+    }
+    return true;
+}
+
+static void release(gr_node *node) {
+    geometry *g = node->geometry;
+    if (!g) return;
+    free(g->forward.rows);
+    free(g->forward.runs);
+    free(g->transposed.rows);
+    free(g->transposed.runs);
+    free(g);
+}
+
+static gr_status configure(gr_node *node, gr_error *error) {
+    if (node->in.rank != 3)
+        return gr_fail(error, GR_INVALID,
+                       "conv2d takes an image (channels, rows, columns), not a vector");
+    const int64_t filters = gr_integer(node->settings, FILTERS);
+    const int64_t kernel = gr_integer(node->settings, KERNEL);
+    const int64_t stride = gr_integer(node->settings, STRIDE);
+    const gr_value *value = &node->settings->values[PADDING];
+    const int64_t padding = value->type == GR_INTEGER       ? value->integer
+                            : value->choice == PADDING_SAME ? kernel / 2
+                                                            : 0;
+    const int64_t channels = node->in.size[0], rows = node->in.size[1], columns = node->in.size[2];
+    if (kernel > rows + 2 * padding || kernel > columns + 2 * padding)
+        return gr_fail_at(error, GR_INVALID, "/kernel",
+                          "a kernel of %lld is larger than its input of %lldx%lld with a padding "
+                          "of %lld: use a smaller kernel or more padding",
+                          (long long)kernel, (long long)rows, (long long)columns,
+                          (long long)padding);
+    const int64_t out_rows = (rows + 2 * padding - kernel) / stride + 1;
+    const int64_t out_columns = (columns + 2 * padding - kernel) / stride + 1;
+    node->out = (gr_shape){3, {filters, out_rows, out_columns}};
+    node->parameter_count = 2;
+    const double fan_in = (double)(channels * kernel * kernel);
+    const double fan_out = (double)(filters * kernel * kernel) / (double)(stride * stride);
+    node->parameters[WEIGHT] = (gr_parameter){.name = "weight",
+                                              .shape = {4, {filters, channels, kernel, kernel}},
+                                              .initial_deviation = sqrt(4.0 / (fan_in + fan_out))};
+    node->parameters[BIAS] = (gr_parameter){.name = "bias", .shape = {1, {filters}}};
+
+    geometry *g = node->geometry = calloc(1, sizeof *g);
+    if (!g) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
+    g->product =
+        padding == 0 && out_rows == 1 && out_columns == 1 && kernel == rows && kernel == columns;
+    g->forward = (gr_convolution){.in_channels = channels,
+                                  .in_rows = rows,
+                                  .in_columns = columns,
+                                  .out_channels = filters,
+                                  .out_rows = out_rows,
+                                  .out_columns = out_columns,
+                                  .weight_out_stride = channels * kernel * kernel,
+                                  .weight_in_stride = kernel * kernel,
+                                  .weight_row_stride = kernel};
+    g->transposed = (gr_convolution){.in_channels = filters,
+                                     .in_rows = out_rows,
+                                     .in_columns = out_columns,
+                                     .out_channels = channels,
+                                     .out_rows = rows,
+                                     .out_columns = columns,
+                                     .weight_out_stride = kernel * kernel,
+                                     .weight_in_stride = channels * kernel * kernel,
+                                     .weight_row_stride = kernel};
+    if (!plan(&g->forward, forward_taps, kernel, stride, padding) ||
+        !plan(&g->transposed, transposed_taps, kernel, stride, padding))
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
+    double row_taps = 0, column_taps = 0;
+    for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
+    for (int64_t r = 0; r < g->forward.run_count; r++)
+        column_taps += (double)g->forward.runs[r].columns * g->forward.runs[r].taps.count;
+    node->operations = row_taps * column_taps * (double)(filters * channels);
+    return GR_OK;
+}
+
+static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, const gr_real *in,
+                   gr_real *out) {
+    const gr_node *node = site->node;
+    const geometry *g = node->geometry;
+    const gr_real *weights = gr_site_parameter(site, WEIGHT);
+    if (!g->product) {
+        site->kernels->convolve(&g->forward, weights, bias, lanes, in, out);
+        return;
+    }
+    if (bias)
+        for (int64_t f = 0; f < node->out_features; f++)
+            for (int64_t s = 0; s < lanes; s++) out[f * lanes + s] = bias[f];
+    gr_gemm(false, false, node->out_features, lanes, node->in_features, 1, weights,
+            node->in_features, in, lanes, bias ? 1 : 0, out, lanes);
+}
+
+static void forward(const gr_site *site) {
+    gather(site, site->samples, gr_site_parameter(site, BIAS), site->in, site->out);
+}
+
+static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, gr_real *d_in) {
+    const gr_node *node = site->node;
+    const geometry *g = node->geometry;
+    const int64_t lanes = probes * site->samples;
+    const gr_real *weights = gr_site_parameter(site, WEIGHT);
+    if (g->product)
+        gr_gemm(true, false, node->in_features, lanes, node->out_features, 1, weights,
+                node->in_features, d_out, lanes, 0, d_in, lanes);
+    else
+        site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
+}
+
+static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out, const gr_real *in,
+                       bool tangent, gr_real *gradients) {
+    const gr_node *node = site->node;
+    const geometry *g = node->geometry;
+    const int64_t lanes = probes * site->samples;
+    gr_real *d_weights = gradients + node->parameters[WEIGHT].offset;
+    if (g->product)
+        gr_gemm(false, true, node->out_features, node->in_features, lanes, 1, d_out, lanes, in,
+                lanes, 1, d_weights, node->in_features);
+    else
+        site->kernels->convolve_accumulate(&g->forward, lanes, d_out, in, d_weights);
+    if (!tangent)
+        site->kernels->row_sums(node->out.size[0], node->out.size[1] * node->out.size[2] * lanes,
+                                d_out, gradients + node->parameters[BIAS].offset);
+}
+
+static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {
+    gather(site, probes * site->samples, NULL, t_in, t_out);
+}
+
+const gr_layer_kind gr_layer_conv2d = {
+    .kind = {.name = "conv2d",
+             .help = "a two-dimensional convolution with bias",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
+    .configure = configure,
+    .release = release,
+    .forward = forward,
+    .backward = backward,
+    .accumulate = accumulate,
+    .tangent = tangent,
+};

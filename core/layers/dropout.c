@@ -1,0 +1,65 @@
+/* dropout {rate}: in training each element is 0 with probability rate, else divided by 1 - rate;
+ * the identity in evaluation. The mask is a function of (seed, layer, iteration, sample, element),
+ * shared by all probes. */
+#include <string.h>
+
+#include "core/layer.h"
+
+enum { RATE };
+static const gr_option options[] = {
+    [RATE] = {.name = "rate",
+              .help = "probability that an element is dropped",
+              .accepts = GR_ACCEPT(GR_NUMBER),
+              .minimum = 0,
+              .maximum = 1,
+              .maximum_excluded = true,
+              .default_json = "0.5"},
+};
+
+static gr_status configure(gr_node *node, gr_error *error) {
+    (void)error;
+    node->out = node->in;
+    node->state_bytes = node->in_features * (int64_t)sizeof(gr_real);
+    return GR_OK;
+}
+
+static void apply(const gr_site *site, int64_t probes, const gr_real *from, gr_real *to) {
+    const int64_t features = site->node->in_features;
+    if (site->training)
+        site->kernels->scale(features, probes, site->samples, site->state, from, to);
+    else if (from != to)
+        memcpy(to, from, (size_t)(features * probes * site->samples) * sizeof(gr_real));
+}
+
+static void forward(const gr_site *site) {
+    if (site->training) {
+        const int64_t features = site->node->in_features, samples = site->samples;
+        const double rate = gr_number(site->node->settings, RATE);
+        const uint32_t threshold = (uint32_t)(rate * 0x1p32);
+        const gr_real kept = (gr_real)(1 / (1 - rate));
+        const gr_random random = gr_random_source(
+            site->draw.seed, GR_PURPOSE_DROPOUT, (uint32_t)site->node->index, site->draw.iteration);
+        gr_real *mask = site->state;
+        for (int64_t f = 0; f < features; f += 4)
+            for (int64_t s = 0; s < samples; s++) {
+                uint32_t words[4];
+                gr_random_words(&random, site->draw.first_sample + (uint32_t)s, (uint32_t)(f / 4),
+                                words);
+                for (int64_t i = 0; i < 4 && f + i < features; i++)
+                    mask[(f + i) * samples + s] = words[i] < threshold ? 0 : kept;
+            }
+    }
+    apply(site, 1, site->in, site->out);
+}
+
+const gr_layer_kind gr_layer_dropout = {
+    .kind = {.name = "dropout",
+             .help = "drops elements at random in training",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
+    .configure = configure,
+    .forward = forward,
+    .backward = apply,
+    .tangent = apply,
+    .in_place = true,
+};

@@ -1,0 +1,35 @@
+/* What a loss kind is. One file in core/losses/ and one row of the table in core/loss.c. Arrays
+ * over outputs are [outputs][samples]. */
+#ifndef CORE_LOSS_H
+#define CORE_LOSS_H
+
+#include "gradreg/arrays.h"
+#include "gradreg/settings.h"
+
+typedef struct gr_loss_block {
+    int64_t outputs, samples;
+    const gr_real *z;       /* logits */
+    const int32_t *labels;  /* [samples], for classification */
+    const gr_real *targets; /* [outputs][samples], for regression */
+    gr_real *p;             /* softmax of z, written where the kind has it */
+    gr_real *r;             /* ∂ℓ/∂z per sample, written */
+} gr_loss_block;
+
+typedef struct gr_loss_kind {
+    gr_kind kind;
+    bool classification; /* has labels and softmax; else real targets */
+    /* Writes p and r; returns the sum of the samples' losses and adds the number of right answers
+     * to *correct. */
+    double (*evaluate)(const gr_settings *settings, const gr_loss_block *block, int64_t *correct);
+    /* q [outputs][samples] += the part of (∂r/∂z)ᵀ ż (METHODS §2, "loss"), ż with `stride` reals
+     * between outputs. */
+    void (*curvature)(const gr_loss_block *block, const gr_real *t_z, int64_t stride, gr_real *q);
+} gr_loss_kind;
+
+static inline const gr_loss_kind *gr_loss_kind_of(const gr_settings *settings) {
+    return (const gr_loss_kind *)(const void *)settings->kind;
+}
+
+extern const gr_loss_kind gr_loss_cross_entropy;
+
+#endif

@@ -1,0 +1,54 @@
+/* A network: a flat, topologically ordered list of leaf nodes and one block of parameters. */
+#ifndef CORE_NETWORK_H
+#define CORE_NETWORK_H
+
+#include "core/layer.h"
+
+typedef struct gr_network {
+    gr_settings *layers; /* owned: what the nodes' settings point into */
+    size_t layer_count;
+    gr_node *nodes;
+    int node_count;
+    int *storage; /* [node_count + 1]: the value whose memory a value uses (its own, or that of the
+                     value it overwrites) */
+    int first_trained; /* the first node with parameters: no ordinary backward pass goes below it */
+    int64_t parameter_count;
+    double operations; /* multiply-accumulates of one lane's forward pass */
+} gr_network;
+
+enum { GR_MAXIMUM_FEATURES = 1 << 26 };
+#define GR_MAXIMUM_PARAMETERS ((int64_t)1 << 28)
+
+/* Builds the nodes. Takes over `layers` (also where it fails). error->place is relative to the
+ * model
+ * ("/layers/3/kernel"). */
+gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_shape *input,
+                            gr_network **network, gr_error *error);
+void gr_network_free(gr_network *network);
+
+static inline const gr_shape *gr_network_input(const gr_network *network) {
+    return &network->nodes[0].in;
+}
+static inline const gr_shape *gr_network_output(const gr_network *network) {
+    return &network->nodes[network->node_count - 1].out;
+}
+static inline int64_t gr_network_outputs(const gr_network *network) {
+    return network->nodes[network->node_count - 1].out_features;
+}
+/* Features of a value. */
+static inline int64_t gr_network_features(const gr_network *network, int value) {
+    return value ? network->nodes[value - 1].out_features : network->nodes[0].in_features;
+}
+
+/* Initial parameters (METHODS §4), a function of the seed. */
+void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *parameters);
+
+/* Parameters as arrays called <prefix><node>.<parameter>, and back. The array's type is that of
+ * gr_real. */
+gr_status gr_network_to_arrays(const gr_network *network, const char *prefix,
+                               const gr_real *parameters, gr_arrays *arrays, gr_error *error);
+/* F32 or F64 arrays of exactly these names and shapes; other arrays are an error that names one. */
+gr_status gr_network_from_arrays(const gr_network *network, const gr_arrays *arrays,
+                                 gr_real *parameters, gr_error *error);
+
+#endif

@@ -1,0 +1,57 @@
+/* adam: Kingma & Ba 2015, with PyTorch's defaults and its place of epsilon (outside the corrected
+ * root). */
+#include <math.h>
+
+#include "core/optimizer.h"
+
+enum { LEARNING_RATE, BETA1, BETA2, EPSILON };
+static const gr_option options[] = {
+    [LEARNING_RATE] = {.name = "learning_rate",
+                       .help = "step size, before the schedule's factor",
+                       .accepts = GR_ACCEPT(GR_NUMBER),
+                       .minimum = 0,
+                       .maximum = 1e6,
+                       .minimum_excluded = true,
+                       .default_json = "0.001"},
+    [BETA1] = {.name = "beta1",
+               .help = "decay of the mean of gradients",
+               .accepts = GR_ACCEPT(GR_NUMBER),
+               .minimum = 0,
+               .maximum = 1,
+               .maximum_excluded = true,
+               .default_json = "0.9"},
+    [BETA2] = {.name = "beta2",
+               .help = "decay of the mean of squared gradients",
+               .accepts = GR_ACCEPT(GR_NUMBER),
+               .minimum = 0,
+               .maximum = 1,
+               .maximum_excluded = true,
+               .default_json = "0.999"},
+    [EPSILON] = {.name = "epsilon",
+                 .help = "added to the root of the mean of squares",
+                 .accepts = GR_ACCEPT(GR_NUMBER),
+                 .minimum = 0,
+                 .maximum = 1,
+                 .minimum_excluded = true,
+                 .default_json = "1e-8"},
+};
+
+static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
+                 int64_t number, double learning_rate, gr_real *parameters,
+                 const gr_real *gradients, gr_real *const moments[GR_MAXIMUM_MOMENTS]) {
+    const double beta1 = gr_number(settings, BETA1), beta2 = gr_number(settings, BETA2);
+    const double first_correction = 1 - pow(beta1, (double)number);
+    const double second_correction = 1 - pow(beta2, (double)number);
+    kernels->adam(count, parameters, gradients, moments[0], moments[1], (gr_real)beta1,
+                  (gr_real)beta2, (gr_real)(learning_rate / first_correction),
+                  (gr_real)(1 / sqrt(second_correction)), (gr_real)gr_number(settings, EPSILON));
+}
+
+const gr_optimizer_kind gr_optimizer_adam = {
+    .kind = {.name = "adam",
+             .help = "adaptive moments (Kingma & Ba 2015)",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
+    .moments = 2,
+    .step = step,
+};
