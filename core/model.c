@@ -33,7 +33,7 @@ static void add(struct gr_layer_list *list, const gr_layer_kind *kind, const gr_
         list->status = GR_OUT_OF_MEMORY;
         return;
     }
-    if (options) memcpy(copy, values, options * sizeof *copy);
+    for (size_t i = 0; i < options; i++) copy[i] = values[i];
     list->items[list->count++] = (gr_settings){.kind = &kind->kind, .values = copy};
 }
 
