@@ -45,6 +45,7 @@ typedef struct experiment {
     char *model_file;                /* NULL until succeeded */
     char *worker;                    /* NULL unless running */
     char *error;                     /* why it failed or diverged; NULL otherwise */
+    char *warning;             /* the last thing that went wrong without ending it; NULL: nothing did */
     char *latest_metrics, *best_metrics; /* JSON object texts: name → value */
     int64_t created_at, started_at, finished_at, lease_expires_at;
     double elapsed_seconds; /* training time over all attempts */
@@ -105,6 +106,8 @@ gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metr
 /* The file (already fsynced and renamed into artifacts) becomes the checkpoint; the previous one is removed after the commit. */
 gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration, const char *file,
                            gr_error *error);
+/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk). */
+gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning, gr_error *error);
 /* Back to queued (a shutdown); a checkpoint was stored before. The attempt is not counted as one that made no progress. */
 gr_status store_release(store *store, int64_t id, int64_t attempt, gr_error *error);
 /* To a final state. model_file NULL unless succeeded; reason NULL unless failed or diverged. */

@@ -1,0 +1,225 @@
+#include "server/store/database.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    APPLICATION_ID = 0x67726567, /* "greg": PRAGMA application_id, says whose file it is */
+    BUSY_MILLISECONDS = 10000    /* only a foreign program on the same file ever makes us wait */
+};
+
+gr_status database_fail(database *database, int code, const char *what, gr_error *error) {
+    int system = database->handle ? sqlite3_system_errno(database->handle) : 0;
+    const char *text = database->handle ? sqlite3_errmsg(database->handle) : sqlite3_errstr(code);
+    switch (code & 0xff) {
+    case SQLITE_NOMEM:
+        return gr_fail(error, GR_OUT_OF_MEMORY, "%s: out of memory", what);
+    case SQLITE_FULL:
+        return gr_fail(error, GR_IO,
+                       "%s: the disk that holds the data directory is full; free some space", what);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        return gr_fail(error, GR_IO, "%s: %s (%s)", what, text,
+                       system ? strerror(system) : sqlite3_errstr(code));
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return gr_fail(error, GR_IO, "%s: the database cannot be written (%s)", what, text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return gr_fail(error, GR_IO, "%s: another program holds the database locked", what);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return gr_fail(error, GR_CORRUPT,
+                       "%s: the database file is damaged (%s); restore it from a backup", what,
+                       text);
+    case SQLITE_TOOBIG:
+        return gr_fail(error, GR_TOO_LARGE, "%s: %s", what, text);
+    default:
+        return gr_fail(error, GR_INTERNAL, "%s: %s", what, text);
+    }
+}
+
+gr_status database_execute(database *database, const char *sql, gr_error *error) {
+    int code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK) return database_fail(database, code, "database", error);
+    return GR_OK;
+}
+
+static gr_status prepare(database *database, const char *sql, sqlite3_stmt **statement,
+                         gr_error *error) {
+    for (int i = 0; i < database->statement_count; i++)
+        if (database->statements[i].sql == sql) {
+            *statement = database->statements[i].statement;
+            return GR_OK;
+        }
+    if (database->statement_count == MAXIMUM_STATEMENTS)
+        return gr_fail(error, GR_INTERNAL, "database: more than %d statements", MAXIMUM_STATEMENTS);
+    int code =
+        sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (code != SQLITE_OK) return database_fail(database, code, "database", error);
+    database->statements[database->statement_count].sql = sql;
+    database->statements[database->statement_count++].statement = *statement;
+    return GR_OK;
+}
+
+static gr_status query(database *database, sqlite3_stmt **result, gr_error *error, const char *sql,
+                       const char *types, va_list arguments) {
+    sqlite3_stmt *statement = NULL;
+    GR_TRY(prepare(database, sql, &statement, error));
+    if (sqlite3_bind_parameter_count(statement) != (int)strlen(types))
+        return gr_fail(error, GR_INTERNAL, "database: wrong number of parameters: %s", sql);
+    for (int i = 0; types[i]; i++) {
+        int code = SQLITE_MISUSE;
+        const char *text;
+        switch (types[i]) {
+        case 'i':
+            code = sqlite3_bind_int64(statement, i + 1, va_arg(arguments, int64_t));
+            break;
+        case 'd':
+            code = sqlite3_bind_double(statement, i + 1, va_arg(arguments, double));
+            break;
+        case 't':
+            text = va_arg(arguments, const char *);
+            code = sqlite3_bind_text(statement, i + 1, text, -1, SQLITE_STATIC);
+            break;
+        }
+        if (code != SQLITE_OK) return database_fail(database, code, "database", error);
+    }
+    *result = statement;
+    return GR_OK;
+}
+
+gr_status database_query(database *database, sqlite3_stmt **statement, gr_error *error,
+                         const char *sql, const char *types, ...) {
+    va_list arguments;
+    va_start(arguments, types);
+    gr_status status = query(database, statement, error, sql, types, arguments);
+    va_end(arguments);
+    return status;
+}
+
+gr_status database_step(database *database, sqlite3_stmt *statement, bool *row, gr_error *error) {
+    int code = sqlite3_step(statement);
+    *row = code == SQLITE_ROW;
+    if (code == SQLITE_ROW) return GR_OK;
+    gr_status status =
+        code == SQLITE_DONE ? GR_OK : database_fail(database, code, "database", error);
+    sqlite3_reset(statement);
+    return status;
+}
+
+gr_status database_run(database *database, int64_t *changed, gr_error *error, const char *sql,
+                       const char *types, ...) {
+    sqlite3_stmt *statement;
+    va_list arguments;
+    va_start(arguments, types);
+    gr_status status = query(database, &statement, error, sql, types, arguments);
+    va_end(arguments);
+    GR_TRY(status);
+    bool row = false;
+    GR_TRY(database_step(database, statement, &row, error));
+    if (row) sqlite3_reset(statement);
+    if (changed) *changed = sqlite3_changes64(database->handle);
+    return GR_OK;
+}
+
+gr_status database_integer(database *database, int64_t *value, int64_t otherwise, gr_error *error,
+                           const char *sql, const char *types, ...) {
+    sqlite3_stmt *statement;
+    va_list arguments;
+    va_start(arguments, types);
+    gr_status status = query(database, &statement, error, sql, types, arguments);
+    va_end(arguments);
+    GR_TRY(status);
+    bool row;
+    GR_TRY(database_step(database, statement, &row, error));
+    *value = row ? sqlite3_column_int64(statement, 0) : otherwise;
+    /* With RETURNING, SQLite has made every change before it hands out the first row. */
+    if (row) sqlite3_reset(statement);
+    return GR_OK;
+}
+
+gr_status database_text(sqlite3_stmt *statement, int column, char **text, gr_error *error) {
+    *text = NULL;
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL) return GR_OK;
+    const unsigned char *value = sqlite3_column_text(statement, column);
+    if (value) *text = strdup((const char *)value);
+    if (!*text) return gr_fail(error, GR_OUT_OF_MEMORY, "database: out of memory");
+    return GR_OK;
+}
+
+void database_close(database *database) {
+    for (int i = 0; i < database->statement_count; i++)
+        sqlite3_finalize(database->statements[i].statement);
+    sqlite3_close(database->handle);
+    *database = (struct database){0};
+}
+
+/* Refuses a file that is not ours, and gives an empty one what can only be set while it is empty.
+ */
+static gr_status claim(database *database, const char *path, gr_error *error) {
+    int64_t application, version, tables;
+    GR_TRY(database_integer(database, &application, 0, error, "SELECT * FROM pragma_application_id",
+                            ""));
+    GR_TRY(database_integer(database, &version, 0, error, "SELECT * FROM pragma_user_version", ""));
+    GR_TRY(database_integer(database, &tables, 0, error, "SELECT count(*) FROM sqlite_schema", ""));
+    if (application != APPLICATION_ID) {
+        if (application != 0 || version != 0 || tables != 0)
+            return gr_fail(error, GR_INVALID,
+                           "%s is an SQLite database of another program; choose another data "
+                           "directory",
+                           path);
+        GR_TRY(database_execute(database, "PRAGMA auto_vacuum = INCREMENTAL", error));
+        char sql[64];
+        sqlite3_snprintf(sizeof sql, sql, "PRAGMA application_id = %d", APPLICATION_ID);
+        GR_TRY(database_execute(database, sql, error));
+    }
+    sqlite3_stmt *statement;
+    bool row;
+    GR_TRY(database_query(database, &statement, error, "PRAGMA journal_mode = WAL", ""));
+    GR_TRY(database_step(database, statement, &row, error));
+    bool wal = row && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+    sqlite3_reset(statement);
+    if (!wal)
+        return gr_fail(
+            error, GR_IO,
+            "%s: the file system lacks what SQLite's write-ahead log needs (shared memory, "
+            "locks); put the data directory on a local disk",
+            path);
+    return GR_OK;
+}
+
+gr_status database_open(database *database, const char *path, bool query_only, gr_error *error) {
+    *database = (struct database){0};
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                (query_only ? 0 : SQLITE_OPEN_CREATE);
+    gr_status status = GR_OK;
+    int code = sqlite3_open_v2(path, &database->handle, flags, NULL);
+    if (code != SQLITE_OK) {
+        status = database_fail(database, code, path, error);
+        goto failed;
+    }
+    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    /* SQLite opens a write-protected file for reading without a word. */
+    if (sqlite3_db_readonly(database->handle, "main") == 1) {
+        status = gr_fail(error, GR_IO,
+                         "%s cannot be written: check its owner and permissions, and that the file "
+                         "system is not mounted read-only",
+                         path);
+        goto failed;
+    }
+    if (!query_only) GR_TRY_OR(failed, claim(database, path, error));
+    GR_TRY_OR(failed, database_execute(database,
+                                       "PRAGMA synchronous = FULL;"
+                                       "PRAGMA foreign_keys = ON;"
+                                       "PRAGMA trusted_schema = OFF;"
+                                       "PRAGMA journal_size_limit = 67108864;",
+                                       error));
+    if (query_only) GR_TRY_OR(failed, database_execute(database, "PRAGMA query_only = ON", error));
+    return GR_OK;
+
+failed:
+    database_close(database);
+    return status;
+}

@@ -1,0 +1,140 @@
+/* Opening and closing the store: the directory, its lock, the database, recovery. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/store/internal.h"
+
+int64_t clock_milliseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static gr_status not_writable(const char *path, gr_error *error) {
+    int reason = errno;
+    return gr_fail(error, GR_IO,
+                   "the data directory cannot be used: %.300s: %s; choose one that this user may "
+                   "write to (--data-dir)",
+                   path, strerror(reason));
+}
+
+/* mkdir -p, private to its owner. */
+static gr_status make_directory(const char *path, gr_error *error) {
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part || !*path)
+        return gr_fail(error, GR_INVALID, "the data directory's path is %s",
+                       *path ? "too long" : "empty");
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(part, 0700) && errno != EEXIST) return not_writable(part, error);
+        *slash = '/';
+    }
+    if (mkdir(part, 0700) && errno != EEXIST) return not_writable(part, error);
+    struct stat about;
+    if (stat(path, &about)) return not_writable(path, error);
+    if (!S_ISDIR(about.st_mode)) {
+        errno = ENOTDIR;
+        return not_writable(path, error);
+    }
+    if (access(path, W_OK | X_OK)) return not_writable(path, error);
+    return GR_OK;
+}
+
+/* flock belongs to the open file: it refuses a second store of this process as well as one of
+ * another, and the system drops it however the process ends. */
+static gr_status lock_directory(const char *directory, int *lock, gr_error *error) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/lock", directory);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) return not_writable(path, error);
+    if (flock(file, LOCK_EX | LOCK_NB)) {
+        int reason = errno;
+        char owner[32] = "";
+        ssize_t length = pread(file, owner, sizeof owner - 1, 0);
+        owner[length > 0 ? strspn(owner, "0123456789") : 0] = 0;
+        close(file);
+        if (reason == EWOULDBLOCK)
+            return gr_fail(
+                error, GR_CONFLICT,
+                "the data directory %.300s is in use by another gradreg server%s%s%s; stop "
+                "it, or choose another directory (--data-dir)",
+                directory, *owner ? " (process " : "", owner, *owner ? ")" : "");
+        errno = reason;
+        return not_writable(path, error);
+    }
+    char owner[32];
+    int length = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+    /* For people only: on a full disk the lock holds all the same. */
+    if (ftruncate(file, 0) == 0 && pwrite(file, owner, (size_t)length, 0) != length)
+        (void)!ftruncate(file, 0);
+    *lock = file;
+    return GR_OK;
+}
+
+typedef struct recovery {
+    int64_t expired_before;
+} recovery;
+
+static gr_status recover(database *database, void *context, gr_error *error) {
+    const recovery *recovery = context;
+    return leases_recover(database, recovery->expired_before, error);
+}
+
+gr_status store_open(const char *directory, store **result, gr_error *error) {
+    GR_TRY(make_directory(directory, error));
+    store *store = calloc(1, sizeof *store);
+    if (!store) return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    store->lock = -1;
+    gr_status status;
+    GR_TRY_OR(failed, lock_directory(directory, &store->lock, error));
+    if (asprintf(&store->artifacts, "%s/artifacts", directory) < 0) store->artifacts = NULL;
+    if (asprintf(&store->path, "%s/gradreg.db", directory) < 0) store->path = NULL;
+    if (!store->artifacts || !store->path) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+        goto failed;
+    }
+    GR_TRY_OR(failed, make_directory(store->artifacts, error));
+    GR_TRY_OR(failed, database_open(&store->writing, store->path, false, error));
+    GR_TRY_OR(failed, database_migrate(&store->writing, error));
+    GR_TRY_OR(failed, readers_create(store->path, &store->readers, error));
+    GR_TRY_OR(failed, writer_start(&store->writing, &store->writer, error));
+    recovery all = {INT64_MAX};
+    GR_TRY_OR(failed, writer_run(store->writer, recover, &all, error));
+    GR_TRY_OR(failed, artifacts_sweep(store, error));
+    *result = store;
+    return GR_OK;
+
+failed:
+    store_close(store);
+    return status;
+}
+
+void store_close(store *store) {
+    if (!store) return;
+    writer_stop(store->writer);
+    readers_free(store->readers);
+    /* The last connection to close empties the write-ahead log into the database. */
+    database_close(&store->writing);
+    if (store->lock >= 0) close(store->lock);
+    free(store->artifacts);
+    free(store->path);
+    free(store);
+}
+
+const char *store_artifacts(const store *store) {
+    return store->artifacts;
+}
