@@ -7,7 +7,7 @@
 enum { MAXIMUM_LISTENERS = 64 };
 
 typedef struct listener {
-    void (*call)(void *context, const event *event); /* NULL: free slot */
+    void (*call)(void *context, const event *change); /* NULL: free slot */
     void *context;
 } listener;
 
@@ -19,40 +19,39 @@ struct events {
 };
 
 events *events_create(void) {
-    events *events = calloc(1, sizeof *events);
-    if (events) pthread_rwlock_init(&events->lock, NULL);
-    return events;
+    events *hub = calloc(1, sizeof *hub);
+    if (hub) pthread_rwlock_init(&hub->lock, NULL);
+    return hub;
 }
 
-void events_free(events *events) {
-    if (!events) return;
-    pthread_rwlock_destroy(&events->lock);
-    free(events);
+void events_free(events *hub) {
+    if (!hub) return;
+    pthread_rwlock_destroy(&hub->lock);
+    free(hub);
 }
 
-void events_publish(events *events, const event *event) {
-    pthread_rwlock_rdlock(&events->lock);
+void events_publish(events *hub, const event *change) {
+    pthread_rwlock_rdlock(&hub->lock);
     for (int i = 0; i < MAXIMUM_LISTENERS; i++)
-        if (events->listeners[i].call)
-            events->listeners[i].call(events->listeners[i].context, event);
-    pthread_rwlock_unlock(&events->lock);
+        if (hub->listeners[i].call) hub->listeners[i].call(hub->listeners[i].context, change);
+    pthread_rwlock_unlock(&hub->lock);
 }
 
-int events_listen(events *events, void (*call)(void *context, const event *event), void *context) {
+int events_listen(events *hub, void (*call)(void *context, const event *change), void *context) {
     int handle = -1;
-    pthread_rwlock_wrlock(&events->lock);
+    pthread_rwlock_wrlock(&hub->lock);
     for (int i = 0; i < MAXIMUM_LISTENERS && handle < 0; i++)
-        if (!events->listeners[i].call) {
-            events->listeners[i] = (listener){call, context};
+        if (!hub->listeners[i].call) {
+            hub->listeners[i] = (listener){call, context};
             handle = i;
         }
-    pthread_rwlock_unlock(&events->lock);
+    pthread_rwlock_unlock(&hub->lock);
     return handle;
 }
 
-void events_unlisten(events *events, int handle) {
+void events_unlisten(events *hub, int handle) {
     if (handle < 0 || handle >= MAXIMUM_LISTENERS) return;
-    pthread_rwlock_wrlock(&events->lock);
-    events->listeners[handle] = (listener){0};
-    pthread_rwlock_unlock(&events->lock);
+    pthread_rwlock_wrlock(&hub->lock);
+    hub->listeners[handle] = (listener){0};
+    pthread_rwlock_unlock(&hub->lock);
 }

@@ -16,28 +16,27 @@ gr_status artifact_name_check(const char *file, gr_error *error) {
     return GR_OK;
 }
 
-void artifact_remove(const store *store, const char *file) {
+void artifact_remove(const store *self, const char *file) {
     if (!file) return;
-    int folder = open(store->artifacts, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int folder = open(self->artifacts, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) return;
     unlinkat(folder, file, 0); /* what stays behind is swept at the next start */
     close(folder);
 }
 
 /* Experiments in the trash keep their files. */
-static gr_status is_referenced(database *database, const char *file, bool *referenced,
-                               gr_error *error) {
+static gr_status is_referenced(database *db, const char *file, bool *referenced, gr_error *error) {
     int64_t found;
-    GR_TRY(database_integer(database, &found, 0, error,
-                            "SELECT 1 FROM temp.referenced WHERE file = ?1", "t", file));
+    GR_TRY(database_integer(db, &found, 0, error, "SELECT 1 FROM temp.referenced WHERE file = ?1",
+                            "t", file));
     *referenced = found != 0;
     return GR_OK;
 }
 
-static gr_status sweep(database *database, DIR *folder, gr_error *error) {
+static gr_status sweep(database *db, DIR *folder, gr_error *error) {
     /* One pass over the table and one lookup per file, whatever their numbers. */
     GR_TRY(database_execute(
-        database,
+        db,
         "PRAGMA temp_store = MEMORY;"
         "CREATE TEMP TABLE referenced (file TEXT PRIMARY KEY) WITHOUT ROWID;"
         "INSERT OR IGNORE INTO temp.referenced SELECT checkpoint_file FROM main.experiments "
@@ -56,22 +55,22 @@ static gr_status sweep(database *database, DIR *folder, gr_error *error) {
             !S_ISREG(about.st_mode))
             continue;
         bool referenced;
-        GR_TRY(is_referenced(database, entry->d_name, &referenced, error));
+        GR_TRY(is_referenced(db, entry->d_name, &referenced, error));
         if (!referenced) unlinkat(dirfd(folder), entry->d_name, 0);
     }
 }
 
-gr_status artifacts_sweep(store *store, gr_error *error) {
-    DIR *folder = opendir(store->artifacts);
+gr_status artifacts_sweep(store *self, gr_error *error) {
+    DIR *folder = opendir(self->artifacts);
     if (!folder)
-        return gr_fail(error, GR_IO, "the artifacts folder %.300s: %s", store->artifacts,
+        return gr_fail(error, GR_IO, "the artifacts folder %.300s: %s", self->artifacts,
                        strerror(errno));
     /* A connection of its own: query-only ones may not even have temporary tables. */
-    database database;
-    gr_status status = database_open(&database, store->path, false, error);
+    database db;
+    gr_status status = database_open(&db, self->path, false, error);
     if (status == GR_OK) {
-        status = sweep(&database, folder, error);
-        database_close(&database);
+        status = sweep(&db, folder, error);
+        database_close(&db);
     }
     closedir(folder);
     return status;

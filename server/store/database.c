@@ -9,9 +9,9 @@ enum {
     BUSY_MILLISECONDS = 10000    /* only a foreign program on the same file ever makes us wait */
 };
 
-gr_status database_fail(database *database, int code, const char *what, gr_error *error) {
-    int system = database->handle ? sqlite3_system_errno(database->handle) : 0;
-    const char *text = database->handle ? sqlite3_errmsg(database->handle) : sqlite3_errstr(code);
+gr_status database_fail(database *db, int code, const char *what, gr_error *error) {
+    int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_NOMEM:
         return gr_fail(error, GR_OUT_OF_MEMORY, "%s: out of memory", what);
@@ -40,33 +40,31 @@ gr_status database_fail(database *database, int code, const char *what, gr_error
     }
 }
 
-gr_status database_execute(database *database, const char *sql, gr_error *error) {
-    int code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
-    if (code != SQLITE_OK) return database_fail(database, code, "database", error);
+gr_status database_execute(database *db, const char *sql, gr_error *error) {
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK) return database_fail(db, code, "database", error);
     return GR_OK;
 }
 
-static gr_status prepare(database *database, const char *sql, sqlite3_stmt **statement,
-                         gr_error *error) {
-    for (int i = 0; i < database->statement_count; i++)
-        if (database->statements[i].sql == sql) {
-            *statement = database->statements[i].statement;
+static gr_status prepare(database *db, const char *sql, sqlite3_stmt **statement, gr_error *error) {
+    for (int i = 0; i < db->statement_count; i++)
+        if (db->statements[i].sql == sql) {
+            *statement = db->statements[i].statement;
             return GR_OK;
         }
-    if (database->statement_count == MAXIMUM_STATEMENTS)
+    if (db->statement_count == MAXIMUM_STATEMENTS)
         return gr_fail(error, GR_INTERNAL, "database: more than %d statements", MAXIMUM_STATEMENTS);
-    int code =
-        sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-    if (code != SQLITE_OK) return database_fail(database, code, "database", error);
-    database->statements[database->statement_count].sql = sql;
-    database->statements[database->statement_count++].statement = *statement;
+    int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (code != SQLITE_OK) return database_fail(db, code, "database", error);
+    db->statements[db->statement_count].sql = sql;
+    db->statements[db->statement_count++].statement = *statement;
     return GR_OK;
 }
 
-static gr_status query(database *database, sqlite3_stmt **result, gr_error *error, const char *sql,
+static gr_status query(database *db, sqlite3_stmt **result, gr_error *error, const char *sql,
                        const char *types, va_list arguments) {
     sqlite3_stmt *statement = NULL;
-    GR_TRY(prepare(database, sql, &statement, error));
+    GR_TRY(prepare(db, sql, &statement, error));
     if (sqlite3_bind_parameter_count(statement) != (int)strlen(types))
         return gr_fail(error, GR_INTERNAL, "database: wrong number of parameters: %s", sql);
     for (int i = 0; types[i]; i++) {
@@ -84,56 +82,55 @@ static gr_status query(database *database, sqlite3_stmt **result, gr_error *erro
             code = sqlite3_bind_text(statement, i + 1, text, -1, SQLITE_STATIC);
             break;
         }
-        if (code != SQLITE_OK) return database_fail(database, code, "database", error);
+        if (code != SQLITE_OK) return database_fail(db, code, "database", error);
     }
     *result = statement;
     return GR_OK;
 }
 
-gr_status database_query(database *database, sqlite3_stmt **statement, gr_error *error,
-                         const char *sql, const char *types, ...) {
+gr_status database_query(database *db, sqlite3_stmt **statement, gr_error *error, const char *sql,
+                         const char *types, ...) {
     va_list arguments;
     va_start(arguments, types);
-    gr_status status = query(database, statement, error, sql, types, arguments);
+    gr_status status = query(db, statement, error, sql, types, arguments);
     va_end(arguments);
     return status;
 }
 
-gr_status database_step(database *database, sqlite3_stmt *statement, bool *row, gr_error *error) {
+gr_status database_step(database *db, sqlite3_stmt *statement, bool *row, gr_error *error) {
     int code = sqlite3_step(statement);
     *row = code == SQLITE_ROW;
     if (code == SQLITE_ROW) return GR_OK;
-    gr_status status =
-        code == SQLITE_DONE ? GR_OK : database_fail(database, code, "database", error);
+    gr_status status = code == SQLITE_DONE ? GR_OK : database_fail(db, code, "database", error);
     sqlite3_reset(statement);
     return status;
 }
 
-gr_status database_run(database *database, int64_t *changed, gr_error *error, const char *sql,
+gr_status database_run(database *db, int64_t *changed, gr_error *error, const char *sql,
                        const char *types, ...) {
     sqlite3_stmt *statement;
     va_list arguments;
     va_start(arguments, types);
-    gr_status status = query(database, &statement, error, sql, types, arguments);
+    gr_status status = query(db, &statement, error, sql, types, arguments);
     va_end(arguments);
     GR_TRY(status);
     bool row = false;
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     if (row) sqlite3_reset(statement);
-    if (changed) *changed = sqlite3_changes64(database->handle);
+    if (changed) *changed = sqlite3_changes64(db->handle);
     return GR_OK;
 }
 
-gr_status database_integer(database *database, int64_t *value, int64_t otherwise, gr_error *error,
+gr_status database_integer(database *db, int64_t *value, int64_t otherwise, gr_error *error,
                            const char *sql, const char *types, ...) {
     sqlite3_stmt *statement;
     va_list arguments;
     va_start(arguments, types);
-    gr_status status = query(database, &statement, error, sql, types, arguments);
+    gr_status status = query(db, &statement, error, sql, types, arguments);
     va_end(arguments);
     GR_TRY(status);
     bool row;
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     *value = row ? sqlite3_column_int64(statement, 0) : otherwise;
     /* With RETURNING, SQLite has made every change before it hands out the first row. */
     if (row) sqlite3_reset(statement);
@@ -149,36 +146,34 @@ gr_status database_text(sqlite3_stmt *statement, int column, char **text, gr_err
     return GR_OK;
 }
 
-void database_close(database *database) {
-    for (int i = 0; i < database->statement_count; i++)
-        sqlite3_finalize(database->statements[i].statement);
-    sqlite3_close(database->handle);
-    *database = (struct database){0};
+void database_close(database *db) {
+    for (int i = 0; i < db->statement_count; i++) sqlite3_finalize(db->statements[i].statement);
+    sqlite3_close(db->handle);
+    *db = (struct database){0};
 }
 
 /* Refuses a file that is not ours, and gives an empty one what can only be set while it is empty.
  */
-static gr_status claim(database *database, const char *path, gr_error *error) {
+static gr_status claim(database *db, const char *path, gr_error *error) {
     int64_t application, version, tables;
-    GR_TRY(database_integer(database, &application, 0, error, "SELECT * FROM pragma_application_id",
-                            ""));
-    GR_TRY(database_integer(database, &version, 0, error, "SELECT * FROM pragma_user_version", ""));
-    GR_TRY(database_integer(database, &tables, 0, error, "SELECT count(*) FROM sqlite_schema", ""));
+    GR_TRY(database_integer(db, &application, 0, error, "SELECT * FROM pragma_application_id", ""));
+    GR_TRY(database_integer(db, &version, 0, error, "SELECT * FROM pragma_user_version", ""));
+    GR_TRY(database_integer(db, &tables, 0, error, "SELECT count(*) FROM sqlite_schema", ""));
     if (application != APPLICATION_ID) {
         if (application != 0 || version != 0 || tables != 0)
             return gr_fail(error, GR_INVALID,
                            "%s is an SQLite database of another program; choose another data "
                            "directory",
                            path);
-        GR_TRY(database_execute(database, "PRAGMA auto_vacuum = INCREMENTAL", error));
+        GR_TRY(database_execute(db, "PRAGMA auto_vacuum = INCREMENTAL", error));
         char sql[64];
         sqlite3_snprintf(sizeof sql, sql, "PRAGMA application_id = %d", APPLICATION_ID);
-        GR_TRY(database_execute(database, sql, error));
+        GR_TRY(database_execute(db, sql, error));
     }
     sqlite3_stmt *statement;
     bool row;
-    GR_TRY(database_query(database, &statement, error, "PRAGMA journal_mode = WAL", ""));
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_query(db, &statement, error, "PRAGMA journal_mode = WAL", ""));
+    GR_TRY(database_step(db, statement, &row, error));
     bool wal = row && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
     sqlite3_reset(statement);
     if (!wal)
@@ -190,36 +185,36 @@ static gr_status claim(database *database, const char *path, gr_error *error) {
     return GR_OK;
 }
 
-gr_status database_open(database *database, const char *path, bool query_only, gr_error *error) {
-    *database = (struct database){0};
+gr_status database_open(database *db, const char *path, bool query_only, gr_error *error) {
+    *db = (struct database){0};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                 (query_only ? 0 : SQLITE_OPEN_CREATE);
     gr_status status = GR_OK;
-    int code = sqlite3_open_v2(path, &database->handle, flags, NULL);
+    int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
     if (code != SQLITE_OK) {
-        status = database_fail(database, code, path, error);
+        status = database_fail(db, code, path, error);
         goto failed;
     }
-    sqlite3_busy_timeout(database->handle, BUSY_MILLISECONDS);
+    sqlite3_busy_timeout(db->handle, BUSY_MILLISECONDS);
     /* SQLite opens a write-protected file for reading without a word. */
-    if (sqlite3_db_readonly(database->handle, "main") == 1) {
+    if (sqlite3_db_readonly(db->handle, "main") == 1) {
         status = gr_fail(error, GR_IO,
                          "%s cannot be written: check its owner and permissions, and that the file "
                          "system is not mounted read-only",
                          path);
         goto failed;
     }
-    if (!query_only) GR_TRY_OR(failed, claim(database, path, error));
-    GR_TRY_OR(failed, database_execute(database,
+    if (!query_only) GR_TRY_OR(failed, claim(db, path, error));
+    GR_TRY_OR(failed, database_execute(db,
                                        "PRAGMA synchronous = FULL;"
                                        "PRAGMA foreign_keys = ON;"
                                        "PRAGMA trusted_schema = OFF;"
                                        "PRAGMA journal_size_limit = 67108864;",
                                        error));
-    if (query_only) GR_TRY_OR(failed, database_execute(database, "PRAGMA query_only = ON", error));
+    if (query_only) GR_TRY_OR(failed, database_execute(db, "PRAGMA query_only = ON", error));
     return GR_OK;
 
 failed:
-    database_close(database);
+    database_close(db);
     return status;
 }

@@ -24,22 +24,22 @@ bool state_is_final(experiment_state state) {
     return state >= STATE_SUCCEEDED;
 }
 
-void experiment_clear(experiment *experiment) {
-    free(experiment->name);
-    free(experiment->tags);
-    free(experiment->notes);
-    free(experiment->spec);
-    free(experiment->data_hash);
-    free(experiment->engine_version);
-    free(experiment->environment);
-    free(experiment->checkpoint_file);
-    free(experiment->model_file);
-    free(experiment->worker);
-    free(experiment->error);
-    free(experiment->warning);
-    free(experiment->latest_metrics);
-    free(experiment->best_metrics);
-    *experiment = (struct experiment){0};
+void experiment_clear(experiment *record) {
+    free(record->name);
+    free(record->tags);
+    free(record->notes);
+    free(record->spec);
+    free(record->data_hash);
+    free(record->engine_version);
+    free(record->environment);
+    free(record->checkpoint_file);
+    free(record->model_file);
+    free(record->worker);
+    free(record->error);
+    free(record->warning);
+    free(record->latest_metrics);
+    free(record->best_metrics);
+    *record = (struct experiment){0};
 }
 
 void experiments_free(experiment *items, size_t count) {
@@ -47,25 +47,24 @@ void experiments_free(experiment *items, size_t count) {
     free(items);
 }
 
-gr_status experiment_read(sqlite3_stmt *statement, experiment *experiment, gr_error *error) {
-    *experiment = (struct experiment){0};
+gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error) {
+    *record = (struct experiment){0};
     int column = 0;
     gr_status status = GR_OK;
 #define INTEGER() sqlite3_column_int64(statement, column++)
-#define TEXT(member) \
-    GR_TRY_OR(failed, database_text(statement, column++, &experiment->member, error))
-    experiment->id = INTEGER();
-    experiment->revision = INTEGER();
+#define TEXT(member) GR_TRY_OR(failed, database_text(statement, column++, &record->member, error))
+    record->id = INTEGER();
+    record->revision = INTEGER();
     char *state;
     GR_TRY_OR(failed, database_text(statement, column++, &state, error));
-    bool known = state && state_from_name(state, &experiment->state);
+    bool known = state && state_from_name(state, &record->state);
     free(state);
     if (!known) {
         status = gr_fail(error, GR_CORRUPT, "experiment %lld has an unknown state",
-                         (long long)experiment->id);
+                         (long long)record->id);
         goto failed;
     }
-    experiment->cancel_requested = INTEGER() != 0;
+    record->cancel_requested = INTEGER() != 0;
     TEXT(name);
     TEXT(tags);
     TEXT(notes);
@@ -73,13 +72,13 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *experiment, gr_er
     TEXT(data_hash);
     TEXT(engine_version);
     TEXT(environment);
-    experiment->priority = INTEGER();
-    experiment->iteration = INTEGER();
-    experiment->iterations = INTEGER();
-    experiment->iterations_per_second = sqlite3_column_double(statement, column++);
-    experiment->attempt = INTEGER();
-    experiment->resumed_from_iteration = INTEGER();
-    experiment->checkpoint_iteration = INTEGER();
+    record->priority = INTEGER();
+    record->iteration = INTEGER();
+    record->iterations = INTEGER();
+    record->iterations_per_second = sqlite3_column_double(statement, column++);
+    record->attempt = INTEGER();
+    record->resumed_from_iteration = INTEGER();
+    record->checkpoint_iteration = INTEGER();
     TEXT(checkpoint_file);
     TEXT(model_file);
     TEXT(worker);
@@ -87,38 +86,37 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *experiment, gr_er
     TEXT(warning);
     TEXT(latest_metrics);
     TEXT(best_metrics);
-    experiment->created_at = INTEGER();
-    experiment->started_at = INTEGER();
-    experiment->finished_at = INTEGER();
-    experiment->lease_expires_at = INTEGER();
-    experiment->elapsed_seconds = sqlite3_column_double(statement, column++);
+    record->created_at = INTEGER();
+    record->started_at = INTEGER();
+    record->finished_at = INTEGER();
+    record->lease_expires_at = INTEGER();
+    record->elapsed_seconds = sqlite3_column_double(statement, column++);
 #undef INTEGER
 #undef TEXT
     return GR_OK;
 
 failed:
-    experiment_clear(experiment);
+    experiment_clear(record);
     return status;
 }
 
-gr_status experiment_select(database *database, int64_t id, experiment *experiment,
-                            gr_error *error) {
-    *experiment = (struct experiment){0};
+gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error) {
+    *record = (struct experiment){0};
     sqlite3_stmt *statement;
-    GR_TRY(database_query(database, &statement, error,
+    GR_TRY(database_query(db, &statement, error,
                           "SELECT " EXPERIMENT_COLUMNS
                           " FROM experiments WHERE id = ?1 AND trashed_at IS NULL",
                           "i", id));
     bool row;
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     if (!row) return gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
-    gr_status status = experiment_read(statement, experiment, error);
+    gr_status status = experiment_read(statement, record, error);
     sqlite3_reset(statement);
     return status;
 }
 
-gr_status next_revision(database *database, int64_t *revision, gr_error *error) {
-    return database_integer(database, revision, 0, error,
+gr_status next_revision(database *db, int64_t *revision, gr_error *error) {
+    return database_integer(db, revision, 0, error,
                             "UPDATE counter SET revision = revision + 1 RETURNING revision", "");
 }
 
@@ -131,26 +129,25 @@ typedef struct submit {
     int64_t id;
 } submit;
 
-static gr_status submit_work(database *database, void *context, gr_error *error) {
-    submit *submit = context;
-    const submission *submission = submit->submission;
+static gr_status submit_work(database *db, void *context, gr_error *error) {
+    submit *order = context;
+    const submission *form = order->submission;
     int64_t revision;
-    GR_TRY(next_revision(database, &revision, error));
+    GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
-        database, NULL, error,
+        db, NULL, error,
         "INSERT INTO experiments (revision, state, name, tags, spec, data_hash, engine_version, "
         "iterations, created_at) VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        "itttttii", revision, submission->name, submission->tags, submission->spec,
-        submission->data_hash, submission->engine_version, submission->iterations,
-        clock_milliseconds()));
-    submit->id = sqlite3_last_insert_rowid(database->handle);
+        "itttttii", revision, form->name, form->tags, form->spec, form->data_hash,
+        form->engine_version, form->iterations, clock_milliseconds()));
+    order->id = sqlite3_last_insert_rowid(db->handle);
     return GR_OK;
 }
 
-gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error) {
-    submit submit = {.submission = submission};
-    GR_TRY(writer_run(store->writer, submit_work, &submit, error));
-    *id = submit.id;
+gr_status store_submit(store *self, const submission *form, int64_t *id, gr_error *error) {
+    submit order = {.submission = form};
+    GR_TRY(writer_run(self->writer, submit_work, &order, error));
+    *id = order.id;
     return GR_OK;
 }
 
@@ -159,59 +156,58 @@ typedef struct change {
     experiment after;
 } change;
 
-static gr_status cancel_work(database *database, void *context, gr_error *error) {
-    change *change = context;
-    experiment_clear(&change->after);
-    GR_TRY(experiment_select(database, change->id, &change->after, error));
-    experiment_state state = change->after.state;
+static gr_status cancel_work(database *db, void *context, gr_error *error) {
+    change *edit = context;
+    experiment_clear(&edit->after);
+    GR_TRY(experiment_select(db, edit->id, &edit->after, error));
+    experiment_state state = edit->after.state;
     if (state_is_final(state))
-        return gr_fail(error, GR_CONFLICT, "experiment %lld has already %s%s",
-                       (long long)change->id, state == STATE_CANCELLED ? "been " : "",
-                       state_name(state));
+        return gr_fail(error, GR_CONFLICT, "experiment %lld has already %s%s", (long long)edit->id,
+                       state == STATE_CANCELLED ? "been " : "", state_name(state));
     int64_t revision;
-    GR_TRY(next_revision(database, &revision, error));
+    GR_TRY(next_revision(db, &revision, error));
     if (state == STATE_RUNNING)
         GR_TRY(
-            database_run(database, NULL, error,
+            database_run(db, NULL, error,
                          "UPDATE experiments SET revision = ?2, cancel_requested = 1 WHERE id = ?1",
-                         "ii", change->id, revision));
+                         "ii", edit->id, revision));
     else
-        GR_TRY(database_run(database, NULL, error,
+        GR_TRY(database_run(db, NULL, error,
                             "UPDATE experiments SET revision = ?2, state = 'cancelled', "
                             "finished_at = ?3, iterations_per_second = 0 WHERE id = ?1",
-                            "iii", change->id, revision, clock_milliseconds()));
-    experiment_clear(&change->after);
-    return experiment_select(database, change->id, &change->after, error);
+                            "iii", edit->id, revision, clock_milliseconds()));
+    experiment_clear(&edit->after);
+    return experiment_select(db, edit->id, &edit->after, error);
 }
 
-gr_status store_cancel(store *store, int64_t id, experiment *after, gr_error *error) {
-    change change = {.id = id};
-    gr_status status = writer_run(store->writer, cancel_work, &change, error);
+gr_status store_cancel(store *self, int64_t id, experiment *after, gr_error *error) {
+    change edit = {.id = id};
+    gr_status status = writer_run(self->writer, cancel_work, &edit, error);
     if (status == GR_OK && after)
-        *after = change.after;
+        *after = edit.after;
     else
-        experiment_clear(&change.after);
+        experiment_clear(&edit.after);
     return status;
 }
 
-static gr_status delete_work(database *database, void *context, gr_error *error) {
-    change *change = context;
-    experiment_clear(&change->after);
-    GR_TRY(experiment_select(database, change->id, &change->after, error));
-    if (!state_is_final(change->after.state))
+static gr_status delete_work(database *db, void *context, gr_error *error) {
+    change *edit = context;
+    experiment_clear(&edit->after);
+    GR_TRY(experiment_select(db, edit->id, &edit->after, error));
+    if (!state_is_final(edit->after.state))
         return gr_fail(error, GR_CONFLICT, "experiment %lld is %s: cancel it before deleting it",
-                       (long long)change->id, state_name(change->after.state));
+                       (long long)edit->id, state_name(edit->after.state));
     int64_t revision;
-    GR_TRY(next_revision(database, &revision, error));
-    return database_run(database, NULL, error,
+    GR_TRY(next_revision(db, &revision, error));
+    return database_run(db, NULL, error,
                         "UPDATE experiments SET revision = ?2, trashed_at = ?3 WHERE id = ?1",
-                        "iii", change->id, revision, clock_milliseconds());
+                        "iii", edit->id, revision, clock_milliseconds());
 }
 
-gr_status store_delete(store *store, int64_t id, gr_error *error) {
-    change change = {.id = id};
-    gr_status status = writer_run(store->writer, delete_work, &change, error);
-    experiment_clear(&change.after);
+gr_status store_delete(store *self, int64_t id, gr_error *error) {
+    change edit = {.id = id};
+    gr_status status = writer_run(self->writer, delete_work, &edit, error);
+    experiment_clear(&edit.after);
     return status;
 }
 
@@ -219,24 +215,24 @@ gr_status store_delete(store *store, int64_t id, gr_error *error) {
  * -----------------------------------------------------------------------------------------------
  */
 
-gr_status store_get(store *store, int64_t id, experiment *experiment, gr_error *error) {
-    database *database;
-    *experiment = (struct experiment){0};
-    GR_TRY(readers_take(store->readers, &database, error));
-    gr_status status = experiment_select(database, id, experiment, error);
-    readers_give(store->readers, database);
+gr_status store_get(store *self, int64_t id, experiment *record, gr_error *error) {
+    database *db;
+    *record = (struct experiment){0};
+    GR_TRY(readers_take(self->readers, &db, error));
+    gr_status status = experiment_select(db, id, record, error);
+    readers_give(self->readers, db);
     return status;
 }
 
 /* All rows of `statement`, whose columns are EXPERIMENT_COLUMNS. */
-static gr_status read_all(database *database, sqlite3_stmt *statement, experiment **result,
+static gr_status read_all(database *db, sqlite3_stmt *statement, experiment **result,
                           size_t *result_count, gr_error *error) {
     experiment *items = NULL;
     size_t count = 0, capacity = 0;
     gr_status status = GR_OK;
     for (;;) {
         bool row;
-        GR_TRY_OR(failed, database_step(database, statement, &row, error));
+        GR_TRY_OR(failed, database_step(db, statement, &row, error));
         if (!row) break;
         if (count == capacity) {
             capacity = capacity ? 2 * capacity : 16;
@@ -260,69 +256,69 @@ failed:
     return status;
 }
 
-gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count,
+gr_status store_list(store *self, const listing *page, experiment **items, size_t *count,
                      gr_error *error) {
     *items = NULL;
     *count = 0;
-    if (listing->limit < 1 || listing->limit > 1000)
+    if (page->limit < 1 || page->limit > 1000)
         return gr_fail(error, GR_INVALID, "a list's limit is 1 to 1000");
-    if (listing->state >= STATE_COUNT)
-        return gr_fail(error, GR_INVALID, "there is no state %d", listing->state);
-    int64_t before = listing->before_id > 0 ? listing->before_id : INT64_MAX;
-    database *database;
+    if (page->state >= STATE_COUNT)
+        return gr_fail(error, GR_INVALID, "there is no state %d", page->state);
+    int64_t before = page->before_id > 0 ? page->before_id : INT64_MAX;
+    database *db;
     sqlite3_stmt *statement;
-    GR_TRY(readers_take(store->readers, &database, error));
+    GR_TRY(readers_take(self->readers, &db, error));
     gr_status status;
-    if (listing->state < 0)
-        status = database_query(database, &statement, error,
+    if (page->state < 0)
+        status = database_query(db, &statement, error,
                                 "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 "
                                 "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-                                "ii", before, listing->limit);
+                                "ii", before, page->limit);
     else
         status = database_query(
-            database, &statement, error,
+            db, &statement, error,
             "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 AND state = ?3 "
             "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-            "iit", before, listing->limit, state_name((experiment_state)listing->state));
-    if (status == GR_OK) status = read_all(database, statement, items, count, error);
-    readers_give(store->readers, database);
+            "iit", before, page->limit, state_name((experiment_state)page->state));
+    if (status == GR_OK) status = read_all(db, statement, items, count, error);
+    readers_give(self->readers, db);
     return status;
 }
 
-gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items,
+gr_status store_changed_since(store *self, int64_t revision, int64_t limit, experiment **items,
                               size_t *count, gr_error *error) {
     *items = NULL;
     *count = 0;
-    database *database;
+    database *db;
     sqlite3_stmt *statement;
-    GR_TRY(readers_take(store->readers, &database, error));
+    GR_TRY(readers_take(self->readers, &db, error));
     gr_status status = database_query(
-        database, &statement, error,
+        db, &statement, error,
         "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE revision > ?1 AND trashed_at IS NULL "
         "ORDER BY revision LIMIT ?2",
         "ii", revision, limit);
-    if (status == GR_OK) status = read_all(database, statement, items, count, error);
-    readers_give(store->readers, database);
+    if (status == GR_OK) status = read_all(db, statement, items, count, error);
+    readers_give(self->readers, db);
     return status;
 }
 
-gr_status store_counts(store *store, int64_t counts[STATE_COUNT], gr_error *error) {
+gr_status store_counts(store *self, int64_t counts[STATE_COUNT], gr_error *error) {
     memset(counts, 0, STATE_COUNT * sizeof counts[0]);
-    database *database;
-    GR_TRY(readers_take(store->readers, &database, error));
+    database *db;
+    GR_TRY(readers_take(self->readers, &db, error));
     sqlite3_stmt *statement;
-    gr_status status = database_query(database, &statement, error,
+    gr_status status = database_query(db, &statement, error,
                                       "SELECT state, count(*) FROM experiments WHERE trashed_at IS "
                                       "NULL GROUP BY state",
                                       "");
     bool row = true;
     while (status == GR_OK && row) {
-        status = database_step(database, statement, &row, error);
+        status = database_step(db, statement, &row, error);
         experiment_state state;
         if (status == GR_OK && row &&
             state_from_name((const char *)sqlite3_column_text(statement, 0), &state))
             counts[state] = sqlite3_column_int64(statement, 1);
     }
-    readers_give(store->readers, database);
+    readers_give(self->readers, db);
     return status;
 }

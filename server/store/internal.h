@@ -18,11 +18,11 @@ struct store {
 };
 
 /* -- readers.c: query-only connections, each used by one thread at a time -- */
-gr_status readers_create(const char *path, readers **readers, gr_error *error);
-void readers_free(readers *readers); /* NULL is allowed */
+gr_status readers_create(const char *path, readers **pool, gr_error *error);
+void readers_free(readers *pool); /* NULL is allowed */
 /* Borrows a connection, waiting where all are in use. */
-gr_status readers_take(readers *readers, database **database, gr_error *error);
-void readers_give(readers *readers, database *database);
+gr_status readers_take(readers *pool, database **db, gr_error *error);
+void readers_give(readers *pool, database *db);
 
 /* -- clocks -- */
 int64_t clock_milliseconds(void); /* since 1970 UTC */
@@ -36,31 +36,30 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "resumed_from_iteration, checkpoint_iteration, checkpoint_file, model_file, worker, error, "  \
     "warning, latest_metrics, best_metrics, created_at, started_at, finished_at, "                \
     "lease_expires_at, elapsed_seconds"
-gr_status experiment_read(sqlite3_stmt *statement, experiment *experiment, gr_error *error);
+gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
-gr_status experiment_select(database *database, int64_t id, experiment *experiment,
-                            gr_error *error);
+gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
 /* The next value of the revision counter. */
-gr_status next_revision(database *database, int64_t *revision, gr_error *error);
+gr_status next_revision(database *db, int64_t *revision, gr_error *error);
 
 /* -- queue.c -- */
 /* Takes back what is running: at start everything (`expired_before` = INT64_MAX), later what
  * outlived its lease. */
-gr_status leases_recover(database *database, int64_t expired_before, gr_error *error);
+gr_status leases_recover(database *db, int64_t expired_before, gr_error *error);
 
 /* -- metrics.c -- */
-gr_status metrics_insert(database *database, int64_t id, const gr_metric *rows, size_t count,
+gr_status metrics_insert(database *db, int64_t id, const gr_metric *rows, size_t count,
                          gr_error *error);
 /* Brings latest_metrics and best_metrics up to `rows` (already inserted). */
-gr_status metrics_summarize(database *database, int64_t id, const gr_metric *rows, size_t count,
+gr_status metrics_summarize(database *db, int64_t id, const gr_metric *rows, size_t count,
                             gr_error *error);
 
 /* -- artifacts.c -- */
 /* GR_INVALID for a name that is not a plain file name. */
 gr_status artifact_name_check(const char *file, gr_error *error);
 /* Removes a file from the artifacts folder; one that is gone already is fine. NULL is allowed. */
-void artifact_remove(const store *store, const char *file);
+void artifact_remove(const store *self, const char *file);
 /* Removes the files that no experiment refers to. */
-gr_status artifacts_sweep(store *store, gr_error *error);
+gr_status artifacts_sweep(store *self, gr_error *error);
 
 #endif

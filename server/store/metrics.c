@@ -21,7 +21,7 @@ static double column_value(sqlite3_stmt *statement, int column) {
     return NAN;
 }
 
-gr_status metrics_insert(database *database, int64_t id, const gr_metric *rows, size_t count,
+gr_status metrics_insert(database *db, int64_t id, const gr_metric *rows, size_t count,
                          gr_error *error) {
     for (size_t i = 0; i < count; i++) {
         const gr_metric *row = &rows[i];
@@ -29,11 +29,11 @@ gr_status metrics_insert(database *database, int64_t id, const gr_metric *rows, 
             return gr_fail(error, GR_INVALID, "a metric's name has 1 to 63 bytes: \"%.100s\"",
                            row->name);
         if (isfinite(row->value))
-            GR_TRY(database_run(database, NULL, error,
+            GR_TRY(database_run(db, NULL, error,
                                 "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4)", "itid",
                                 id, row->name, row->iteration, row->value));
         else
-            GR_TRY(database_run(database, NULL, error,
+            GR_TRY(database_run(db, NULL, error,
                                 "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4)", "itit",
                                 id, row->name, row->iteration, not_finite_text(row->value)));
     }
@@ -72,15 +72,15 @@ static bool update_best(cJSON *best, const char *name, double value) {
 
 /* The value at the highest iteration: while a resumed run repeats rows, that is not the row just
  * stored. */
-static gr_status latest_value(database *database, int64_t id, const char *name, double *value,
+static gr_status latest_value(database *db, int64_t id, const char *name, double *value,
                               gr_error *error) {
     sqlite3_stmt *statement;
-    GR_TRY(database_query(database, &statement, error,
+    GR_TRY(database_query(db, &statement, error,
                           "SELECT value FROM metrics WHERE experiment = ?1 AND name = ?2 "
                           "ORDER BY iteration DESC LIMIT 1",
                           "it", id, name));
     bool row;
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     *value = row ? column_value(statement, 0) : NAN;
     if (row) sqlite3_reset(statement);
     return GR_OK;
@@ -100,16 +100,16 @@ static gr_status read_object(const char *text, cJSON **object, gr_error *error) 
     return GR_OK;
 }
 
-gr_status metrics_summarize(database *database, int64_t id, const gr_metric *rows, size_t count,
+gr_status metrics_summarize(database *db, int64_t id, const gr_metric *rows, size_t count,
                             gr_error *error) {
     char *texts[2] = {NULL, NULL}; /* latest, best */
     cJSON *objects[2] = {NULL, NULL};
     sqlite3_stmt *statement;
     bool row;
-    GR_TRY(database_query(database, &statement, error,
+    GR_TRY(database_query(db, &statement, error,
                           "SELECT latest_metrics, best_metrics FROM experiments WHERE id = ?1", "i",
                           id));
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     if (!row) return gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
     gr_status status = GR_OK;
     for (int i = 0; i < 2 && status == GR_OK; i++) {
@@ -118,7 +118,7 @@ gr_status metrics_summarize(database *database, int64_t id, const gr_metric *row
     sqlite3_reset(statement);
     for (size_t i = 0; i < count && status == GR_OK; i++) {
         double latest;
-        status = latest_value(database, id, rows[i].name, &latest, error);
+        status = latest_value(db, id, rows[i].name, &latest, error);
         if (status == GR_OK && !(set_number(objects[0], rows[i].name, latest) &&
                                  update_best(objects[1], rows[i].name, rows[i].value)))
             status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
@@ -128,7 +128,7 @@ gr_status metrics_summarize(database *database, int64_t id, const gr_metric *row
         if (!texts[i]) status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
     }
     if (status == GR_OK)
-        status = database_run(database, NULL, error,
+        status = database_run(db, NULL, error,
                               "UPDATE experiments SET latest_metrics = ?2, best_metrics = ?3 "
                               "WHERE id = ?1",
                               "itt", id, texts[0], texts[1]);
@@ -143,13 +143,13 @@ gr_status metrics_summarize(database *database, int64_t id, const gr_metric *row
  * -----------------------------------------------------------------------------------------------
  */
 
-static gr_status read_rows(database *database, sqlite3_stmt *statement, metric_row **result,
+static gr_status read_rows(database *db, sqlite3_stmt *statement, metric_row **result,
                            size_t *result_count, gr_error *error) {
     metric_row *rows = NULL;
     size_t count = 0, capacity = 0;
     for (;;) {
         bool row;
-        gr_status status = database_step(database, statement, &row, error);
+        gr_status status = database_step(db, statement, &row, error);
         if (status == GR_OK && row && count == capacity) {
             capacity = capacity ? 2 * capacity : 64;
             metric_row *larger = realloc(rows, capacity * sizeof *rows);
@@ -176,34 +176,34 @@ static gr_status read_rows(database *database, sqlite3_stmt *statement, metric_r
     return GR_OK;
 }
 
-gr_status store_series(store *store, int64_t id, const char *name, int64_t after, metric_row **rows,
+gr_status store_series(store *self, int64_t id, const char *name, int64_t after, metric_row **rows,
                        size_t *count, gr_error *error) {
     *rows = NULL;
     *count = 0;
-    database *database;
+    database *db;
     sqlite3_stmt *statement;
-    GR_TRY(readers_take(store->readers, &database, error));
+    GR_TRY(readers_take(self->readers, &db, error));
     int64_t found;
     gr_status status =
-        database_integer(database, &found, 0, error,
+        database_integer(db, &found, 0, error,
                          "SELECT 1 FROM experiments WHERE id = ?1 AND trashed_at IS NULL", "i", id);
     if (status == GR_OK && !found)
         status = gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
     if (status == GR_OK) {
         if (name)
             status =
-                database_query(database, &statement, error,
+                database_query(db, &statement, error,
                                "SELECT name, iteration, value FROM metrics WHERE experiment = ?1 "
                                "AND name = ?2 AND iteration > ?3 ORDER BY iteration",
                                "iti", id, name, after);
         else
             status =
-                database_query(database, &statement, error,
+                database_query(db, &statement, error,
                                "SELECT name, iteration, value FROM metrics WHERE experiment = ?1 "
                                "AND iteration > ?2 ORDER BY name, iteration",
                                "ii", id, after);
     }
-    if (status == GR_OK) status = read_rows(database, statement, rows, count, error);
-    readers_give(store->readers, database);
+    if (status == GR_OK) status = read_rows(db, statement, rows, count, error);
+    readers_give(self->readers, db);
     return status;
 }

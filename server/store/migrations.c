@@ -6,26 +6,26 @@
 #include "server/embedded.h"
 #include "server/store/database.h"
 
-static gr_status apply(database *database, long number, const char *path, const char *sql,
+static gr_status apply(database *db, long number, const char *path, const char *sql,
                        gr_error *error) {
     char version[64];
     snprintf(version, sizeof version, "PRAGMA user_version = %ld", number);
-    GR_TRY(database_execute(database, "BEGIN IMMEDIATE", error));
-    gr_status status = database_execute(database, sql, error);
-    if (status == GR_OK) status = database_execute(database, version, error);
-    if (status == GR_OK) status = database_execute(database, "COMMIT", error);
+    GR_TRY(database_execute(db, "BEGIN IMMEDIATE", error));
+    gr_status status = database_execute(db, sql, error);
+    if (status == GR_OK) status = database_execute(db, version, error);
+    if (status == GR_OK) status = database_execute(db, "COMMIT", error);
     if (status != GR_OK) {
-        if (!sqlite3_get_autocommit(database->handle))
-            sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+        if (!sqlite3_get_autocommit(db->handle))
+            sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
         gr_error cause = error ? *error : (gr_error){0};
         return gr_fail(error, status, "migration %.100s: %.380s", path, cause.message);
     }
     return GR_OK;
 }
 
-gr_status database_migrate(database *database, gr_error *error) {
+gr_status database_migrate(database *db, gr_error *error) {
     int64_t version;
-    GR_TRY(database_integer(database, &version, 0, error, "SELECT * FROM pragma_user_version", ""));
+    GR_TRY(database_integer(db, &version, 0, error, "SELECT * FROM pragma_user_version", ""));
     long number = 0;
     for (const struct embedded_file *file = embedded_migrations; file->path; file++) {
         number++;
@@ -42,6 +42,6 @@ gr_status database_migrate(database *database, gr_error *error) {
     number = 0;
     for (const struct embedded_file *file = embedded_migrations; file->path; file++)
         if (++number > version)
-            GR_TRY(apply(database, number, file->path, (const char *)file->begin, error));
+            GR_TRY(apply(db, number, file->path, (const char *)file->begin, error));
     return GR_OK;
 }

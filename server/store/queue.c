@@ -24,28 +24,28 @@ typedef struct held {
     char previous_file[256]; /* out: the file that the write made superfluous; "": none */
 } held;
 
-static gr_status require_held(int64_t changed, const held *held, gr_error *error) {
+static gr_status require_held(int64_t changed, const held *write, gr_error *error) {
     if (changed == 1) return GR_OK;
     return gr_fail(error, GR_CONFLICT, "the lease of experiment %lld (attempt %lld) has been lost",
-                   (long long)held->id, (long long)held->attempt);
+                   (long long)write->id, (long long)write->attempt);
 }
 
 /* -- leasing
  * --------------------------------------------------------------------------------------------- */
 
-static gr_status end_attempt(database *database, int64_t id, int64_t attempt, const char *outcome,
+static gr_status end_attempt(database *db, int64_t id, int64_t attempt, const char *outcome,
                              gr_error *error) {
-    return database_run(database, NULL, error,
+    return database_run(db, NULL, error,
                         "UPDATE attempts SET ended_at = ?3, outcome = ?4 "
                         "WHERE experiment = ?1 AND attempt = ?2",
                         "iiit", id, attempt, clock_milliseconds(), outcome);
 }
 
-static gr_status take_back(database *database, int64_t id, gr_error *error) {
+static gr_status take_back(database *db, int64_t id, gr_error *error) {
     int64_t revision, attempt;
-    GR_TRY(next_revision(database, &revision, error));
+    GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
-        database, NULL, error,
+        db, NULL, error,
         "UPDATE experiments SET revision = ?2, worker = NULL, active_at = NULL, "
         "iterations_per_second = 0, lease_expires_at = 0, "
         "finished_at = CASE WHEN cancel_requested OR fruitless_attempts >= ?3 THEN ?4 ELSE 0 END, "
@@ -59,20 +59,20 @@ static gr_status take_back(database *database, int64_t id, gr_error *error) {
         "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN fruitless_attempts >= ?3 THEN "
         "'failed' ELSE 'queued' END WHERE id = ?1",
         "iiii", id, revision, (int64_t)MAXIMUM_FRUITLESS_ATTEMPTS, clock_milliseconds()));
-    GR_TRY(database_integer(database, &attempt, 0, error,
-                            "SELECT attempt FROM experiments WHERE id = ?1", "i", id));
-    return end_attempt(database, id, attempt, "lost", error);
+    GR_TRY(database_integer(db, &attempt, 0, error, "SELECT attempt FROM experiments WHERE id = ?1",
+                            "i", id));
+    return end_attempt(db, id, attempt, "lost", error);
 }
 
-gr_status leases_recover(database *database, int64_t expired_before, gr_error *error) {
+gr_status leases_recover(database *db, int64_t expired_before, gr_error *error) {
     for (;;) {
         int64_t id;
-        GR_TRY(database_integer(database, &id, 0, error,
+        GR_TRY(database_integer(db, &id, 0, error,
                                 "SELECT id FROM experiments WHERE state = 'running' "
                                 "AND lease_expires_at < ?1 ORDER BY lease_expires_at LIMIT 1",
                                 "i", expired_before));
         if (id == 0) return GR_OK;
-        GR_TRY(take_back(database, id, error));
+        GR_TRY(take_back(db, id, error));
     }
 }
 
@@ -84,243 +84,245 @@ typedef struct lease {
 #define NEXT_QUEUED \
     "SELECT id FROM experiments WHERE state = 'queued' ORDER BY priority DESC, id LIMIT 1"
 
-static gr_status lease_work(database *database, void *context, gr_error *error) {
-    lease *lease = context;
-    experiment_clear(&lease->experiment);
+static gr_status lease_work(database *db, void *context, gr_error *error) {
+    lease *given = context;
+    experiment_clear(&given->experiment);
     int64_t now = clock_milliseconds(), id, revision;
-    GR_TRY(leases_recover(database, now, error));
-    GR_TRY(database_integer(database, &id, 0, error, NEXT_QUEUED, ""));
+    GR_TRY(leases_recover(db, now, error));
+    GR_TRY(database_integer(db, &id, 0, error, NEXT_QUEUED, ""));
     /* Not a failure of the work: what was taken back stays so. */
     if (id == 0) return GR_OK;
-    GR_TRY(next_revision(database, &revision, error));
-    GR_TRY(database_run(database, NULL, error,
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, NULL, error,
                         "UPDATE experiments SET revision = ?2, state = 'running', worker = ?3, "
                         "lease_expires_at = ?4, attempt = attempt + 1, "
                         "fruitless_attempts = fruitless_attempts + 1, cancel_requested = 0, "
                         "active_at = NULL, iterations_per_second = 0 WHERE id = ?1",
-                        "iiti", id, revision, lease->worker, now + LEASE_SECONDS * 1000));
-    GR_TRY(experiment_select(database, id, &lease->experiment, error));
-    return database_run(database, NULL, error,
+                        "iiti", id, revision, given->worker, now + LEASE_SECONDS * 1000));
+    GR_TRY(experiment_select(db, id, &given->experiment, error));
+    return database_run(db, NULL, error,
                         "INSERT INTO attempts (experiment, attempt, worker, leased_at) "
                         "VALUES (?1, ?2, ?3, ?4)",
-                        "iiti", id, lease->experiment.attempt, lease->worker, now);
+                        "iiti", id, given->experiment.attempt, given->worker, now);
 }
 
-gr_status store_lease(store *store, const char *worker, experiment *experiment, gr_error *error) {
-    *experiment = (struct experiment){0};
+gr_status store_lease(store *self, const char *worker, experiment *record, gr_error *error) {
+    *record = (struct experiment){0};
     /* Idle workers ask often: a reader can tell that there is nothing without a transaction. */
     database *reader;
     int64_t any;
-    GR_TRY(readers_take(store->readers, &reader, error));
+    GR_TRY(readers_take(self->readers, &reader, error));
     gr_status status =
         database_integer(reader, &any, 0, error,
                          "SELECT EXISTS (SELECT 1 FROM experiments WHERE state = 'queued') OR "
                          "EXISTS (SELECT 1 FROM experiments WHERE state = 'running' "
                          "AND lease_expires_at < ?1)",
                          "i", clock_milliseconds());
-    readers_give(store->readers, reader);
+    readers_give(self->readers, reader);
     GR_TRY(status);
-    lease lease = {.worker = worker};
+    lease given = {.worker = worker};
     if (any) {
-        status = writer_run(store->writer, lease_work, &lease, error);
+        status = writer_run(self->writer, lease_work, &given, error);
         if (status != GR_OK) {
-            experiment_clear(&lease.experiment);
+            experiment_clear(&given.experiment);
             return status;
         }
     }
-    if (lease.experiment.id == 0) return gr_fail(error, GR_NOT_FOUND, "nothing is queued");
-    *experiment = lease.experiment;
+    if (given.experiment.id == 0) return gr_fail(error, GR_NOT_FOUND, "nothing is queued");
+    *record = given.experiment;
     return GR_OK;
 }
 
 /* -- the worker's writes
  * --------------------------------------------------------------------------------- */
 
-static gr_status heartbeat_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed, cancel_requested;
-    GR_TRY(next_revision(database, &revision, error));
+    GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
-        database, &changed, error,
+        db, &changed, error,
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = CASE WHEN active_at IS NULL THEN NULL ELSE ?4 END, iteration = ?5, "
         "iterations_per_second = ?6, lease_expires_at = ?7" HELD,
-        "iiiiidi", held->id, held->attempt, revision, clock_monotonic(), held->iteration,
-        held->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000));
-    GR_TRY(require_held(changed, held, error));
-    GR_TRY(database_integer(database, &cancel_requested, 0, error,
+        "iiiiidi", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
+        write->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000));
+    GR_TRY(require_held(changed, write, error));
+    GR_TRY(database_integer(db, &cancel_requested, 0, error,
                             "SELECT cancel_requested FROM experiments WHERE id = ?1", "i",
-                            held->id));
-    held->cancel_requested = cancel_requested != 0;
+                            write->id));
+    write->cancel_requested = cancel_requested != 0;
     return GR_OK;
 }
 
-gr_status store_heartbeat(store *store, int64_t id, int64_t attempt, int64_t iteration,
+gr_status store_heartbeat(store *self, int64_t id, int64_t attempt, int64_t iteration,
                           double iterations_per_second, bool *cancel_requested, gr_error *error) {
-    held held = {.id = id,
-                 .attempt = attempt,
-                 .iteration = iteration,
-                 .iterations_per_second = iterations_per_second};
-    GR_TRY(writer_run(store->writer, heartbeat_work, &held, error));
-    *cancel_requested = held.cancel_requested;
+    held write = {.id = id,
+                  .attempt = attempt,
+                  .iteration = iteration,
+                  .iterations_per_second = iterations_per_second};
+    GR_TRY(writer_run(self->writer, heartbeat_work, &write, error));
+    *cancel_requested = write.cancel_requested;
     return GR_OK;
 }
 
-static gr_status started_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status started_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed;
-    GR_TRY(next_revision(database, &revision, error));
-    GR_TRY(database_run(database, &changed, error,
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, active_at = ?4, iteration = ?5, "
                         "resumed_from_iteration = ?5, environment = ?6, "
                         "started_at = CASE WHEN started_at = 0 THEN ?7 ELSE started_at END" HELD,
-                        "iiiiiti", held->id, held->attempt, revision, clock_monotonic(),
-                        held->iteration, held->text, clock_milliseconds()));
-    GR_TRY(require_held(changed, held, error));
-    return database_run(database, NULL, error,
+                        "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
+                        write->iteration, write->text, clock_milliseconds()));
+    GR_TRY(require_held(changed, write, error));
+    return database_run(db, NULL, error,
                         "UPDATE attempts SET resumed_from_iteration = ?3, environment = ?4 "
                         "WHERE experiment = ?1 AND attempt = ?2",
-                        "iiit", held->id, held->attempt, held->iteration, held->text);
+                        "iiit", write->id, write->attempt, write->iteration, write->text);
 }
 
-gr_status store_started(store *store, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
+gr_status store_started(store *self, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
                         const char *environment, gr_error *error) {
-    held held = {
+    held write = {
         .id = id, .attempt = attempt, .iteration = resumed_from_iteration, .text = environment};
-    return writer_run(store->writer, started_work, &held, error);
+    return writer_run(self->writer, started_work, &write, error);
 }
 
-static gr_status metrics_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status metrics_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed, iteration = 0;
-    for (size_t i = 0; i < held->count; i++)
-        if (held->rows[i].iteration > iteration) iteration = held->rows[i].iteration;
-    GR_TRY(next_revision(database, &revision, error));
-    GR_TRY(database_run(database, &changed, error,
+    for (size_t i = 0; i < write->count; i++)
+        if (write->rows[i].iteration > iteration) iteration = write->rows[i].iteration;
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, iteration = max(iteration, ?4)" HELD,
-                        "iiii", held->id, held->attempt, revision, iteration));
-    GR_TRY(require_held(changed, held, error));
-    GR_TRY(metrics_insert(database, held->id, held->rows, held->count, error));
-    return metrics_summarize(database, held->id, held->rows, held->count, error);
+                        "iiii", write->id, write->attempt, revision, iteration));
+    GR_TRY(require_held(changed, write, error));
+    GR_TRY(metrics_insert(db, write->id, write->rows, write->count, error));
+    return metrics_summarize(db, write->id, write->rows, write->count, error);
 }
 
-gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metric *rows,
+gr_status store_metrics(store *self, int64_t id, int64_t attempt, const gr_metric *rows,
                         size_t count, gr_error *error) {
-    held held = {.id = id, .attempt = attempt, .rows = rows, .count = count};
-    return writer_run(store->writer, metrics_work, &held, error);
+    held write = {.id = id, .attempt = attempt, .rows = rows, .count = count};
+    return writer_run(self->writer, metrics_work, &write, error);
 }
 
 /* Notes the checkpoint that the row names now, unless it is `except`. */
-static gr_status previous_checkpoint(database *database, held *held, const char *except,
+static gr_status previous_checkpoint(database *db, held *write, const char *except,
                                      gr_error *error) {
-    held->previous_file[0] = 0;
+    write->previous_file[0] = 0;
     sqlite3_stmt *statement;
-    GR_TRY(database_query(database, &statement, error,
-                          "SELECT checkpoint_file FROM experiments WHERE id = ?1", "i", held->id));
+    GR_TRY(database_query(db, &statement, error,
+                          "SELECT checkpoint_file FROM experiments WHERE id = ?1", "i", write->id));
     bool row;
-    GR_TRY(database_step(database, statement, &row, error));
+    GR_TRY(database_step(db, statement, &row, error));
     if (!row) return GR_OK;
     const char *file = (const char *)sqlite3_column_text(statement, 0);
-    if (file && strlen(file) < sizeof held->previous_file && (!except || strcmp(file, except) != 0))
-        memcpy(held->previous_file, file, strlen(file) + 1);
+    if (file && strlen(file) < sizeof write->previous_file &&
+        (!except || strcmp(file, except) != 0))
+        memcpy(write->previous_file, file, strlen(file) + 1);
     sqlite3_reset(statement);
     return GR_OK;
 }
 
-static gr_status checkpoint_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status checkpoint_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed;
-    GR_TRY(previous_checkpoint(database, held, held->file, error));
-    GR_TRY(next_revision(database, &revision, error));
-    GR_TRY(database_run(database, &changed, error,
+    GR_TRY(previous_checkpoint(db, write, write->file, error));
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, " TRAINED
                         ", active_at = ?4, iteration = ?5, checkpoint_iteration = ?5, "
                         "checkpoint_file = ?6, lease_expires_at = ?7, fruitless_attempts = 0" HELD,
-                        "iiiiiti", held->id, held->attempt, revision, clock_monotonic(),
-                        held->iteration, held->file, clock_milliseconds() + LEASE_SECONDS * 1000));
-    return require_held(changed, held, error);
+                        "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
+                        write->iteration, write->file,
+                        clock_milliseconds() + LEASE_SECONDS * 1000));
+    return require_held(changed, write, error);
 }
 
-gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration,
+gr_status store_checkpoint(store *self, int64_t id, int64_t attempt, int64_t iteration,
                            const char *file, gr_error *error) {
     GR_TRY(artifact_name_check(file, error));
-    held held = {.id = id, .attempt = attempt, .iteration = iteration, .file = file};
-    GR_TRY(writer_run(store->writer, checkpoint_work, &held, error));
-    if (held.previous_file[0]) artifact_remove(store, held.previous_file);
+    held write = {.id = id, .attempt = attempt, .iteration = iteration, .file = file};
+    GR_TRY(writer_run(self->writer, checkpoint_work, &write, error));
+    if (write.previous_file[0]) artifact_remove(self, write.previous_file);
     return GR_OK;
 }
 
-static gr_status warn_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status warn_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed;
-    GR_TRY(next_revision(database, &revision, error));
-    GR_TRY(database_run(database, &changed, error,
-                        "UPDATE experiments SET revision = ?3, warning = ?4" HELD, "iiit", held->id,
-                        held->attempt, revision, held->text));
-    return require_held(changed, held, error);
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, &changed, error,
+                        "UPDATE experiments SET revision = ?3, warning = ?4" HELD, "iiit",
+                        write->id, write->attempt, revision, write->text));
+    return require_held(changed, write, error);
 }
 
-gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
+gr_status store_warn(store *self, int64_t id, int64_t attempt, const char *warning,
                      gr_error *error) {
-    held held = {.id = id, .attempt = attempt, .text = warning};
-    return writer_run(store->writer, warn_work, &held, error);
+    held write = {.id = id, .attempt = attempt, .text = warning};
+    return writer_run(self->writer, warn_work, &write, error);
 }
 
-static gr_status release_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status release_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed;
-    GR_TRY(next_revision(database, &revision, error));
+    GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
-        database, &changed, error,
+        db, &changed, error,
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = NULL, worker = NULL, lease_expires_at = 0, iterations_per_second = 0, "
         "fruitless_attempts = max(fruitless_attempts - 1, 0), "
         "finished_at = CASE WHEN cancel_requested THEN ?5 ELSE 0 END, "
         "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END" HELD,
-        "iiiii", held->id, held->attempt, revision, clock_monotonic(), clock_milliseconds()));
-    GR_TRY(require_held(changed, held, error));
-    return end_attempt(database, held->id, held->attempt, "released", error);
+        "iiiii", write->id, write->attempt, revision, clock_monotonic(), clock_milliseconds()));
+    GR_TRY(require_held(changed, write, error));
+    return end_attempt(db, write->id, write->attempt, "released", error);
 }
 
-gr_status store_release(store *store, int64_t id, int64_t attempt, gr_error *error) {
-    held held = {.id = id, .attempt = attempt};
-    return writer_run(store->writer, release_work, &held, error);
+gr_status store_release(store *self, int64_t id, int64_t attempt, gr_error *error) {
+    held write = {.id = id, .attempt = attempt};
+    return writer_run(self->writer, release_work, &write, error);
 }
 
-static gr_status finish_work(database *database, void *context, gr_error *error) {
-    held *held = context;
+static gr_status finish_work(database *db, void *context, gr_error *error) {
+    held *write = context;
     int64_t revision, changed;
     /* Only a failed experiment has a use for its checkpoint: it can be tried again from there. */
-    bool keep = held->state == STATE_FAILED;
-    held->previous_file[0] = 0;
-    if (!keep) GR_TRY(previous_checkpoint(database, held, NULL, error));
-    GR_TRY(next_revision(database, &revision, error));
+    bool keep = write->state == STATE_FAILED;
+    write->previous_file[0] = 0;
+    if (!keep) GR_TRY(previous_checkpoint(db, write, NULL, error));
+    GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
-        database, &changed, error,
+        db, &changed, error,
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = NULL, worker = NULL, lease_expires_at = 0, cancel_requested = 0, "
         "iteration = ?5, model_file = ?6, error = ?7, state = ?8, finished_at = ?9, "
         "checkpoint_file = CASE WHEN ?10 THEN checkpoint_file ELSE NULL END, "
         "checkpoint_iteration = CASE WHEN ?10 THEN checkpoint_iteration ELSE 0 END" HELD,
-        "iiiiitttii", held->id, held->attempt, revision, clock_monotonic(), held->iteration,
-        held->file, held->text, state_name(held->state), clock_milliseconds(), (int64_t)keep));
-    GR_TRY(require_held(changed, held, error));
-    return end_attempt(database, held->id, held->attempt, state_name(held->state), error);
+        "iiiiitttii", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
+        write->file, write->text, state_name(write->state), clock_milliseconds(), (int64_t)keep));
+    GR_TRY(require_held(changed, write, error));
+    return end_attempt(db, write->id, write->attempt, state_name(write->state), error);
 }
 
-gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state,
+gr_status store_finish(store *self, int64_t id, int64_t attempt, experiment_state state,
                        int64_t iteration, const char *model_file, const char *reason,
                        gr_error *error) {
     if (!state_is_final(state))
         return gr_fail(error, GR_INTERNAL, "%s is no final state", state_name(state));
     if (model_file) GR_TRY(artifact_name_check(model_file, error));
-    held held = {.id = id,
-                 .attempt = attempt,
-                 .state = state,
-                 .iteration = iteration,
-                 .file = model_file,
-                 .text = reason};
-    GR_TRY(writer_run(store->writer, finish_work, &held, error));
-    if (held.previous_file[0]) artifact_remove(store, held.previous_file);
+    held write = {.id = id,
+                  .attempt = attempt,
+                  .state = state,
+                  .iteration = iteration,
+                  .file = model_file,
+                  .text = reason};
+    GR_TRY(writer_run(self->writer, finish_work, &write, error));
+    if (write.previous_file[0]) artifact_remove(self, write.previous_file);
     return GR_OK;
 }

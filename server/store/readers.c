@@ -17,53 +17,53 @@ struct readers {
 };
 
 gr_status readers_create(const char *path, readers **result, gr_error *error) {
-    readers *readers = calloc(1, sizeof *readers);
-    if (readers) readers->path = strdup(path);
-    if (!readers || !readers->path) {
-        free(readers);
+    readers *pool = calloc(1, sizeof *pool);
+    if (pool) pool->path = strdup(path);
+    if (!pool || !pool->path) {
+        free(pool);
         return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
     }
-    pthread_mutex_init(&readers->lock, NULL);
-    pthread_cond_init(&readers->given, NULL);
-    *result = readers;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->given, NULL);
+    *result = pool;
     return GR_OK;
 }
 
-void readers_free(readers *readers) {
-    if (!readers) return;
-    for (int i = 0; i < readers->count; i++) {
-        database_close(readers->all[i]);
-        free(readers->all[i]);
+void readers_free(readers *pool) {
+    if (!pool) return;
+    for (int i = 0; i < pool->count; i++) {
+        database_close(pool->all[i]);
+        free(pool->all[i]);
     }
-    pthread_cond_destroy(&readers->given);
-    pthread_mutex_destroy(&readers->lock);
-    free(readers->path);
-    free(readers);
+    pthread_cond_destroy(&pool->given);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->path);
+    free(pool);
 }
 
-gr_status readers_take(readers *readers, database **result, gr_error *error) {
+gr_status readers_take(readers *pool, database **result, gr_error *error) {
     gr_status status = GR_OK;
-    pthread_mutex_lock(&readers->lock);
-    while (readers->idle_count == 0 && readers->count == MAXIMUM_READERS)
-        pthread_cond_wait(&readers->given, &readers->lock);
-    if (readers->idle_count > 0) {
-        *result = readers->idle[--readers->idle_count];
+    pthread_mutex_lock(&pool->lock);
+    while (pool->idle_count == 0 && pool->count == MAXIMUM_READERS)
+        pthread_cond_wait(&pool->given, &pool->lock);
+    if (pool->idle_count > 0) {
+        *result = pool->idle[--pool->idle_count];
     } else {
-        database *database = malloc(sizeof *database);
-        status = database ? database_open(database, readers->path, true, error)
-                          : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+        database *db = malloc(sizeof *db);
+        status = db ? database_open(db, pool->path, true, error)
+                    : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
         if (status == GR_OK)
-            *result = readers->all[readers->count++] = database;
+            *result = pool->all[pool->count++] = db;
         else
-            free(database);
+            free(db);
     }
-    pthread_mutex_unlock(&readers->lock);
+    pthread_mutex_unlock(&pool->lock);
     return status;
 }
 
-void readers_give(readers *readers, database *database) {
-    pthread_mutex_lock(&readers->lock);
-    readers->idle[readers->idle_count++] = database;
-    pthread_cond_signal(&readers->given);
-    pthread_mutex_unlock(&readers->lock);
+void readers_give(readers *pool, database *db) {
+    pthread_mutex_lock(&pool->lock);
+    pool->idle[pool->idle_count++] = db;
+    pthread_cond_signal(&pool->given);
+    pthread_mutex_unlock(&pool->lock);
 }

@@ -89,52 +89,52 @@ typedef struct recovery {
     int64_t expired_before;
 } recovery;
 
-static gr_status recover(database *database, void *context, gr_error *error) {
-    const recovery *recovery = context;
-    return leases_recover(database, recovery->expired_before, error);
+static gr_status recover(database *db, void *context, gr_error *error) {
+    const recovery *limit = context;
+    return leases_recover(db, limit->expired_before, error);
 }
 
 gr_status store_open(const char *directory, store **result, gr_error *error) {
     GR_TRY(make_directory(directory, error));
-    store *store = calloc(1, sizeof *store);
-    if (!store) return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
-    store->lock = -1;
+    store *self = calloc(1, sizeof *self);
+    if (!self) return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    self->lock = -1;
     gr_status status;
-    GR_TRY_OR(failed, lock_directory(directory, &store->lock, error));
-    if (asprintf(&store->artifacts, "%s/artifacts", directory) < 0) store->artifacts = NULL;
-    if (asprintf(&store->path, "%s/gradreg.db", directory) < 0) store->path = NULL;
-    if (!store->artifacts || !store->path) {
+    GR_TRY_OR(failed, lock_directory(directory, &self->lock, error));
+    if (asprintf(&self->artifacts, "%s/artifacts", directory) < 0) self->artifacts = NULL;
+    if (asprintf(&self->path, "%s/gradreg.db", directory) < 0) self->path = NULL;
+    if (!self->artifacts || !self->path) {
         status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
         goto failed;
     }
-    GR_TRY_OR(failed, make_directory(store->artifacts, error));
-    GR_TRY_OR(failed, database_open(&store->writing, store->path, false, error));
-    GR_TRY_OR(failed, database_migrate(&store->writing, error));
-    GR_TRY_OR(failed, readers_create(store->path, &store->readers, error));
-    GR_TRY_OR(failed, writer_start(&store->writing, &store->writer, error));
+    GR_TRY_OR(failed, make_directory(self->artifacts, error));
+    GR_TRY_OR(failed, database_open(&self->writing, self->path, false, error));
+    GR_TRY_OR(failed, database_migrate(&self->writing, error));
+    GR_TRY_OR(failed, readers_create(self->path, &self->readers, error));
+    GR_TRY_OR(failed, writer_start(&self->writing, &self->writer, error));
     recovery all = {INT64_MAX};
-    GR_TRY_OR(failed, writer_run(store->writer, recover, &all, error));
-    GR_TRY_OR(failed, artifacts_sweep(store, error));
-    *result = store;
+    GR_TRY_OR(failed, writer_run(self->writer, recover, &all, error));
+    GR_TRY_OR(failed, artifacts_sweep(self, error));
+    *result = self;
     return GR_OK;
 
 failed:
-    store_close(store);
+    store_close(self);
     return status;
 }
 
-void store_close(store *store) {
-    if (!store) return;
-    writer_stop(store->writer);
-    readers_free(store->readers);
+void store_close(store *self) {
+    if (!self) return;
+    writer_stop(self->writer);
+    readers_free(self->readers);
     /* The last connection to close empties the write-ahead log into the database. */
-    database_close(&store->writing);
-    if (store->lock >= 0) close(store->lock);
-    free(store->artifacts);
-    free(store->path);
-    free(store);
+    database_close(&self->writing);
+    if (self->lock >= 0) close(self->lock);
+    free(self->artifacts);
+    free(self->path);
+    free(self);
 }
 
-const char *store_artifacts(const store *store) {
-    return store->artifacts;
+const char *store_artifacts(const store *self) {
+    return self->artifacts;
 }
