@@ -1,0 +1,114 @@
+/* What a plan needs before it is trained: the table of "training", and whether its parts fit each
+ * other. */
+#include "core/plan.h"
+
+#include "core/objective.h"
+#include "core/optimizer.h"
+#include "core/training_options.h"
+
+static const gr_option options[] = {
+    [GR_TRAINING_ITERATIONS] = {.name = "iterations",
+                                .help = "optimiser steps in all",
+                                .accepts = GR_ACCEPT(GR_INTEGER),
+                                .minimum = 1,
+                                .maximum = 1e9,
+                                .default_json = "10000"},
+    [GR_TRAINING_BATCH_SIZE] = {.name = "batch_size",
+                                .help =
+                                    "samples of a step; a last short batch of an epoch is dropped",
+                                .accepts = GR_ACCEPT(GR_INTEGER),
+                                .minimum = 1,
+                                .maximum = 1e6,
+                                .default_json = "50"},
+    [GR_TRAINING_EVALUATE_EVERY] = {.name = "evaluate_every",
+                                    .help = "iterations between evaluations and metric rows",
+                                    .accepts = GR_ACCEPT(GR_INTEGER),
+                                    .minimum = 1,
+                                    .maximum = 1e9,
+                                    .default_json = "500"},
+    [GR_TRAINING_CHECKPOINT_EVERY] = {.name = "checkpoint_every",
+                                      .help =
+                                          "iterations between checkpoints, from which a stopped "
+                                          "run goes on",
+                                      .accepts = GR_ACCEPT(GR_INTEGER),
+                                      .minimum = 1,
+                                      .maximum = 1e9,
+                                      .default_json = "1000"},
+};
+
+static const gr_kind training = {.name = "training",
+                                 .help = "length, batches and bookkeeping of a run",
+                                 .options = options,
+                                 .option_count = sizeof options / sizeof *options};
+
+static const gr_kind *const kinds[] = {&training, NULL};
+
+const gr_family gr_training_family = {.name = "training", .kinds = kinds, .unnamed = &training};
+
+gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_network **network,
+                          gr_error *error) {
+    const gr_dataset_information *about = gr_dataset_describe(dataset);
+    return gr_model_build(plan->model, &about->input_shape,
+                          about->classes ? about->classes : about->targets, network, error);
+}
+
+static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
+                             const gr_network *network, gr_error *error) {
+    const gr_dataset_information *about = gr_dataset_describe(dataset);
+    if (gr_loss_kind_of(plan->loss)->classification != (about->classes > 0))
+        return gr_fail_at(error, GR_INVALID, "/loss/type",
+                          "the loss %s does not fit the data set %s, which is a %s",
+                          plan->loss->kind->name, about->name,
+                          about->classes ? "classification" : "regression");
+    GR_TRY(gr_objective_check(network, plan->loss, plan->regularizers, plan->regularizer_count,
+                              error));
+    const gr_schedule_kind *schedule = gr_schedule_kind_of(plan->schedule);
+    if (schedule->check) {
+        gr_status status = schedule->check(plan->schedule, error);
+        if (status != GR_OK) {
+            gr_error_prefix_place(error, "/schedule");
+            return status;
+        }
+    }
+    gr_split *split;
+    gr_status status = gr_split_create(dataset, plan->dataset, plan->seed, &split, error);
+    if (status != GR_OK) {
+        gr_error_prefix_place(error, "/dataset");
+        return status;
+    }
+    const int64_t samples = gr_split_size(split, GR_PART_TRAINING);
+    gr_split_free(split);
+    const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
+    if (batch > samples)
+        return gr_fail_at(error, GR_INVALID, "/training/batch_size",
+                          "a batch of %lld is larger than the %lld training samples: lower it, or "
+                          "raise train_size",
+                          (long long)batch, (long long)samples);
+    return GR_OK;
+}
+
+gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
+                        gr_error *error) {
+    gr_network *network;
+    GR_TRY(gr_plan_network(plan, dataset, &network, error));
+    gr_status status = check_parts(plan, dataset, network, error);
+    if (status == GR_OK && estimate) {
+        const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
+        const int64_t block =
+            gr_objective_block_samples(network, plan->regularizers, plan->regularizer_count, batch);
+        const gr_dataset_information *about = gr_dataset_describe(dataset);
+        *estimate = (gr_estimate){
+            .parameters = network->parameter_count,
+            .memory_bytes =
+                gr_objective_bytes(network, plan->regularizers, plan->regularizer_count, block) +
+                network->parameter_count * (int64_t)sizeof(gr_real) *
+                    (2 + gr_optimizer_kind_of(plan->optimizer)->moments) +
+                (about->training_samples + about->test_samples) * 2 * (int64_t)sizeof(int64_t),
+            .forward_operations = network->operations,
+            .iteration_operations =
+                (double)batch *
+                gr_objective_operations(network, plan->regularizers, plan->regularizer_count)};
+    }
+    gr_network_free(network);
+    return status;
+}

@@ -1,0 +1,12 @@
+/* From a plan to its parts. */
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
+
+#include "core/model.h"
+#include "gradreg/training.h"
+
+/* The network of the plan for this data set. */
+gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_network **network,
+                          gr_error *error);
+
+#endif

@@ -1,0 +1,362 @@
+#include "gradreg/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/blas.h"
+#include "core/objective.h"
+#include "core/optimizer.h"
+#include "core/plan.h"
+#include "core/training_options.h"
+
+enum {
+    TRAINING_EVALUATION_SAMPLES =
+        2000,                      /* at most so many training samples are evaluated (DESIGN §3) */
+    EVALUATION_STEP_SAMPLES = 512, /* a bounded piece of work */
+    MAXIMUM_METRICS = 16 + GR_MAXIMUM_REGULARIZERS
+};
+
+/* An evaluation under way: not part of the state at rest, it starts anew after a restore. */
+typedef struct evaluation {
+    bool running;
+    gr_part part;
+    int64_t position, size; /* samples done, and in all, of the part */
+    double loss;
+    int64_t correct;
+} evaluation;
+
+/* Sums since the last metric rows. */
+typedef struct interval {
+    int64_t iterations;
+    double loss, total, values[GR_MAXIMUM_REGULARIZERS];
+} interval;
+
+struct gr_training {
+    gr_plan plan;
+    const gr_dataset *dataset;
+    gr_network *network;
+    gr_objective *objective;
+    gr_split *split;
+    int64_t iterations, batch_size, evaluate_every, block_samples;
+    bool classification;
+
+    /* One block of memory: parameters, gradients, moments. */
+    gr_real *parameters, *gradients, *moments[GR_MAXIMUM_MOMENTS];
+    int64_t iteration;
+    int64_t evaluated; /* the iteration whose rows were reported last; 0: none */
+    interval interval;
+
+    int64_t *order; /* of the epoch `order_epoch` */
+    int64_t order_epoch;
+    int32_t *labels;
+    gr_real *targets;
+    int64_t *positions;
+
+    evaluation evaluation;
+    gr_metric metrics[MAXIMUM_METRICS];
+    size_t metric_count;
+    char penalty_names[GR_MAXIMUM_REGULARIZERS][32];
+};
+
+/* -- creation
+ * -------------------------------------------------------------------------------------------- */
+
+void gr_training_free(gr_training *training) {
+    if (!training) return;
+    gr_objective_free(training->objective);
+    gr_network_free(training->network);
+    gr_split_free(training->split);
+    free(training->parameters);
+    free(training->order);
+    free(training->labels);
+    free(training->targets);
+    free(training->positions);
+    free(training);
+}
+
+static gr_status allocate(gr_training *training, gr_error *error) {
+    const size_t count = (size_t)training->network->parameter_count;
+    const int moments = gr_optimizer_kind_of(training->plan.optimizer)->moments;
+    const size_t samples = (size_t)gr_split_size(training->split, GR_PART_TRAINING);
+    const size_t block = (size_t)training->block_samples;
+    const size_t outputs = (size_t)gr_network_outputs(training->network);
+    /* Kernels read whole vectors past the end of the parameters: the gradients follow them. */
+    training->parameters = calloc(count * (size_t)(2 + moments) + GR_SLACK_BYTES, sizeof(gr_real));
+    training->order = malloc(samples * sizeof(int64_t));
+    training->labels = calloc(block, sizeof(int32_t));
+    training->targets = calloc(block * outputs, sizeof(gr_real));
+    training->positions = malloc((block + 1) * sizeof(int64_t));
+    if (!training->parameters || !training->order || !training->labels || !training->targets ||
+        !training->positions)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a training of %zu parameters",
+                       count);
+    training->gradients = training->parameters + count;
+    for (int m = 0; m < moments; m++)
+        training->moments[m] = training->gradients + count * (size_t)(m + 1);
+    return GR_OK;
+}
+
+gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_training **result,
+                             gr_error *error) {
+    GR_TRY(gr_plan_check(plan, dataset, NULL, error));
+    gr_blas_single_thread();
+    gr_status status = GR_OK;
+    gr_training *training = calloc(1, sizeof *training);
+    if (!training) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a training");
+    training->plan = *plan;
+    training->dataset = dataset;
+    training->iterations = gr_integer(plan->training, GR_TRAINING_ITERATIONS);
+    training->batch_size = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
+    training->evaluate_every = gr_integer(plan->training, GR_TRAINING_EVALUATE_EVERY);
+    training->classification = gr_loss_kind_of(plan->loss)->classification;
+    training->order_epoch = -1;
+    for (size_t i = 0; i < plan->regularizer_count; i++)
+        snprintf(training->penalty_names[i], sizeof training->penalty_names[i], "penalty.%zu", i);
+    GR_TRY_OR(fail, gr_plan_network(plan, dataset, &training->network, error));
+    training->block_samples = gr_objective_block_samples(
+        training->network, plan->regularizers, plan->regularizer_count, training->batch_size);
+    GR_TRY_OR(fail, gr_objective_create(training->network, plan->loss, plan->regularizers,
+                                        plan->regularizer_count, training->block_samples,
+                                        &training->objective, error));
+    GR_TRY_OR(fail, gr_split_create(dataset, plan->dataset, plan->seed, &training->split, error));
+    GR_TRY_OR(fail, allocate(training, error));
+    gr_network_initialize(training->network, plan->seed, training->parameters);
+    *result = training;
+    return GR_OK;
+fail:
+    gr_training_free(training);
+    return status;
+}
+
+/* -- one optimiser step
+ * ------------------------------------------------------------------------------------ */
+
+/* The batch's positions among the training samples: each epoch is a permutation of its own. */
+static const int64_t *batch_positions(gr_training *training, int64_t iteration) {
+    const int64_t samples = gr_split_size(training->split, GR_PART_TRAINING);
+    const int64_t batches = samples / training->batch_size;
+    const int64_t epoch = iteration / batches;
+    if (training->order_epoch != epoch) {
+        const gr_random random =
+            gr_random_source(training->plan.seed, GR_PURPOSE_ORDER, 0, (uint32_t)epoch);
+        gr_random_permutation(&random, 0, samples, training->order);
+        training->order_epoch = epoch;
+    }
+    return training->order + iteration % batches * training->batch_size;
+}
+
+static gr_status step(gr_training *training, gr_error *error) {
+    const int64_t iteration = training->iteration, count = training->network->parameter_count;
+    const int64_t *positions = batch_positions(training, iteration);
+    gr_objective_result result = {0};
+    memset(training->gradients, 0, (size_t)count * sizeof(gr_real));
+    for (int64_t first = 0; first < training->batch_size; first += training->block_samples) {
+        int64_t samples = training->batch_size - first;
+        if (samples > training->block_samples) samples = training->block_samples;
+        const gr_draw draw = {training->plan.seed, (uint32_t)iteration, (uint32_t)first};
+        gr_split_fill(training->split, GR_PART_TRAINING, positions + first, samples,
+                      gr_objective_input(training->objective), training->labels, training->targets);
+        gr_objective_block(training->objective, training->parameters, samples, training->batch_size,
+                           draw, training->labels, training->targets, training->gradients, &result);
+    }
+    gr_objective_finish(training->objective, training->parameters, training->gradients, &result);
+    training->iteration++;
+    if (!isfinite(result.total))
+        return gr_fail(error, GR_DIVERGED,
+                       "the regularised loss is %s at iteration %lld: lower the learning rate or "
+                       "the weights of the penalties",
+                       isnan(result.total) ? "not a number" : "infinite",
+                       (long long)training->iteration);
+
+    const gr_settings *optimizer = training->plan.optimizer;
+    const double rate = gr_learning_rate(optimizer) *
+                        gr_schedule_kind_of(training->plan.schedule)
+                            ->factor(training->plan.schedule, iteration, training->iterations);
+    gr_optimizer_kind_of(optimizer)->step(optimizer, training->objective->workspace->kernels, count,
+                                          iteration + 1, rate, training->parameters,
+                                          training->gradients, training->moments);
+
+    interval *sums = &training->interval;
+    sums->iterations++;
+    sums->loss += result.loss;
+    sums->total += result.total;
+    for (size_t i = 0; i < training->plan.regularizer_count; i++)
+        sums->values[i] += result.values[i];
+    return GR_OK;
+}
+
+/* -- evaluation
+ * -------------------------------------------------------------------------------------------- */
+
+static void add_metric(gr_training *training, const char *name, double value) {
+    training->metrics[training->metric_count++] =
+        (gr_metric){.name = name, .iteration = training->iteration, .value = value};
+}
+
+static void begin_part(gr_training *training, gr_part part) {
+    int64_t size = gr_split_size(training->split, part);
+    if (part == GR_PART_TRAINING && size > TRAINING_EVALUATION_SAMPLES)
+        size = TRAINING_EVALUATION_SAMPLES;
+    if (part == GR_PART_TEST && training->iteration < training->iterations) size = 0;
+    training->evaluation = (evaluation){.running = true, .part = part, .size = size};
+}
+
+static void begin_evaluation(gr_training *training) {
+    training->metric_count = 0;
+    const interval *sums = &training->interval;
+    if (sums->iterations) {
+        const double n = (double)sums->iterations;
+        add_metric(training, "train_loss", sums->loss / n);
+        add_metric(training, "train_objective", sums->total / n);
+        for (size_t i = 0; i < training->plan.regularizer_count; i++)
+            add_metric(training, training->penalty_names[i], sums->values[i] / n);
+    }
+    begin_part(training, GR_PART_TRAINING);
+}
+
+static void end_part(gr_training *training) {
+    static const char *const losses[] = {NULL, "validation_loss", "test_loss"};
+    static const char *const accuracies[] = {"train_accuracy", "validation_accuracy",
+                                             "test_accuracy"};
+    const evaluation *done = &training->evaluation;
+    if (done->size == 0) return;
+    if (losses[done->part])
+        add_metric(training, losses[done->part], done->loss / (double)done->size);
+    if (training->classification)
+        add_metric(training, accuracies[done->part], (double)done->correct / (double)done->size);
+}
+
+static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error *error) {
+    evaluation *e = &training->evaluation;
+    *progress = GR_PROGRESS_EVALUATION;
+    const int64_t stop = e->position + EVALUATION_STEP_SAMPLES;
+    while (e->position < e->size && e->position < stop) {
+        int64_t samples = e->size - e->position;
+        if (samples > training->block_samples) samples = training->block_samples;
+        for (int64_t i = 0; i < samples; i++) training->positions[i] = e->position + i;
+        gr_split_fill(training->split, e->part, training->positions, samples,
+                      gr_objective_input(training->objective), training->labels, training->targets);
+        gr_objective_evaluate(training->objective, training->parameters, samples, training->labels,
+                              training->targets, &e->loss, &e->correct);
+        e->position += samples;
+    }
+    if (e->position < e->size) return GR_OK;
+    if (!isfinite(e->loss))
+        return gr_fail(error, GR_DIVERGED,
+                       "the loss is not finite in the evaluation after iteration %lld: lower the "
+                       "learning rate or the weights of the penalties",
+                       (long long)training->iteration);
+    end_part(training);
+    if (e->part != GR_PART_TEST) {
+        begin_part(training, e->part + 1);
+        return GR_OK;
+    }
+    e->running = false;
+    training->evaluated = training->iteration;
+    training->interval = (interval){0};
+    *progress = GR_PROGRESS_METRICS;
+    return GR_OK;
+}
+
+gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_error *error) {
+    if (training->evaluation.running) return evaluate(training, progress, error);
+    const bool at_end = training->iteration >= training->iterations;
+    const bool due = training->iteration > 0 && training->evaluated != training->iteration &&
+                     (at_end || training->iteration % training->evaluate_every == 0);
+    if (due) {
+        begin_evaluation(training);
+        return evaluate(training, progress, error);
+    }
+    if (at_end) {
+        *progress = GR_PROGRESS_FINISHED;
+        return GR_OK;
+    }
+    *progress = GR_PROGRESS_ITERATION;
+    return step(training, error);
+}
+
+int64_t gr_training_iteration(const gr_training *training) {
+    return training->iteration;
+}
+
+int64_t gr_training_iterations(const gr_training *training) {
+    return training->iterations;
+}
+
+const gr_metric *gr_training_metrics(const gr_training *training, size_t *count) {
+    *count = training->metric_count;
+    return training->metrics;
+}
+
+/* -- the state at rest
+ * -------------------------------------------------------------------------------------- */
+
+enum { COUNTER_ITERATION, COUNTER_EVALUATED, COUNTER_INTERVAL, COUNTERS };
+enum { SUM_LOSS, SUM_TOTAL, SUM_VALUES, SUMS = SUM_VALUES + GR_MAXIMUM_REGULARIZERS };
+static const char *const moment_names[GR_MAXIMUM_MOMENTS] = {"optimizer.moment.0",
+                                                             "optimizer.moment.1"};
+
+gr_status gr_training_save(const gr_training *training, gr_arrays *state, gr_error *error) {
+    const int64_t count = training->network->parameter_count;
+    const gr_shape block = {1, {count}}, counters = {1, {COUNTERS}}, sums = {1, {SUMS}};
+    const int moments = gr_optimizer_kind_of(training->plan.optimizer)->moments;
+    void *data;
+    GR_TRY(gr_arrays_add(state, "parameters", GR_REAL_ELEMENT, &block, &data, error));
+    memcpy(data, training->parameters, (size_t)count * sizeof(gr_real));
+    for (int m = 0; m < moments; m++) {
+        GR_TRY(gr_arrays_add(state, moment_names[m], GR_REAL_ELEMENT, &block, &data, error));
+        memcpy(data, training->moments[m], (size_t)count * sizeof(gr_real));
+    }
+    GR_TRY(gr_arrays_add(state, "counters", GR_I64, &counters, &data, error));
+    int64_t *counter = data;
+    counter[COUNTER_ITERATION] = training->iteration;
+    counter[COUNTER_EVALUATED] = training->evaluated;
+    counter[COUNTER_INTERVAL] = training->interval.iterations;
+    GR_TRY(gr_arrays_add(state, "interval", GR_F64, &sums, &data, error));
+    double *sum = data;
+    sum[SUM_LOSS] = training->interval.loss;
+    sum[SUM_TOTAL] = training->interval.total;
+    memcpy(sum + SUM_VALUES, training->interval.values, sizeof training->interval.values);
+    return GR_OK;
+}
+
+gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_error *error) {
+    const int64_t count = training->network->parameter_count;
+    const gr_shape block = {1, {count}}, counters = {1, {COUNTERS}}, sums = {1, {SUMS}};
+    const int moments = gr_optimizer_kind_of(training->plan.optimizer)->moments;
+    const void *parameters, *counter_data, *sum_data, *moment[GR_MAXIMUM_MOMENTS] = {0};
+    GR_TRY(gr_arrays_require(state, "parameters", GR_REAL_ELEMENT, &block, &parameters, error));
+    GR_TRY(gr_arrays_require(state, "counters", GR_I64, &counters, &counter_data, error));
+    GR_TRY(gr_arrays_require(state, "interval", GR_F64, &sums, &sum_data, error));
+    for (int m = 0; m < moments; m++)
+        GR_TRY(
+            gr_arrays_require(state, moment_names[m], GR_REAL_ELEMENT, &block, &moment[m], error));
+    const int64_t *counter = counter_data;
+    const double *sum = sum_data;
+    if (counter[COUNTER_ITERATION] < 0 || counter[COUNTER_ITERATION] > training->iterations ||
+        counter[COUNTER_EVALUATED] < 0 || counter[COUNTER_EVALUATED] > counter[COUNTER_ITERATION] ||
+        counter[COUNTER_INTERVAL] < 0 || counter[COUNTER_INTERVAL] > counter[COUNTER_ITERATION])
+        return gr_fail(error, GR_CORRUPT, "the checkpoint's counters are not those of this run");
+    memcpy(training->parameters, parameters, (size_t)count * sizeof(gr_real));
+    for (int m = 0; m < moments; m++)
+        memcpy(training->moments[m], moment[m], (size_t)count * sizeof(gr_real));
+    training->iteration = counter[COUNTER_ITERATION];
+    training->evaluated = counter[COUNTER_EVALUATED];
+    training->interval.iterations = counter[COUNTER_INTERVAL];
+    training->interval.loss = sum[SUM_LOSS];
+    training->interval.total = sum[SUM_TOTAL];
+    memcpy(training->interval.values, sum + SUM_VALUES, sizeof training->interval.values);
+    training->evaluation.running = false;
+    training->metric_count = 0;
+    return GR_OK;
+}
+
+gr_status gr_training_model(const gr_training *training, gr_arrays *model, gr_error *error) {
+    return gr_network_to_arrays(training->network, "", training->parameters, model, error);
+}
+
+const gr_split *gr_training_split(const gr_training *training) {
+    return training->split;
+}
