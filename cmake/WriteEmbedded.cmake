@@ -1,11 +1,14 @@
-# Writes OUTPUT from the files that LIST names, one a line (see Embed.cmake). The bytes are taken in by the
-# assembler, so that no generated file is larger than its list.
-file(STRINGS ${LIST} files)
+# Writes OUTPUT from LIST, whose lines are "<path in the program>=<file>" (see Embed.cmake). The bytes are taken
+# in by the assembler, so that no generated file is larger than its list.
+file(STRINGS ${LIST} lines)
 set(source "#include \"server/embedded.h\"\n\n")
 set(rows "")
 set(number 0)
-foreach(file IN LISTS files)
-  file(RELATIVE_PATH path ${ROOT} ${file})
+foreach(line IN LISTS lines)
+  string(FIND "${line}" "=" split)
+  string(SUBSTRING "${line}" 0 ${split} path)
+  math(EXPR split "${split} + 1")
+  string(SUBSTRING "${line}" ${split} -1 file)
   set(symbol ${NAME}_${number})
   string(APPEND source
     "__asm__(\".section .rodata\\n.balign 16\\n${symbol}_begin:\\n.incbin \\\"${file}\\\"\\n"

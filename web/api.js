@@ -1,0 +1,40 @@
+// The REST API, as far as the dashboard uses it.
+
+const BASE = '/api/v1';
+
+// An error with the server's own words (application/problem+json) where it gave some.
+export class ApiError extends Error {
+  constructor(status, title, detail) {
+    super(detail);
+    this.status = status; // 0: the server was not reached
+    this.title = title;
+  }
+}
+
+async function request(method, path) {
+  let response;
+  try {
+    response = await fetch(BASE + path, {method, headers: {Accept: 'application/json'}, cache: 'no-store'});
+  } catch {
+    throw new ApiError(0, 'The server cannot be reached',
+      'No answer came. Is gradreg serve still running, and on this address?');
+  }
+  if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
+  const problem = await response.json().catch(() => ({}));
+  throw new ApiError(response.status, problem.title ?? `Error ${response.status}`,
+    problem.detail ?? `${method} ${path} was answered with status ${response.status}.`);
+}
+
+export function listExperiments({state, cursor, limit = 50} = {}) {
+  const query = new URLSearchParams({limit});
+  if (state) query.set('state', state);
+  if (cursor) query.set('cursor', cursor);
+  return request('GET', `/experiments?${query}`);
+}
+
+export const getExperiment = (id) => request('GET', `/experiments/${id}`);
+export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);
+export const cancelExperiment = (id) => request('POST', `/experiments/${id}/cancel`);
+export const deleteExperiment = (id) => request('DELETE', `/experiments/${id}`);
+export const modelUrl = (id) => `${BASE}/experiments/${id}/model.safetensors`;
+export const eventsUrl = `${BASE}/events`;

@@ -1,0 +1,60 @@
+// The frame: routes, the connection's state, and the title.
+
+import {element, setAttribute, setText} from './dom.js';
+import {showExperiment} from './experiment.js';
+import {showList} from './list.js';
+import {live} from './live.js';
+
+const main = document.getElementById('main');
+let leave = null; // an AbortController: ends what the present view has going
+
+const routes = [
+  {pattern: /^\/?$/, show: showList},
+  {pattern: /^\/experiments\/?$/, show: showList},
+  {pattern: /^\/experiments\/([1-9]\d{0,15})$/, show: (place, signal, id) => showExperiment(place, signal, Number(id))},
+];
+
+let shown = null;
+function route() {
+  const path = location.hash.replace(/^#/, '').split('?')[0];
+  if (path === shown) return;
+  const first = shown === null;
+  shown = path;
+  leave?.abort();
+  leave = new AbortController();
+  main.replaceChildren();
+  scrollTo(0, 0);
+  for (const {pattern, show} of routes) {
+    const match = pattern.exec(path);
+    if (!match) continue;
+    setAttribute(document.getElementById('nav-experiments'), 'aria-current', show === showList && 'page');
+    show(main, leave.signal, ...match.slice(1));
+    if (!first) main.focus({preventScroll: true});
+    return;
+  }
+  document.title = 'Not found – gradreg';
+  main.append(element('section', {class: 'panel empty'},
+    element('h1', {}, 'There is no such page'),
+    element('p', {}, element('a', {href: '#/'}, 'All experiments'))));
+}
+
+const CONNECTION = {connecting: 'Connecting', live: 'Live', lost: 'Connection lost', resting: 'Resting'};
+function showConnection() {
+  const node = document.getElementById('connection');
+  setAttribute(node, 'data-status', live.status);
+  setText(document.getElementById('connection-text'), CONNECTION[live.status]);
+  const banner = document.getElementById('lost-banner');
+  banner.hidden = live.status !== 'lost';
+  setText(banner, banner.hidden ? '' : 'The connection to the server is lost; what you see may be old. Trying again …');
+}
+
+// The skip link's address must not replace the route's.
+document.querySelector('.skip-link').addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+addEventListener('hashchange', route);
+live.addEventListener('status', showConnection);
+live.start();
+showConnection();
+route();

@@ -1,0 +1,278 @@
+// One experiment: what it is, how far it is, its curves, its spec, and the command that made it.
+
+import {actionButton} from './actions.js';
+import {getExperiment, getMetrics, modelUrl} from './api.js';
+import {Chart, Zoom} from './charts.js';
+import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
+import {MISSING, count, curlLine, dateTime, duration, elapsed, number, percent, rate, regularizer, summary, timeLeft,
+  toNumber, when} from './format.js';
+import {listen, live} from './live.js';
+
+export function showExperiment(place, signal, id) {
+  document.title = `#${id} – gradreg`;
+  new View(place, signal, id).reload();
+}
+
+const NAMES = {train_loss: 'Training loss', validation_loss: 'Validation loss', train_accuracy: 'Training',
+  validation_accuracy: 'Validation', test_accuracy: 'Test'};
+
+class View {
+  #record = null;
+  #series = new Map(); // name → Map(iteration → value)
+  #charts = [];
+  #built = false;
+  #gone = false;
+  #loading = 0;
+  #frame = 0;
+
+  constructor(place, signal, id) {
+    this.place = place;
+    this.signal = signal;
+    this.id = id;
+    this.place.append(element('p', {class: 'loading', role: 'status'}, 'Loading …'));
+    listen(signal, {
+      open: () => this.reload(),
+      experiment: (record) => record.id === id && this.#take(record),
+      progress: (progress) => progress.id === id && this.#advance(progress),
+      metrics: ({id: of, iteration, values}) => of === id && this.#add(iteration, values),
+      deleted: ({id: of}) => of === id && this.#leave(),
+    });
+    const timer = setInterval(() => this.#record?.state === 'running' && this.#schedule(), 1000);
+    signal.addEventListener('abort', () => clearInterval(timer));
+  }
+
+  async reload() {
+    const load = ++this.#loading;
+    const change = live.change;
+    try {
+      const [record, metrics] = await Promise.all([getExperiment(this.id), getMetrics(this.id)]);
+      if (load !== this.#loading || this.signal.aborted) return;
+      for (const [name, points] of Object.entries(metrics.series ?? {})) {
+        for (const [iteration, value] of points) this.#put(name, iteration, value);
+      }
+      // An event that came while the answer was on its way is newer than the answer.
+      if (!this.#record || !live.changedSince(this.id, change)) this.#take({...record, received: Date.now()});
+      else this.#schedule();
+    } catch (error) {
+      if (load !== this.#loading || this.signal.aborted) return;
+      if (error.status === 404) this.#leave();
+      else if (!this.#built) this.place.replaceChildren(back(), errorPanel(error, () => this.reload()));
+    }
+  }
+
+  #take(record) {
+    const before = this.#record?.state;
+    this.#record = record;
+    if (before && before !== record.state) announce(`Experiment ${this.id} is ${record.state}`);
+    this.#schedule();
+  }
+
+  #advance(progress) {
+    if (this.#record?.state !== 'running') return;
+    this.#record.progress = {...this.#record.progress, ...progress};
+    this.#schedule();
+  }
+
+  #add(iteration, values) {
+    for (const [name, value] of Object.entries(values ?? {})) {
+      this.#put(name, iteration, value);
+      if (this.#record) this.#record.metrics = {...this.#record.metrics, [name]: value};
+    }
+    this.#schedule();
+  }
+
+  // By (name, iteration): a resumed run repeats rows, and a stream may repeat what was read before.
+  #put(name, iteration, value) {
+    if (!this.#series.has(name)) this.#series.set(name, new Map());
+    this.#series.get(name).set(iteration, toNumber(value));
+  }
+
+  #schedule() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (!this.signal.aborted && this.#record && !this.#gone) this.#draw();
+    });
+  }
+
+  #leave() {
+    this.#gone = true;
+    document.title = `#${this.id} – gradreg`;
+    this.place.replaceChildren(back(), element('section', {class: 'panel empty'},
+      element('h1', {}, `There is no experiment ${this.id}`),
+      element('p', {}, this.#built ? 'It has just been deleted.' : 'It was never submitted, or it has been deleted.'),
+      element('a', {class: 'button', href: '#/'}, 'All experiments')));
+  }
+
+  // -- the page, built once --------------------------------------------------------------------------------
+
+  #build() {
+    this.#built = true;
+    const {spec, tags, name} = this.#record;
+    const text = (kind) => element('span', {class: kind});
+    this.title = element('h1', {});
+    this.badge = badge(this.#record.state);
+    this.about = element('p', {class: 'about'});
+    this.action = actionButton(() => this.#record, {
+      cancelled: (after) => after?.id && this.#take({...after, received: Date.now()}),
+      deleted: () => this.#leave(),
+    }, '');
+    this.download = element('a', {class: 'button primary', href: modelUrl(this.id), download: `experiment-${this.id}.safetensors`,
+      hidden: true}, 'Download model');
+    this.bar = progressBar(`Progress of experiment ${this.id}`);
+    this.fraction = text('progress-percent');
+    this.steps = text('progress-steps');
+    this.speed = text('progress-speed');
+    this.left = text('progress-left');
+    this.problem = element('p', {class: 'problem', role: 'alert', hidden: true});
+    this.resumed = element('p', {class: 'resumed', hidden: true});
+
+    this.figures = {};
+    const figure = (key, label, kind = '') => {
+      this.figures[key] = element('dd', {});
+      return element('div', {class: `figure ${kind}`.trim()}, element('dt', {}, label), this.figures[key]);
+    };
+    const figures = element('dl', {class: 'figures'},
+      figure('test', 'Test accuracy', 'figure-large'), figure('validation', 'Validation'), figure('train', 'Training'),
+      figure('loss', 'Training loss'), figure('duration', 'Duration'));
+    const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished'].map((key) =>
+      figure(key, key[0].toUpperCase() + key.slice(1))));
+    this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'},
+      Object.entries(tags ?? {}).map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
+    this.tags.hidden = this.tags.children.length === 0;
+
+    this.chartRow = element('div', {class: 'charts'});
+    this.values = element('details', {class: 'panel values', ontoggle: () => this.#drawValues()},
+      element('summary', {}, 'Values as a table'), element('div', {class: 'values-frame'}));
+
+    const document_ = {...(name && !spec?.name ? {name} : {}), ...spec};
+    const pretty = JSON.stringify(document_, null, 2);
+    const curl = curlLine(document_);
+    const code = (heading, what, content, id) => element('section', {class: 'panel code-panel'},
+      element('header', {}, element('h2', {}, heading), copyButton(() => content, 'Copy', what)),
+      element('pre', {class: 'code', tabindex: 0, 'aria-label': heading}, element('code', {id}, content)));
+
+    this.place.replaceChildren(back(),
+      element('div', {class: 'experiment-head'},
+        element('div', {class: 'experiment-title'},
+          element('p', {class: 'overline'}, `#${this.id}`, this.badge), this.title, this.about, this.tags),
+        element('div', {class: 'experiment-actions'}, this.download, this.action.node)),
+      element('section', {class: 'panel status-panel', 'aria-label': 'State and results'},
+        element('div', {class: 'status-progress'}, this.bar.node,
+          element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
+        this.problem, this.resumed, figures, facts),
+      element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values,
+      element('div', {class: 'code-row'},
+        code('Command', 'the curl command', curl, 'curl-line'),
+        code('Canonical spec', 'the spec', pretty, 'spec')));
+  }
+
+  // -- the page, as often as something changes --------------------------------------------------------------
+
+  #draw() {
+    if (!this.#built) this.#build();
+    const record = this.#record;
+    const {state, progress = {}, metrics = {}} = record;
+    const title = record.name || `Experiment ${this.id}`;
+    setText(this.title, title);
+    setText(this.about, summary(record.spec));
+    updateBadge(this.badge, state);
+    this.action.update();
+    this.download.hidden = state !== 'succeeded';
+
+    const fraction = progress.fraction ?? 0;
+    const running = state === 'running';
+    this.bar.update(fraction, state);
+    setText(this.fraction, `${Math.floor(fraction * 100 + 1e-9)}\u00a0%`);
+    setText(this.steps, `${count(progress.iteration ?? 0)} of ${count(progress.iterations)} iterations`);
+    setText(this.speed, running ? rate(progress.iterations_per_second).replace(MISSING, '') : '');
+    setText(this.left, running && progress.iterations_per_second > 0 && typeof progress.eta_seconds === 'number'
+      ? `${timeLeft(progress.eta_seconds)} left` : state === 'queued' ? 'Waiting for a worker' : '');
+    document.title = `${running ? `${Math.floor(fraction * 100)} % · ` : ''}${title} – gradreg`;
+
+    setText(this.problem, record.error ?? '');
+    this.problem.hidden = !record.error;
+    const from = record.resumed_from_iteration;
+    this.resumed.hidden = !(from > 0);
+    setText(this.resumed, from > 0 ? `Resumed from the checkpoint at iteration ${count(from)}.` : '');
+
+    const figures = {test: percent(metrics.test_accuracy), validation: percent(metrics.validation_accuracy),
+      train: percent(metrics.train_accuracy), loss: number(metrics.train_loss), worker: record.worker || MISSING,
+      attempt: record.attempt > 0 ? count(record.attempt) : MISSING};
+    const seconds = elapsed(record);
+    figures.duration = running && seconds !== null ? timeLeft(seconds) : duration(seconds);
+    for (const key of ['created', 'started', 'finished']) {
+      figures[key] = when(record[`${key}_at`]);
+      setAttribute(this.figures[key], 'title', record[`${key}_at`] ? dateTime(record[`${key}_at`]) : null);
+    }
+    for (const [key, value] of Object.entries(figures)) {
+      setText(this.figures[key], value);
+      this.figures[key].classList.toggle('missing', value === MISSING);
+    }
+    if (!('test_accuracy' in metrics)) {
+      setText(this.figures.test, running || state === 'queued' || state === 'paused' ? 'at the end' : MISSING);
+      this.figures.test.classList.add('missing');
+    }
+    this.#drawCharts();
+    if (this.values.open) this.#drawValues();
+  }
+
+  #drawCharts() {
+    if (this.#charts.length === 0) {
+      const {regularizers = []} = this.#record.spec ?? {};
+      const zoom = new Zoom();
+      const chart = (options) => new Chart({...options, zoom}, this.signal);
+      this.#charts = [
+        {chart: chart({title: 'Loss', kind: 'value', preference: 'loss', log: true}), of: (name) => name.endsWith('loss')},
+        {chart: chart({title: 'Accuracy', kind: 'accuracy', preference: 'accuracy'}), of: (name) => name.endsWith('_accuracy')},
+        {chart: chart({title: 'Penalties', kind: 'value', preference: 'penalty', log: true}),
+          of: (name) => name.startsWith('penalty.'),
+          label: (name) => regularizers[name.slice(8)] ? regularizer(regularizers[name.slice(8)]) : name},
+        {chart: chart({title: 'Other measures', kind: 'value', preference: 'other', log: true}), of: () => true},
+      ];
+      this.chartRow.append(...this.#charts.map(({chart: {node}}) => node));
+    }
+    const from = this.#record.resumed_from_iteration;
+    const marks = from > 0 ? [{iteration: from, label: 'resumed'}] : [];
+    const left = new Set([...this.#series.keys()].sort());
+    for (const [i, {chart, of, label}] of this.#charts.entries()) {
+      const names = [...left].filter(of);
+      for (const name of names) left.delete(name);
+      chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !this.#record.spec?.regularizers?.length));
+      const series = names.map((name, ink) => ({name, ink, lone: name === 'test_accuracy',
+        label: label?.(name) ?? NAMES[name] ?? name.replaceAll('_', ' '),
+        points: [...this.#series.get(name)].filter(([, value]) => value !== null).sort(([a], [b]) => a - b)}));
+      // One colour for one thing on the whole page: training first, validation second, test third.
+      for (const line of series) line.ink = inkOf(line.name) ?? line.ink;
+      chart.set(series, this.#record.progress?.iterations ?? 0, marks);
+    }
+  }
+
+  #drawValues() {
+    if (!this.values.open) return;
+    const frame = this.values.querySelector('.values-frame');
+    const names = [...this.#series.keys()].sort();
+    const iterations = [...new Set(names.flatMap((name) => [...this.#series.get(name).keys()]))].sort((a, b) => b - a);
+    const key = `${names.length} ${iterations.length} ${iterations[0]}`;
+    if (frame.dataset.key === key) return;
+    frame.dataset.key = key;
+    const text = (name, value) => value === undefined ? ''
+      : name.endsWith('_accuracy') ? percent(value) : number(value, 6);
+    frame.replaceChildren(element('table', {},
+      element('thead', {}, element('tr', {}, ['Iteration', ...names].map((name) => element('th', {scope: 'col'}, name)))),
+      element('tbody', {}, iterations.map((iteration) => element('tr', {},
+        element('th', {scope: 'row'}, count(iteration)),
+        names.map((name) => element('td', {}, text(name, this.#series.get(name).get(iteration)))))))));
+  }
+}
+
+function inkOf(name) {
+  if (name.startsWith('train_')) return 0;
+  if (name.startsWith('validation_')) return 1;
+  if (name.startsWith('test_')) return 2;
+  const penalty = /^penalty\.(\d+)$/.exec(name);
+  return penalty ? 3 + Number(penalty[1]) : null;
+}
+
+function back() {
+  return element('p', {class: 'back'}, element('a', {href: '#/'}, '← Experiments'));
+}

@@ -1,0 +1,352 @@
+// The list of experiments, newest first, kept up to date by the event stream.
+
+import {actionButton} from './actions.js';
+import {listExperiments} from './api.js';
+import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, stateNames, updateBadge}
+  from './dom.js';
+import {MISSING, count, curlLine, dateTime, duration, elapsed, percent, plural, rate, summary, timeLeft, when}
+  from './format.js';
+import {listen, live} from './live.js';
+
+const PAGE = 50;
+const SEARCH_PAGE = 200;  // while a search finds little, older pages are read in larger steps,
+const SEARCH_PAGES = 10;  // at most so many unasked,
+const SEARCH_ENOUGH = 20; // until so many rows match
+const LARGEST_PAGE = 1000;
+
+const FIRST_SPEC = {
+  name: 'My first experiment',
+  dataset: {name: 'digits', train_size: 2000},
+  model: {preset: 'lenet'},
+  regularizers: [{type: 'datagrad', weight: 50}],
+  training: {iterations: 2000, evaluate_every: 50},
+};
+
+const COLUMNS = [['Experiment', 'name'], ['State', 'state'], ['Progress', 'progress'], ['Validation', 'number'],
+  ['Test', 'number'], ['Created', 'created'], ['Duration', 'number duration'], ['', 'action']];
+
+export function showList(place, signal) {
+  document.title = 'Experiments – gradreg';
+  new List(place, signal).reload();
+}
+
+class List {
+  #records = new Map(); // id → experiment
+  #rows = new Map();    // id → Row
+  #dirty = new Set();
+  #frame = 0;
+  #cursor = null;
+  #loading = 0; // number of the newest load: answers to older ones are dropped
+  #signal;
+  #state = '';
+  #query = '';
+
+  constructor(place, signal) {
+    this.#signal = signal;
+    const wanted = new URLSearchParams(location.hash.split('?')[1] ?? '');
+    this.#state = stateNames.includes(wanted.get('state')) ? wanted.get('state') : '';
+    this.#query = wanted.get('q') ?? '';
+
+    this.total = element('p', {class: 'list-total', role: 'status'});
+    this.search = element('input', {type: 'search', class: 'search', placeholder: 'Name, model, data, tag …',
+      'aria-label': 'Search experiments', value: this.#query, autocomplete: 'off', spellcheck: 'false',
+      oninput: () => this.#searchFor(this.search.value)});
+    this.body = element('tbody', {role: 'rowgroup'});
+    this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments, newest first'},
+      element('thead', {role: 'rowgroup'}, element('tr', {role: 'row'}, COLUMNS.map(([name, kind]) =>
+        element('th', {scope: 'col', role: 'columnheader', class: `column-${kind.split(' ').join(' column-')}`},
+          name || element('span', {class: 'visually-hidden'}, 'Action'))))),
+      this.body);
+    this.notice = element('div');
+    this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.#loadMore(PAGE)},
+      'Load more');
+    place.append(
+      element('div', {class: 'list-head'},
+        element('h1', {}, 'Experiments'), this.total, this.search),
+      this.#filters(),
+      element('div', {class: 'table-frame'}, this.table), this.notice,
+      element('div', {class: 'list-foot'}, this.more));
+    this.frame = this.table.parentElement;
+    this.frame.hidden = true;
+
+    listen(signal, {
+      open: () => this.reload(),
+      experiment: (experiment) => this.#accept(experiment),
+      progress: (progress) => this.#advance(progress),
+      deleted: ({id}) => this.#drop(id),
+    });
+    let ticks = 0;
+    const timer = setInterval(() => {
+      ticks += 1;
+      for (const [id, record] of this.#records) if (record.state === 'running' || ticks % 30 === 0) this.#touch(id);
+    }, 1000);
+    signal.addEventListener('abort', () => clearInterval(timer));
+  }
+
+  #filters() {
+    const choice = (value, label) => element('label', {class: 'chip'},
+      element('input', {type: 'radio', name: 'state', value, checked: value === this.#state, onchange: () => {
+        this.#state = value;
+        this.#remember();
+        this.#clear();
+        this.reload();
+      }}),
+      element('span', {'data-state': value || null}, label));
+    return element('fieldset', {class: 'filters'},
+      element('legend', {class: 'visually-hidden'}, 'Show experiments in state'),
+      choice('', 'All'),
+      stateNames.map((state) => choice(state, state[0].toUpperCase() + state.slice(1))));
+  }
+
+  // The filter is part of the address, so that Back and a bookmark bring it back.
+  #remember() {
+    const query = new URLSearchParams();
+    if (this.#state) query.set('state', this.#state);
+    if (this.#query) query.set('q', this.#query);
+    history.replaceState(null, '', query.size ? `#/?${query}` : '#/');
+  }
+
+  // Reads again what is shown (and more of it than one page where more was loaded).
+  async reload() {
+    const load = ++this.#loading;
+    const change = live.change;
+    const limit = Math.min(Math.max(PAGE, this.#records.size), LARGEST_PAGE);
+    let page;
+    try {
+      page = await listExperiments({state: this.#state, limit});
+    } catch (error) {
+      if (this.#isCurrent(load)) this.#fail(error);
+      return;
+    }
+    if (!this.#isCurrent(load)) return;
+    const kept = new Set(page.experiments.map(({id}) => id));
+    const oldest = page.next_cursor ? Math.min(...kept) : 0;
+    for (const id of [...this.#records.keys()]) {
+      if (!kept.has(id) && id >= oldest && !live.changedSince(id, change)) this.#forget(id);
+    }
+    this.#take(page, change);
+  }
+
+  async #loadMore(limit) {
+    if (!this.#cursor) return;
+    const load = ++this.#loading;
+    const change = live.change;
+    this.more.disabled = true;
+    try {
+      const page = await listExperiments({state: this.#state, cursor: this.#cursor, limit});
+      if (this.#isCurrent(load)) this.#take(page, change);
+    } catch (error) {
+      if (this.#isCurrent(load)) this.#fail(error);
+    } finally {
+      this.more.disabled = false;
+    }
+  }
+
+  #isCurrent(load) {
+    return load === this.#loading && !this.#signal.aborted;
+  }
+
+  #take(page, change) {
+    for (const record of page.experiments) {
+      // An event that came while the answer was on its way is newer than the answer.
+      if (live.changedSince(record.id, change)) continue;
+      record.received = Date.now();
+      this.#put(record);
+    }
+    this.#cursor = page.next_cursor ?? null;
+    this.#settle();
+  }
+
+  #accept(record) {
+    if (this.#state && record.state !== this.#state) this.#forget(record.id);
+    else this.#put(record);
+    this.#settle();
+  }
+
+  #advance({id, ...progress}) {
+    const record = this.#records.get(id);
+    if (!record || record.state !== 'running') return;
+    record.progress = {...record.progress, ...progress};
+    this.#touch(id);
+  }
+
+  #drop(id) {
+    if (!this.#records.has(id)) return;
+    this.#forget(id);
+    this.#settle();
+  }
+
+  #put(record) {
+    this.#records.set(record.id, record);
+    this.#touch(record.id);
+  }
+
+  #forget(id) {
+    this.#records.delete(id);
+    this.#rows.get(id)?.node.remove();
+    this.#rows.delete(id);
+  }
+
+  #clear() {
+    for (const id of [...this.#records.keys()]) this.#forget(id);
+    this.#cursor = null;
+  }
+
+  #touch(id) {
+    this.#dirty.add(id);
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      for (const touched of this.#dirty) this.#draw(touched);
+      this.#dirty.clear();
+    });
+  }
+
+  #draw(id) {
+    const record = this.#records.get(id);
+    if (!record) return;
+    let row = this.#rows.get(id);
+    if (!row) {
+      row = new Row(record, {cancelled: (after) => after?.id && this.#accept({...after, received: Date.now()}),
+        deleted: () => {
+          announce(`Experiment ${id} deleted`);
+          this.#drop(id);
+        }});
+      this.#rows.set(id, row);
+      const next = [...this.body.children].find((node) => Number(node.dataset.id) < id);
+      this.body.insertBefore(row.node, next ?? null);
+    }
+    row.update(record);
+    row.node.hidden = !matches(record, this.#query);
+  }
+
+  #searchFor(query) {
+    this.#query = query.trim();
+    this.#remember();
+    for (const [id, row] of this.#rows) row.node.hidden = !matches(this.#records.get(id), this.#query);
+    this.searchPages = SEARCH_PAGES;
+    this.#settle();
+  }
+
+  // Everything around the rows: counts, the empty state, "load more".
+  #settle() {
+    const total = this.#records.size;
+    const shown = this.#query ? [...this.#records.values()].filter((record) => matches(record, this.#query)).length
+      : total;
+    this.more.hidden = !this.#cursor;
+    this.frame.hidden = shown === 0;
+    setText(this.total, total === 0 ? '' : this.#query
+      ? `${count(shown)} of ${count(total)}${this.#cursor ? ' loaded' : ''}`
+      : `${count(total)}${this.#cursor ? ' newest' : ''}`);
+    if (this.#query && this.#cursor && shown < SEARCH_ENOUGH && this.searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
+    const empty = shown > 0 ? null
+      : this.#query ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${this.#query}”.`)
+        : this.#state ? this.#nothing(`No experiment is ${this.#state}.`)
+          : total === 0 ? welcome() : null;
+    const key = empty?.textContent ?? '';
+    if (this.emptyKey !== key) {
+      this.emptyKey = key;
+      this.notice.replaceChildren(...(empty ? [empty] : []));
+    }
+  }
+
+  #nothing(text) {
+    return element('section', {class: 'panel empty'}, element('p', {}, text),
+      element('button', {type: 'button', class: 'button', onclick: () => {
+        this.search.value = '';
+        this.#query = '';
+        this.#state = '';
+        document.querySelector('.filters input[value=""]').checked = true;
+        this.#remember();
+        this.#clear();
+        this.reload();
+      }}, 'Show all experiments'));
+  }
+
+  #fail(error) {
+    this.emptyKey = 'error';
+    this.notice.replaceChildren(errorPanel(error, () => this.reload()));
+  }
+}
+
+function matches(record, query) {
+  if (!query) return true;
+  const tags = Object.entries(record.tags ?? {}).map(([name, value]) => `${name}:${value}`).join(' ');
+  const text = `#${record.id} ${record.name} ${record.state} ${summary(record.spec)} ${tags} ${record.notes ?? ''}`
+    .toLowerCase();
+  return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+function welcome() {
+  const line = curlLine(FIRST_SPEC);
+  return element('section', {class: 'panel welcome'},
+    element('h2', {}, 'No experiments yet'),
+    element('p', {}, 'Post a spec with curl and it appears here at once. This one trains LeNet with a gradient ',
+      'penalty on the built-in digits; it needs no download and takes some seconds.'),
+    element('div', {class: 'code-frame'},
+      element('pre', {class: 'code', tabindex: 0, 'aria-label': 'The curl command for a first experiment'},
+        element('code', {id: 'first-curl'}, line)),
+      copyButton(() => line, 'Copy', 'the curl command')));
+}
+
+class Row {
+  constructor(record, handlers) {
+    this.record = record;
+    const cell = (kind, label, ...children) =>
+      element('td', {role: 'cell', class: kind.split(' ').map((word) => `column-${word}`).join(' '), 'data-label': label},
+        ...children);
+    this.link = element('a', {class: 'row-link', href: `#/experiments/${record.id}`});
+    this.about = element('span', {class: 'row-about'});
+    this.badge = badge(record.state);
+    this.bar = progressBar(`Progress of experiment ${record.id}`);
+    this.caption = element('span', {class: 'row-caption'});
+    this.validation = cell('number', 'Validation');
+    this.test = cell('number test', 'Test');
+    this.created = element('time', {datetime: record.created_at, title: dateTime(record.created_at)});
+    this.duration = cell('number duration', 'Duration');
+    this.action = actionButton(() => this.record, handlers);
+    this.node = element('tr', {role: 'row', 'data-id': record.id},
+      element('th', {scope: 'row', role: 'rowheader', class: 'column-name'},
+        element('span', {class: 'row-id'}, `#${record.id}`), element('span', {class: 'row-title'}, this.link, this.about)),
+      cell('state', 'State', this.badge),
+      cell('progress', 'Progress', this.bar.node, this.caption),
+      this.validation, this.test,
+      cell('created', 'Created', this.created), this.duration,
+      cell('action', '', this.action.node));
+  }
+
+  update(record) {
+    this.record = record;
+    const {state, progress = {}, metrics = {}} = record;
+    setText(this.link, record.name || `Experiment ${record.id}`);
+    setText(this.about, summary(record.spec));
+    setAttribute(this.about, 'title', summary(record.spec));
+    setAttribute(this.node, 'data-state', state);
+    updateBadge(this.badge, state);
+    this.bar.node.hidden = state === 'queued' || state === 'succeeded';
+    this.bar.update(progress.fraction, state);
+    setText(this.caption, caption(record, progress));
+    setAttribute(this.caption, 'title', record.error || null);
+    setText(this.validation, percent(metrics.validation_accuracy));
+    setText(this.test, percent(metrics.test_accuracy));
+    for (const node of [this.validation, this.test]) {
+      node.classList.toggle('missing', node.textContent === MISSING);
+    }
+    setText(this.created, when(record.created_at));
+    const seconds = elapsed(record);
+    setText(this.duration, state === 'running' && seconds !== null ? timeLeft(seconds) : duration(seconds));
+    this.duration.classList.toggle('missing', this.duration.textContent === MISSING);
+    this.action.update();
+  }
+}
+
+function caption({state, error}, {iteration = 0, iterations, iterations_per_second: speed, eta_seconds: eta}) {
+  const done = `${count(iteration)} / ${count(iterations)}`;
+  switch (state) {
+    case 'queued': return iteration > 0 ? `Waiting, goes on from ${count(iteration)}` : 'Waiting for a worker';
+    case 'running': return [done, speed > 0 && rate(speed),
+      speed > 0 && typeof eta === 'number' && `${timeLeft(eta)} left`].filter(Boolean).join(' · ');
+    case 'paused': return `Paused at ${done}`;
+    case 'succeeded': return plural(iterations ?? iteration, 'iteration');
+    default: return error ? `${done} · ${error}` : `Stopped at ${done}`;
+  }
+}
