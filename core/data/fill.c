@@ -1,0 +1,100 @@
+/* Batches: from rows of bytes, a sample each, to standardised numbers with the samples innermost.
+ * This runs in every training iteration, so samples go in tiles: each tile reads its rows once and
+ * writes whole cache lines. */
+#include <math.h>
+#include <string.h>
+
+#include "core/data/dataset_content.h"
+#include "core/data/split_content.h"
+#include "core/random.h"
+
+enum { TILE = 16 };
+
+static const gr_samples *samples_of(const gr_split *split, gr_part part) {
+    return split->from_test_samples[part] ? &split->dataset->test : &split->dataset->training;
+}
+
+/* x: [feature][stride], of which `width` lanes are written; rows: [width] pointers to [feature]
+ * bytes. */
+static inline void fill_tile(const gr_split *split, const uint8_t *const *rows, int width,
+                             int64_t stride, gr_real *x) {
+    int64_t members = split->dataset->features / split->groups, feature = 0;
+    for (int64_t group = 0; group < split->groups; group++) {
+        const gr_real *level = split->level[group];
+        for (int64_t i = 0; i < members; i++, feature++)
+            for (int lane = 0; lane < width; lane++)
+                x[feature * stride + lane] = level[rows[lane][feature]];
+    }
+}
+
+static void fill_labels(const gr_split *split, gr_part part, const int64_t *positions,
+                        int64_t count, int32_t *labels) {
+    if (!labels) return;
+    const uint8_t *all = samples_of(split, part)->labels;
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = part == GR_PART_TRAINING ? split->training_labels[positions[i]]
+                                             : all[split->indices[part][positions[i]]];
+}
+
+void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
+                   gr_real *x, int32_t *labels, gr_real *targets) {
+    (void)targets; /* no regression data set yet */
+    const uint8_t *pixels = samples_of(split, part)->pixels;
+    for (int64_t first = 0; first < count; first += TILE) {
+        const uint8_t *rows[TILE];
+        int width = count - first < TILE ? (int)(count - first) : TILE;
+        for (int lane = 0; lane < width; lane++)
+            rows[lane] =
+                pixels + split->indices[part][positions[first + lane]] * split->dataset->features;
+        if (width == TILE)
+            fill_tile(split, rows, TILE, count, x + first); /* a constant width: unrolled */
+        else
+            fill_tile(split, rows, width, count, x + first);
+    }
+    fill_labels(split, part, positions, count, labels);
+}
+
+/* Uniform among the whole shifts from -fraction·size to fraction·size. */
+static int64_t draw_shift(const gr_random *random, uint32_t sample, uint32_t element,
+                          double fraction, int64_t size) {
+    int64_t most = (int64_t)floor(fraction * (double)size);
+    return gr_random_below(random, sample, element, 2 * most + 1) - most;
+}
+
+static int64_t clamp(int64_t value, int64_t size) {
+    return value < 0 ? 0 : value >= size ? size - 1 : value;
+}
+
+void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int64_t *positions,
+                             int64_t count, gr_real *x, int32_t *labels, gr_real *targets) {
+    if (split->shift <= 0 && !split->flip) {
+        gr_split_fill(split, GR_PART_TRAINING, positions, count, x, labels, targets);
+        return;
+    }
+    const int64_t *shape = split->dataset->information.input_shape.size;
+    int64_t channels = shape[0], height = shape[1], width = shape[2];
+    int64_t members = split->dataset->features / split->groups;
+    const gr_random random =
+        gr_random_source(split->seed, GR_PURPOSE_AUGMENTATION, 0, (uint32_t)iteration);
+    for (int64_t lane = 0; lane < count; lane++) {
+        uint32_t position = (uint32_t)positions[lane];
+        int64_t down = draw_shift(&random, position, 0, split->shift, height);
+        int64_t right = draw_shift(&random, position, 1, split->shift, width);
+        bool mirrored = split->flip && gr_random_below(&random, position, 2, 2) == 1;
+        const uint8_t *pixels =
+            split->dataset->training.pixels +
+            split->indices[GR_PART_TRAINING][positions[lane]] * split->dataset->features;
+        for (int64_t channel = 0; channel < channels; channel++)
+            for (int64_t row = 0; row < height; row++) {
+                const uint8_t *from =
+                    pixels + (channel * height + clamp(row - down, height)) * width;
+                int64_t feature = (channel * height + row) * width;
+                for (int64_t column = 0; column < width; column++, feature++) {
+                    int64_t at = clamp(column - right, width);
+                    x[feature * count + lane] =
+                        split->level[feature / members][from[mirrored ? width - 1 - at : at]];
+                }
+            }
+    }
+    fill_labels(split, GR_PART_TRAINING, positions, count, labels);
+}

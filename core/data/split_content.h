@@ -1,0 +1,23 @@
+/* A split, as the files of core/data see it. */
+#ifndef CORE_DATA_SPLIT_CONTENT_H
+#define CORE_DATA_SPLIT_CONTENT_H
+
+#include "gradreg/dataset.h"
+
+struct gr_split {
+    const gr_dataset *dataset; /* borrowed */
+    uint64_t seed;             /* the experiment's */
+    int64_t size[3];           /* by gr_part */
+    int64_t *indices[3];       /* [size], owned */
+    bool from_test_samples[3];
+    uint8_t *training_labels; /* [size of the training part], label noise applied; owned */
+    /* Features are standardised in `groups` groups of equal size that follow each other: all,
+     * channels, features. */
+    int64_t groups;
+    double *mean, *deviation; /* [groups], owned */
+    gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned */
+    double shift;             /* augmentation */
+    bool flip;
+};
+
+#endif
