@@ -156,8 +156,9 @@ static gr_status step(gr_training *training, gr_error *error) {
         int64_t samples = training->batch_size - first;
         if (samples > training->block_samples) samples = training->block_samples;
         const gr_draw draw = {training->plan.seed, (uint32_t)iteration, (uint32_t)first};
-        gr_split_fill(training->split, GR_PART_TRAINING, positions + first, samples,
-                      gr_objective_input(training->objective), training->labels, training->targets);
+        gr_split_fill_augmented(training->split, iteration, positions + first, samples,
+                                gr_objective_input(training->objective), training->labels,
+                                training->targets);
         gr_objective_block(training->objective, training->parameters, samples, training->batch_size,
                            draw, training->labels, training->targets, training->gradients, &result);
     }

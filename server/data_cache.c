@@ -1,0 +1,119 @@
+/* Data sets by their key, each with the lock's help loaded by one thread while the others wait for
+ * it. A failed load leaves nothing: the next caller tries again, so that a data set that was
+ * fetched meanwhile is found. */
+#include "server/data_cache.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nettle/sha2.h>
+
+typedef struct entry {
+    char key[256];
+    gr_dataset *dataset; /* NULL while it is being loaded */
+    char hash[65];
+    struct entry *next;
+} entry;
+
+struct data_cache {
+    char *directory;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a load has ended, well or not */
+    entry *entries;
+};
+
+data_cache *data_cache_create(const char *directory) {
+    data_cache *cache = calloc(1, sizeof *cache);
+    if (!cache) return NULL;
+    cache->directory = strdup(directory);
+    if (!cache->directory) {
+        free(cache);
+        return NULL;
+    }
+    pthread_mutex_init(&cache->lock, NULL);
+    pthread_cond_init(&cache->changed, NULL);
+    return cache;
+}
+
+void data_cache_free(data_cache *cache) {
+    if (!cache) return;
+    for (entry *at = cache->entries; at;) {
+        entry *next = at->next;
+        gr_dataset_free(at->dataset);
+        free(at);
+        at = next;
+    }
+    pthread_cond_destroy(&cache->changed);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache->directory);
+    free(cache);
+}
+
+static void consume(void *context, const void *bytes, size_t count) {
+    sha256_update(context, count, bytes);
+}
+
+static void hash_content(const gr_dataset *dataset, char hash[65]) {
+    struct sha256_ctx context;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_init(&context);
+    gr_dataset_content(dataset, consume, &context);
+    sha256_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) snprintf(hash + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* With the lock held. */
+static entry *find(const data_cache *cache, const char *key) {
+    for (entry *at = cache->entries; at; at = at->next)
+        if (strcmp(at->key, key) == 0) return at;
+    return NULL;
+}
+
+/* With the lock held. */
+static void drop(data_cache *cache, entry *unwanted) {
+    entry **link = &cache->entries;
+    while (*link != unwanted) link = &(*link)->next;
+    *link = unwanted->next;
+    free(unwanted);
+}
+
+gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
+                         const gr_dataset **dataset, char hash[65], gr_error *error) {
+    char key[256];
+    gr_dataset_key(dataset_settings, key);
+    gr_status status = GR_OK;
+    pthread_mutex_lock(&cache->lock);
+    entry *found;
+    while ((found = find(cache, key)) && !found->dataset)
+        pthread_cond_wait(&cache->changed, &cache->lock);
+    if (!found) {
+        found = calloc(1, sizeof *found);
+        if (!found) {
+            pthread_mutex_unlock(&cache->lock);
+            return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a data set");
+        }
+        memcpy(found->key, key, sizeof key);
+        found->next = cache->entries;
+        cache->entries = found;
+        pthread_mutex_unlock(&cache->lock);
+
+        gr_dataset *loaded;
+        status = gr_dataset_load(dataset_settings, cache->directory, &loaded, error);
+        if (status == GR_OK) hash_content(loaded, found->hash);
+
+        pthread_mutex_lock(&cache->lock);
+        if (status == GR_OK)
+            found->dataset = loaded;
+        else
+            drop(cache, found);
+        pthread_cond_broadcast(&cache->changed);
+    }
+    if (status == GR_OK) {
+        *dataset = found->dataset;
+        memcpy(hash, found->hash, sizeof found->hash);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return status;
+}
