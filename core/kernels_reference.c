@@ -1,0 +1,184 @@
+/* Every kernel of core/kernels.h straight from its definition, one element at a time and with sums
+ * in double: slow, and what the fast sets are tested against. */
+#include <math.h>
+
+#include "core/kernels.h"
+
+/* Index of in[channel][row][column][lane 0]. */
+static int64_t input_index(const gr_convolution *c, int64_t lanes, int64_t channel, int64_t row,
+                           int64_t column) {
+    return ((channel * c->in_rows + row) * c->in_columns + column) * lanes;
+}
+
+/* Index of the weight of tap (i, j) of a row's and a column's taps. */
+static int64_t weight_index(const gr_convolution *c, int64_t f, int64_t channel,
+                            const gr_taps *rows, int i, const gr_taps *columns, int j) {
+    return f * c->weight_out_stride + channel * c->weight_in_stride +
+           (rows->weight + (int64_t)i * rows->weight_step) * c->weight_row_stride +
+           columns->weight + (int64_t)j * columns->weight_step;
+}
+
+/* Calls the body for each output pixel (y, x), with the taps of its row and column; `shift` is what
+ * x adds to the input columns of its run's first column. */
+#define FOR_EACH_PIXEL(c)                                                                  \
+    for (int64_t y = 0; y < (c)->out_rows; y++)                                            \
+        for (int64_t r = 0; r < (c)->run_count; r++)                                       \
+            for (int64_t shift = 0, x = (c)->runs[r].column; shift < (c)->runs[r].columns; \
+                 shift++, x++)
+
+static void convolve(const gr_convolution *c, const gr_real *weights, const gr_real *bias,
+                     int64_t lanes, const gr_real *in, gr_real *out) {
+    for (int64_t f = 0; f < c->out_channels; f++) FOR_EACH_PIXEL(c) {
+            const gr_taps *rows = &c->rows[y], *columns = &c->runs[r].taps;
+            for (int64_t lane = 0; lane < lanes; lane++) {
+                double sum = bias ? (double)bias[f] : 0;
+                for (int64_t channel = 0; channel < c->in_channels; channel++)
+                    for (int i = 0; i < rows->count; i++)
+                        for (int j = 0; j < columns->count; j++) {
+                            const int64_t row = rows->input + i * rows->input_step;
+                            const int64_t column = columns->input + shift + j * columns->input_step;
+                            const int64_t w = weight_index(c, f, channel, rows, i, columns, j);
+                            sum += (double)weights[w] *
+                                   (double)in[input_index(c, lanes, channel, row, column) + lane];
+                        }
+                out[((f * c->out_rows + y) * c->out_columns + x) * lanes + lane] = (gr_real)sum;
+            }
+        }
+}
+
+/* The sum that one output pixel adds to one weight. */
+static double lane_product(int64_t lanes, const gr_real *d_out, const gr_real *in) {
+    double sum = 0;
+    for (int64_t lane = 0; lane < lanes; lane++) sum += (double)d_out[lane] * (double)in[lane];
+    return sum;
+}
+
+static void convolve_accumulate(const gr_convolution *c, int64_t lanes, const gr_real *d_out,
+                                const gr_real *in, gr_real *d_weights) {
+    /* Outermost the weights, so that each is summed in double and rounded once. */
+    const int kernel_rows = (int)(c->weight_in_stride / c->weight_row_stride);
+    const int kernel_columns = (int)c->weight_row_stride;
+    for (int64_t f = 0; f < c->out_channels; f++)
+        for (int64_t channel = 0; channel < c->in_channels; channel++)
+            for (int ky = 0; ky < kernel_rows; ky++)
+                for (int kx = 0; kx < kernel_columns; kx++) {
+                    double sum = 0;
+                    FOR_EACH_PIXEL(c) {
+                        const gr_taps *rows = &c->rows[y], *columns = &c->runs[r].taps;
+                        const int i = ky - rows->weight, j = kx - columns->weight;
+                        if (i < 0 || i >= rows->count || j < 0 || j >= columns->count) continue;
+                        const int64_t row = rows->input + i * rows->input_step;
+                        const int64_t column = columns->input + shift + j * columns->input_step;
+                        sum += lane_product(
+                            lanes, d_out + ((f * c->out_rows + y) * c->out_columns + x) * lanes,
+                            in + input_index(c, lanes, channel, row, column));
+                    }
+                    gr_real *w = d_weights + f * c->weight_out_stride +
+                                 channel * c->weight_in_stride + ky * c->weight_row_stride + kx;
+                    *w = (gr_real)((double)*w + sum);
+                }
+}
+
+static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real *sums) {
+    for (int64_t f = 0; f < features; f++) {
+        double sum = (double)sums[f];
+        for (int64_t i = 0; i < count; i++) sum += (double)d[f * count + i];
+        sums[f] = (gr_real)sum;
+    }
+}
+
+static void relu(int64_t count, const gr_real *x, gr_real *y) {
+    for (int64_t i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i]; /* a NaN stays one */
+}
+
+#define FOR_EACH_LANE(features, probes, samples) \
+    for (int64_t f = 0; f < (features); f++)     \
+        for (int64_t k = 0; k < (probes); k++)   \
+            for (int64_t s = 0; s < (samples); s++)
+
+static void relu_mask(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
+                      const gr_real *d_out, gr_real *d_in) {
+    FOR_EACH_LANE(features, probes, samples) {
+        const int64_t lane = (f * probes + k) * samples + s;
+        d_in[lane] = y[f * samples + s] > 0 ? d_out[lane] : 0;
+    }
+}
+
+static void scale(int64_t features, int64_t probes, int64_t samples, const gr_real *factor,
+                  const gr_real *in, gr_real *out) {
+    FOR_EACH_LANE(features, probes, samples) {
+        const int64_t lane = (f * probes + k) * samples + s;
+        out[lane] = factor[f * samples + s] * in[lane];
+    }
+}
+
+static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
+                         const gr_real *t, const gr_real *e, gr_real *d) {
+    for (int64_t f = 0; f < features; f++)
+        for (int64_t s = 0; s < samples; s++) {
+            double sum = (double)d[f * samples + s];
+            for (int64_t k = 0; k < probes; k++) {
+                const int64_t lane = (f * probes + k) * samples + s;
+                sum += (double)a[f * samples + s] * (double)t[lane] * (double)e[lane];
+            }
+            d[f * samples + s] = (gr_real)sum;
+        }
+}
+
+static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
+                           gr_real *out, int32_t *winner) {
+    for (int64_t s = 0; s < samples; s++) {
+        winner[s] = 0;
+        for (int64_t pixel = 0; pixel < size * size; pixel++) {
+            const gr_real x = in[pixel / size * row_stride + pixel % size * samples + s];
+            if (pixel == 0 || x > out[s]) out[s] = x, winner[s] = (int32_t)pixel;
+        }
+    }
+}
+
+static void window_scatter(int32_t pixel, bool add, int64_t probes, int64_t samples,
+                           const int32_t *winner, const gr_real *d_out, gr_real *d_in) {
+    FOR_EACH_LANE(1, probes, samples) {
+        const int64_t lane = (f * probes + k) * samples + s;
+        const gr_real d = winner[s] == pixel ? d_out[lane] : 0;
+        d_in[lane] = add ? d_in[lane] + d : d;
+    }
+}
+
+static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
+                          const int32_t *winner, const gr_real *in, gr_real *out) {
+    FOR_EACH_LANE(1, probes, samples) {
+        const int64_t lane = (f * probes + k) * samples + s;
+        const int64_t row = winner[s] / size, column = winner[s] % size;
+        out[lane] = in[row * row_stride + column * probes * samples + lane];
+    }
+}
+
+static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
+                 gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
+                 gr_real second_correction, gr_real epsilon) {
+    for (int64_t i = 0; i < count; i++) {
+        const double g = (double)gradients[i];
+        const double m = (double)beta1 * (double)first[i] + (1 - (double)beta1) * g;
+        const double v = (double)beta2 * (double)second[i] + (1 - (double)beta2) * g * g;
+        const double root = sqrt(v) * (double)second_correction + (double)epsilon;
+        first[i] = (gr_real)m;
+        second[i] = (gr_real)v;
+        parameters[i] = (gr_real)((double)parameters[i] - (double)step_size * m / root);
+    }
+}
+
+const gr_kernels gr_kernels_reference = {
+    .name = "reference",
+    .convolve = convolve,
+    .convolve_accumulate = convolve_accumulate,
+    .row_sums = row_sums,
+    .relu = relu,
+    .relu_mask = relu_mask,
+    .scale = scale,
+    .add_products = add_products,
+    .window_maximum = window_maximum,
+    .window_scatter = window_scatter,
+    .window_gather = window_gather,
+    .adam = adam,
+};
