@@ -39,13 +39,14 @@ gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
 
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
                                    size_t count, int64_t batch_size) {
-    /* About this many lanes of the widest arrays: long enough rows for the kernels, few enough for
-     * the caches. */
-    enum { LANES = 64 };
-    int64_t probes = probes_of_all(network, regularizers, count);
-    int64_t blocks = (batch_size * (probes > 1 ? probes : 1) + LANES - 1) / LANES;
-    int64_t samples = (batch_size + blocks - 1) / blocks;
-    return samples;
+    /* So many lanes that rows are long enough for the kernels, and few enough for the caches;
+     * many probes need more, or their samples' rows become too short. */
+    enum { LANES = 64, PROBE_LANES = 256 };
+    const int64_t probes = probes_of_all(network, regularizers, count);
+    const int64_t lanes = batch_size * (probes > 1 ? probes : 1);
+    const int64_t most = probes > 1 ? PROBE_LANES : LANES;
+    const int64_t blocks = (lanes + most - 1) / most;
+    return (batch_size + blocks - 1) / blocks;
 }
 
 /* p and r over outputs, z's cotangents, and two rows of scratch. */
