@@ -1,0 +1,141 @@
+/* Every kind of layer, with the plain loss and with every probe of gradient_penalty. A new kind
+ * needs a row here: test_every_kind_has_a_row fails without it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/gradient/gradient_check.h"
+
+typedef struct layer_case {
+    const char *kind;  /* what the row is there for */
+    const char *input; /* "[channels, rows, columns]" or "[features]" */
+    const char *layers;
+    uint64_t seed;
+    int64_t samples; /* 0: SAMPLES */
+} layer_case;
+
+enum { SAMPLES = 5 };
+/* Flat images of three classes: what follows the layer in question in most rows. */
+#define HEAD "{type: flatten}, {type: linear, units: 3}"
+
+static const layer_case cases[] = {
+    {"linear", "[5]", "[{type: linear, units: 4}, {type: linear, units: 3}]", 1, 0},
+    {"linear", "[4]", "[{type: linear, units: 5}, {type: tanh}, {type: linear, units: 3}]", 2, 0},
+    {"relu", "[6]", "[{type: linear, units: 9}, {type: relu}, {type: linear, units: 3}]", 3, 0},
+    {"tanh", "[3]",
+     "[{type: tanh}, {type: linear, units: 4}, {type: tanh}, {type: linear, units: 5}, "
+     "{type: tanh}, {type: linear, units: 3}, {type: tanh}]",
+     4, 0},
+    {"flatten", "[2, 3, 2]", "[{type: flatten}, {type: linear, units: 3}]", 5, 0},
+    {"conv2d", "[2, 5, 4]",
+     "[{type: conv2d, filters: 3, kernel: 3, padding: same}, {type: tanh}, "
+     "{type: conv2d, filters: 2, kernel: 2, stride: 2}, {type: relu}, " HEAD "]",
+     6, 0},
+    {"conv2d", "[1, 7, 6]",
+     "[{type: conv2d, filters: 2, kernel: 4, stride: 3, padding: 2}, {type: relu}, " HEAD "]", 7,
+     0},
+    /* One output pixel without padding: the matrix product instead of the gather. */
+    {"conv2d", "[2, 4, 4]",
+     "[{type: conv2d, filters: 2, kernel: 2}, {type: tanh}, "
+     "{type: conv2d, filters: 4, kernel: 3}, {type: tanh}, " HEAD "]",
+     8, 0},
+    {"maxpool2d", "[1, 6, 6]",
+     "[{type: conv2d, filters: 2, kernel: 3, padding: same}, {type: maxpool2d}, " HEAD "]", 9, 0},
+    /* Windows that overlap, and some that leave a border out. */
+    {"maxpool2d", "[2, 6, 5]",
+     "[{type: conv2d, filters: 2, kernel: 2}, {type: tanh}, "
+     "{type: maxpool2d, size: 3, stride: 1}, {type: maxpool2d, size: 2, stride: 2}, " HEAD "]",
+     10, 0},
+    {"maxpool2d", "[1, 7, 7]",
+     "[{type: maxpool2d, size: 2, stride: 3}, {type: conv2d, filters: 2, kernel: 2}, "
+     "{type: relu}, " HEAD "]",
+     11, 0},
+    {"dropout", "[6]",
+     "[{type: linear, units: 8}, {type: relu}, {type: dropout, rate: 0.5}, "
+     "{type: linear, units: 3}]",
+     12, 12},
+    {"dropout", "[5]",
+     "[{type: dropout, rate: 0.3}, {type: linear, units: 6}, {type: tanh}, "
+     "{type: dropout, rate: 0.5}, {type: linear, units: 3}]",
+     13, 12},
+    /* A small LeNet, in several blocks of lanes, the last one short. */
+    {"conv2d", "[1, 8, 8]",
+     "[{type: conv2d, filters: 2, kernel: 3, padding: same}, {type: relu}, {type: maxpool2d}, "
+     "{type: conv2d, filters: 3, kernel: 3}, {type: relu}, {type: conv2d, filters: 3, kernel: 2}, "
+     "{type: relu}, {type: flatten}, {type: linear, units: 4}, {type: tanh}, {type: dropout}, "
+     "{type: linear, units: 3}]",
+     14, 130},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static gradient_problem problem_of(const layer_case *row) {
+    return gradient_problem_create(row->input, row->layers, "{type: cross_entropy}",
+                                   row->samples ? row->samples : SAMPLES, row->seed);
+}
+
+static void test_every_kind_has_a_row(void **state) {
+    (void)state;
+    for (int k = 0; gr_layer_family.kinds[k]; k++) {
+        const gr_kind *kind = gr_layer_family.kinds[k];
+        bool found = kind->alias_of != NULL;
+        for (int i = 0; i < CASES; i++) {
+            if (strcmp(cases[i].kind, kind->name) != 0) continue;
+            /* The row's layers really contain the kind, not only its name. */
+            size_t count;
+            gradient_problem problem = problem_of(&cases[i]);
+            const gr_settings *layers =
+                gr_list(&problem.model, gr_kind_option(problem.model.kind, "layers"), &count);
+            for (size_t l = 0; l < count; l++) found = found || layers[l].kind == kind;
+            gradient_problem_clear(&problem);
+        }
+        if (!found) fail_msg("the layer %s has no row in this test", kind->name);
+    }
+}
+
+static void title_of(const layer_case *row, const char *what, char title[256]) {
+    snprintf(title, 256, "%s (row with seed %llu), %s", row->kind, (unsigned long long)row->seed,
+             what);
+}
+
+static void test_plain_loss(void **state) {
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        char title[256];
+        title_of(&cases[i], "plain loss", title);
+        gradient_problem problem = problem_of(&cases[i]);
+        gradient_check(title, &problem, NULL, "loss", NULL);
+        gradient_problem_clear(&problem);
+    }
+}
+
+static void test_every_probe(void **state) {
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        gradient_problem problem = problem_of(&cases[i]);
+        for (const char *const *probe = gradient_probes(); *probe; probe++) {
+            char title[256], penalty[256];
+            title_of(&cases[i], *probe, title);
+            snprintf(penalty, sizeof penalty,
+                     "[{type: gradient_penalty, probe: %s, k: 2, weight: 1}]", *probe);
+            gradient_check(title, &problem, penalty, "regularizers.0",
+                           gradient_probe_is_constant(*probe) ? gradient_zero_for_constant_cotangent
+                                                              : NULL);
+        }
+        gradient_problem_clear(&problem);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind_has_a_row),
+        cmocka_unit_test(test_plain_loss),
+        cmocka_unit_test(test_every_probe),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
