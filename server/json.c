@@ -1,0 +1,152 @@
+#include "server/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/json_scan.h"
+
+gr_status json_parse(const char *text, size_t length, cJSON **document, gr_error *error) {
+    *document = NULL;
+    GR_TRY(json_scan(text, length, error));
+    *document = cJSON_ParseWithLength(text, length);
+    if (!*document) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a JSON document");
+    return GR_OK;
+}
+
+/* -- numbers ------------------------------------------------------------------------------------
+ */
+
+/* The shortest text of 15 … 17 digits that reads back equal. */
+static const char *number_text(double value, char text[32]) {
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    return text;
+}
+
+cJSON *json_number(double value) {
+    if (isnan(value)) return cJSON_CreateString("NaN");
+    if (isinf(value)) return cJSON_CreateString(value > 0 ? "Infinity" : "-Infinity");
+    char text[32];
+    return cJSON_CreateRaw(number_text(value, text));
+}
+
+cJSON *json_integer(int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return cJSON_CreateRaw(text);
+}
+
+bool json_to_double(const cJSON *item, double *value) {
+    if (cJSON_IsNumber(item)) {
+        *value = item->valuedouble;
+        return true;
+    }
+    if (cJSON_IsRaw(item) && item->valuestring) {
+        char *end;
+        *value = strtod(item->valuestring, &end);
+        return end != item->valuestring && *end == '\0';
+    }
+    if (!cJSON_IsString(item)) return false;
+    if (strcmp(item->valuestring, "NaN") == 0)
+        *value = NAN;
+    else if (strcmp(item->valuestring, "Infinity") == 0)
+        *value = INFINITY;
+    else if (strcmp(item->valuestring, "-Infinity") == 0)
+        *value = -INFINITY;
+    else
+        return false;
+    return true;
+}
+
+/* -- printing ------------------------------------------------------------------------------------
+ */
+
+static bool has_numbers(const cJSON *item) {
+    for (; item; item = item->next)
+        if (cJSON_IsNumber(item) || has_numbers(item->child)) return true;
+    return false;
+}
+
+/* cJSON's own printing loses bits of a parsed number: replaces each by its exact text. */
+static bool make_numbers_raw(cJSON *item) {
+    for (; item; item = item->next) {
+        if (item->child && !make_numbers_raw(item->child)) return false;
+        if (!cJSON_IsNumber(item)) continue;
+        char text[32];
+        cJSON *raw = cJSON_CreateRaw(number_text(item->valuedouble, text));
+        if (!raw) return false;
+        item->valuestring = raw->valuestring;
+        item->type = cJSON_Raw | (item->type & ~0xFF);
+        raw->valuestring = NULL;
+        cJSON_Delete(raw);
+    }
+    return true;
+}
+
+static char *print(const cJSON *document, bool pretty) {
+    if (!document) return NULL;
+    cJSON *copy = NULL;
+    if (cJSON_IsNumber(document) || has_numbers(document->child)) {
+        copy = cJSON_Duplicate(document, true);
+        if (!copy || !make_numbers_raw(copy)) {
+            cJSON_Delete(copy);
+            return NULL;
+        }
+        document = copy;
+    }
+    char *text = pretty ? cJSON_Print(document) : cJSON_PrintUnformatted(document);
+    cJSON_Delete(copy);
+    return text;
+}
+
+char *json_text(const cJSON *document) {
+    return print(document, false);
+}
+
+char *json_pretty_text(const cJSON *document) {
+    char *tabs = print(document, true);
+    if (!tabs) return NULL;
+    /* cJSON indents by tabs and puts one after each colon; a tab within a string is escaped. */
+    size_t length = 0;
+    for (const char *p = tabs; *p; p++) length += *p == '\t' ? 2 : 1;
+    char *text = malloc(length + 1), *to = text;
+    if (text) {
+        for (const char *p = tabs; *p; p++) {
+            if (*p != '\t') {
+                *to++ = *p;
+            } else {
+                *to++ = ' ';
+                if (p > tabs && p[-1] != ':') *to++ = ' ';
+            }
+        }
+        *to = '\0';
+    }
+    free(tabs);
+    return text;
+}
+
+void json_time(int64_t milliseconds, char text[32]) {
+    /* The years that RFC 3339 can write. */
+    const int64_t first = -62167219200000, last = 253402300799999;
+    if (milliseconds < first) milliseconds = first;
+    if (milliseconds > last) milliseconds = last;
+    int64_t seconds = milliseconds / 1000, rest = milliseconds % 1000;
+    if (rest < 0) {
+        rest += 1000;
+        seconds--;
+    }
+    const time_t time = (time_t)seconds;
+    struct tm utc;
+    gmtime_r(&time, &utc);
+    char date[32];
+    snprintf(date, sizeof date, "%04u-%02u-%02uT%02u:%02u:%02u",
+             (unsigned)(utc.tm_year + 1900) % 10000, (unsigned)(utc.tm_mon + 1) % 100,
+             (unsigned)utc.tm_mday % 100, (unsigned)utc.tm_hour % 100, (unsigned)utc.tm_min % 100,
+             (unsigned)utc.tm_sec % 100);
+    snprintf(text, 32, "%.19s.%03uZ", date, (unsigned)rest % 1000);
+}
