@@ -143,7 +143,7 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, gradients, error));
     GR_TRY_OR(done, add_scalar(gradients, "loss", result.loss, error));
     for (size_t i = 0; i < regularizer_count; i++) {
-        char name[32];
+        char name[48];
         snprintf(name, sizeof name, "regularizers.%zu", i);
         GR_TRY_OR(done, add_scalar(gradients, name, result.values[i], error));
     }
