@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct scanner {
+struct scanner {
     const unsigned char *text, *end, *at;
     gr_error *error;
-} scanner;
+};
 
-static gr_status fail_at(const scanner *scanner, const unsigned char *place, const char *what) {
+static gr_status fail_at(const struct scanner *scanner, const unsigned char *place,
+                         const char *what) {
     size_t line = 1, column = 1;
     for (const unsigned char *p = scanner->text; p < place; p++) {
         if (*p == '\n') {
@@ -25,7 +26,7 @@ static gr_status fail_at(const scanner *scanner, const unsigned char *place, con
 }
 
 /* "expected …, found 'x'" at the current position. */
-static gr_status unexpected(const scanner *scanner, const char *expected) {
+static gr_status unexpected(const struct scanner *scanner, const char *expected) {
     char what[160];
     if (scanner->at == scanner->end)
         snprintf(what, sizeof what, "expected %s, but the text ends", expected);
@@ -36,7 +37,7 @@ static gr_status unexpected(const scanner *scanner, const char *expected) {
     return fail_at(scanner, scanner->at, what);
 }
 
-static void skip_space(scanner *scanner) {
+static void skip_space(struct scanner *scanner) {
     while (scanner->at < scanner->end && (*scanner->at == ' ' || *scanner->at == '\t' ||
                                           *scanner->at == '\n' || *scanner->at == '\r'))
         scanner->at++;
@@ -75,7 +76,7 @@ static int code_unit(const unsigned char *p, const unsigned char *end) {
 }
 
 /* An escape; at is on the backslash. */
-static gr_status scan_escape(scanner *scanner) {
+static gr_status scan_escape(struct scanner *scanner) {
     const unsigned char *start = scanner->at++;
     if (scanner->at == scanner->end) return unexpected(scanner, "an escape");
     if (*scanner->at != 'u') {
@@ -100,7 +101,7 @@ static gr_status scan_escape(scanner *scanner) {
     return GR_OK;
 }
 
-static gr_status scan_string(scanner *scanner) {
+static gr_status scan_string(struct scanner *scanner) {
     const unsigned char *start = scanner->at++;
     while (scanner->at < scanner->end) {
         const unsigned char c = *scanner->at;
@@ -122,19 +123,19 @@ static gr_status scan_string(scanner *scanner) {
     return fail_at(scanner, start, "this string does not end");
 }
 
-static bool scan_digits(scanner *scanner) {
+static bool scan_digits(struct scanner *scanner) {
     const unsigned char *start = scanner->at;
     while (scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9') scanner->at++;
     return scanner->at > start;
 }
 
-static bool take(scanner *scanner, char c) {
+static bool take(struct scanner *scanner, char c) {
     if (scanner->at == scanner->end || *scanner->at != (unsigned char)c) return false;
     scanner->at++;
     return true;
 }
 
-static gr_status scan_number(scanner *scanner) {
+static gr_status scan_number(struct scanner *scanner) {
     const unsigned char *start = scanner->at;
     take(scanner, '-');
     if (take(scanner, '0')) {
@@ -160,7 +161,7 @@ static gr_status scan_number(scanner *scanner) {
     return GR_OK;
 }
 
-static gr_status scan_word(scanner *scanner) {
+static gr_status scan_word(struct scanner *scanner) {
     static const char *const words[] = {"true", "false", "null"};
     const size_t left = (size_t)(scanner->end - scanner->at);
     for (int i = 0; i < 3; i++) {
@@ -173,10 +174,10 @@ static gr_status scan_word(scanner *scanner) {
     return unexpected(scanner, "a JSON value");
 }
 
-static gr_status scan_value(scanner *scanner, int depth);
+static gr_status scan_value(struct scanner *scanner, int depth);
 
 /* An object or a list; at is on its bracket. */
-static gr_status scan_collection(scanner *scanner, int depth) {
+static gr_status scan_collection(struct scanner *scanner, int depth) {
     const bool object = *scanner->at == '{';
     const char close = object ? '}' : ']';
     if (depth == JSON_MAXIMUM_DEPTH)
@@ -201,7 +202,7 @@ static gr_status scan_collection(scanner *scanner, int depth) {
     }
 }
 
-static gr_status scan_value(scanner *scanner, int depth) {
+static gr_status scan_value(struct scanner *scanner, int depth) {
     if (scanner->at == scanner->end) return unexpected(scanner, "a JSON value");
     switch (*scanner->at) {
     case '{':
@@ -228,7 +229,7 @@ static gr_status scan_value(scanner *scanner, int depth) {
 
 gr_status json_scan(const char *text, size_t length, gr_error *error) {
     const unsigned char *start = (const unsigned char *)text;
-    scanner scanner = {.text = start, .end = start + length, .at = start, .error = error};
+    struct scanner scanner = {.text = start, .end = start + length, .at = start, .error = error};
     if (length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         return fail_at(&scanner, start,
                        "the text starts with a byte order mark: save it as UTF-8 without one");

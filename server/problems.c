@@ -16,14 +16,14 @@ static void drop_cut_character(char *text) {
     if (length - (start - 1) < needed) text[start - 1] = '\0';
 }
 
-void problems_add(problems *problems, const char *pointer, const char *format, ...) {
-    const size_t position = problems->count++;
+void problems_add(problems *list, const char *pointer, const char *format, ...) {
+    const size_t position = list->count++;
     if (position >= MAXIMUM_PROBLEMS) return;
-    if (!problems->items) {
-        problems->items = calloc(MAXIMUM_PROBLEMS, sizeof *problems->items);
-        if (!problems->items) return; /* the count still says that something is wrong */
+    if (!list->items) {
+        list->items = calloc(MAXIMUM_PROBLEMS, sizeof *list->items);
+        if (!list->items) return; /* the count still says that something is wrong */
     }
-    problem *added = &problems->items[problems->kept++];
+    problem *added = &list->items[list->kept++];
     snprintf(added->pointer, sizeof added->pointer, "%s", pointer);
     va_list arguments;
     va_start(arguments, format);
@@ -33,7 +33,7 @@ void problems_add(problems *problems, const char *pointer, const char *format, .
     drop_cut_character(added->detail);
 }
 
-void problems_clear(problems *problems) {
-    free(problems->items);
-    memset(problems, 0, sizeof *problems);
+void problems_clear(problems *list) {
+    free(list->items);
+    memset(list, 0, sizeof *list);
 }
