@@ -1,0 +1,33 @@
+/* The list of route tables, and what all handlers use. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/api.h"
+
+const http_route *const api_routes[] = {
+    experiments_routes, metrics_routes, events_routes, presets_routes,
+    server_routes,      web_routes,     NULL};
+
+gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
+    const char *text = request->parameters[0];
+    char shown[32];
+    size_t length = strlen(text);
+    bool whole = length <= 18 && strspn(text, "0123456789") == length && *text != '0';
+    if (!whole)
+        return gr_fail(error, GR_NOT_FOUND,
+                       "there is no experiment \"%s\": an id is a positive integer",
+                       http_printable(text, shown, sizeof shown));
+    *id = strtoll(text, NULL, 10);
+    return GR_OK;
+}
+
+void api_publish(const struct api *api, event_type type, int64_t id) {
+    events_publish(api->events, &(event){.type = type, .id = id});
+}
+
+int64_t api_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

@@ -1,0 +1,63 @@
+/* The REST API: what its handlers share, its route tables, and the experiment as JSON. */
+#ifndef SERVER_API_H
+#define SERVER_API_H
+
+#include <stdatomic.h>
+
+#include "server/data_cache.h"
+#include "server/events.h"
+#include "server/http.h"
+#include "server/store.h"
+#include "server/workers.h"
+
+typedef struct event_streams event_streams;
+
+/* Everything a handler may use: the `context` of each. All borrowed. */
+struct api {
+    store *store;
+    data_cache *data;
+    events *events;
+    workers *workers;
+    event_streams *streams;
+    const char *data_directory;
+    int64_t started_at; /* milliseconds since 1970 */
+    atomic_bool ready;  /* false until the address is announced and while stopping */
+};
+
+extern const http_route experiments_routes[];
+extern const http_route metrics_routes[];
+extern const http_route events_routes[];
+extern const http_route presets_routes[];
+extern const http_route server_routes[];
+extern const http_route web_routes[]; /* has the catch-all: stands last */
+/* All of them, as http_options.tables wants them. */
+extern const http_route *const api_routes[];
+
+#define API_BASE "/api/v1"
+
+/* The experiment object of the API. NULL without memory. */
+cJSON *experiment_json(const experiment *experiment);
+/* Only the members that `fields` ("id,name,state") names; NULL: all. GR_INVALID names an unknown
+ * field. */
+gr_status experiment_json_fields(const experiment *experiment, const char *fields, cJSON **document,
+                                 gr_error *error);
+/* A stored JSON text as part of a document; `otherwise` stands for NULL and the empty text. */
+cJSON *api_raw_json(const char *text, const char *otherwise);
+/* Seconds left at this rate, or NaN where nobody knows. */
+double experiment_eta_seconds(int64_t iteration, int64_t iterations, double iterations_per_second);
+
+/* The id in the path. GR_NOT_FOUND where it is no positive integer. */
+gr_status api_id(const http_request *request, int64_t *id, gr_error *error);
+/* Tells everybody who listens that the experiment changed. */
+void api_publish(const struct api *api, event_type type, int64_t id);
+/* Milliseconds since 1970. */
+int64_t api_now(void);
+
+/* The event streams (routes_events.c): one listener on the hub for all of them. NULL without
+ * memory. */
+event_streams *event_streams_create(struct api *api);
+/* After the HTTP server has stopped: no stream is open any more. */
+void event_streams_free(event_streams *streams);
+int event_streams_count(event_streams *streams);
+
+#endif

@@ -1,0 +1,137 @@
+/* The experiment object of the API: one function makes it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api.h"
+
+cJSON *api_raw_json(const char *text, const char *otherwise) {
+    return cJSON_CreateRaw(text && *text ? text : otherwise);
+}
+
+double experiment_eta_seconds(int64_t iteration, int64_t iterations, double iterations_per_second) {
+    if (iteration >= iterations) return 0;
+    if (!(iterations_per_second > 0)) return NAN;
+    return (double)(iterations - iteration) / iterations_per_second;
+}
+
+/* Adds `item` (taken over; NULL: out of memory) to an object. */
+static bool add(cJSON *object, const char *name, cJSON *item) {
+    if (item && cJSON_AddItemToObject(object, name, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+static cJSON *text_or_null(const char *text) {
+    return text ? cJSON_CreateString(text) : cJSON_CreateNull();
+}
+
+static cJSON *time_or_null(int64_t milliseconds) {
+    char text[32];
+    if (milliseconds == 0) return cJSON_CreateNull();
+    json_time(milliseconds, text);
+    return cJSON_CreateString(text);
+}
+
+static cJSON *number_or_null(double value) {
+    return isfinite(value) ? json_number(value) : cJSON_CreateNull();
+}
+
+static cJSON *progress_json(const experiment *from) {
+    cJSON *object = cJSON_CreateObject();
+    bool running = from->state == STATE_RUNNING;
+    double rate = running && from->iterations_per_second > 0 ? from->iterations_per_second : NAN;
+    double eta = running ? experiment_eta_seconds(from->iteration, from->iterations, rate) : NAN;
+    double fraction = from->iterations > 0 ? (double)from->iteration / (double)from->iterations : 0;
+    if (add(object, "iteration", json_integer(from->iteration)) &&
+        add(object, "iterations", json_integer(from->iterations)) &&
+        add(object, "fraction", json_number(fraction)) &&
+        add(object, "iterations_per_second", number_or_null(rate)) &&
+        add(object, "eta_seconds", number_or_null(eta)))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+static cJSON *links_json(const experiment *from) {
+    static const struct {
+        const char *name, *rest;
+    } links[] = {{"self", ""},
+                 {"metrics", "/metrics"},
+                 {"events", "/events"},
+                 {"model", "/model.safetensors"}};
+    cJSON *object = cJSON_CreateObject();
+    char text[96];
+    bool complete = object != NULL;
+    for (size_t i = 0; complete && i < sizeof links / sizeof *links; i++) {
+        snprintf(text, sizeof text, API_BASE "/experiments/%lld%s", (long long)from->id,
+                 links[i].rest);
+        bool missing = strcmp(links[i].name, "model") == 0 && from->model_file == NULL;
+        complete = add(object, links[i].name, text_or_null(missing ? NULL : text));
+    }
+    snprintf(text, sizeof text, "/#/experiments/%lld", (long long)from->id);
+    if (complete && add(object, "dashboard", cJSON_CreateString(text))) return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+cJSON *experiment_json(const experiment *from) {
+    cJSON *object = cJSON_CreateObject();
+    if (add(object, "id", json_integer(from->id)) &&
+        add(object, "name", cJSON_CreateString(from->name ? from->name : "")) &&
+        add(object, "tags", api_raw_json(from->tags, "{}")) &&
+        add(object, "notes", cJSON_CreateString(from->notes ? from->notes : "")) &&
+        add(object, "priority", json_integer(from->priority)) &&
+        add(object, "state", cJSON_CreateString(state_name(from->state))) &&
+        add(object, "cancel_requested", cJSON_CreateBool(from->cancel_requested)) &&
+        add(object, "spec", api_raw_json(from->spec, "{}")) &&
+        add(object, "progress", progress_json(from)) &&
+        add(object, "metrics", api_raw_json(from->latest_metrics, "{}")) &&
+        add(object, "best", api_raw_json(from->best_metrics, "{}")) &&
+        add(object, "attempt", json_integer(from->attempt)) &&
+        add(object, "resumed_from_iteration", json_integer(from->resumed_from_iteration)) &&
+        add(object, "worker", text_or_null(from->worker)) &&
+        add(object, "error", text_or_null(from->error)) &&
+        add(object, "created_at", time_or_null(from->created_at)) &&
+        add(object, "started_at", time_or_null(from->started_at)) &&
+        add(object, "finished_at", time_or_null(from->finished_at)) &&
+        add(object, "elapsed_seconds", number_or_null(from->elapsed_seconds)) &&
+        add(object, "data_hash", text_or_null(from->data_hash)) &&
+        add(object, "engine_version", text_or_null(from->engine_version)) &&
+        add(object, "environment", api_raw_json(from->environment, "null")) &&
+        add(object, "links", links_json(from)))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+gr_status experiment_json_fields(const experiment *from, const char *fields, cJSON **document,
+                                 gr_error *error) {
+    cJSON *whole = experiment_json(from);
+    *document = whole;
+    if (whole == NULL) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    if (fields == NULL) return GR_OK;
+    cJSON *part = *document = cJSON_CreateObject();
+    gr_status status = part ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    while (status == GR_OK && *fields) {
+        char name[64], shown[64];
+        size_t length = strcspn(fields, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : 0), fields);
+        cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(whole, name);
+        if (member)
+            add(part, name, member);
+        else if (!cJSON_HasObjectItem(part, name))
+            status = gr_fail(error, GR_INVALID,
+                             "the query parameter \"fields\" names \"%s\", which an experiment "
+                             "does not have",
+                             http_printable(name, shown, sizeof shown));
+        fields += length;
+        if (*fields == ',') fields++;
+    }
+    cJSON_Delete(whole);
+    if (status == GR_OK) return GR_OK;
+    cJSON_Delete(part);
+    *document = NULL;
+    return status;
+}
