@@ -8,6 +8,7 @@
 typedef enum event_type {
     EVENT_EXPERIMENT, /* the stored record changed: state, counts, anything in it */
     EVENT_METRICS,    /* new metric rows at `iteration` */
+    EVENT_DELETED,    /* the record is gone from every query */
     EVENT_PROGRESS    /* iteration and rate of a running experiment; not stored, at most some per second */
 } event_type;
 

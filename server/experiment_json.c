@@ -93,6 +93,7 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "resumed_from_iteration", json_integer(from->resumed_from_iteration)) &&
         add(object, "worker", text_or_null(from->worker)) &&
         add(object, "error", text_or_null(from->error)) &&
+        add(object, "warning", text_or_null(from->warning)) &&
         add(object, "created_at", time_or_null(from->created_at)) &&
         add(object, "started_at", time_or_null(from->started_at)) &&
         add(object, "finished_at", time_or_null(from->finished_at)) &&

@@ -22,8 +22,8 @@ static gr_status get_server(void *context, const http_request *request, http_res
     struct api *api = context;
     (void)request;
     worker_status rows[MAXIMUM_WORKERS_SHOWN];
-    int workers = workers_status(api->workers, rows, MAXIMUM_WORKERS_SHOWN), busy = 0;
-    for (int i = 0; i < workers && i < MAXIMUM_WORKERS_SHOWN; i++) busy += rows[i].experiment != 0;
+    int count = workers_status(api->workers, rows, MAXIMUM_WORKERS_SHOWN), busy = 0;
+    for (int i = 0; i < count && i < MAXIMUM_WORKERS_SHOWN; i++) busy += rows[i].experiment != 0;
     const char *blas = gr_blas_kernel(), *best = gr_blas_best_kernel();
     char started[32];
     json_time(api->started_at, started);
@@ -37,7 +37,7 @@ static gr_status get_server(void *context, const http_request *request, http_res
     cJSON_AddStringToObject(document, "started_at", started);
     cJSON_AddItemToObject(document, "uptime_seconds",
                           json_number((double)(api_now() - api->started_at) / 1000));
-    cJSON_AddItemToObject(document, "workers", json_integer(workers));
+    cJSON_AddItemToObject(document, "workers", json_integer(count));
     cJSON_AddItemToObject(document, "workers_busy", json_integer(busy));
     cJSON_AddItemToObject(document, "event_streams",
                           json_integer(event_streams_count(api->streams)));

@@ -81,6 +81,8 @@ gr_status store_list(store *store, const listing *listing, experiment **items, s
 /* Experiments changed after `revision`, oldest change first: replay of an event stream. */
 gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items, size_t *count,
                               gr_error *error);
+/* The greatest revision there is: where a stream that only wants what is new begins. */
+gr_status store_revision(store *store, int64_t *revision, gr_error *error);
 gr_status store_counts(store *store, int64_t counts[STATE_COUNT], gr_error *error);
 
 /* queued/paused → cancelled at once; running → cancel_requested. GR_CONFLICT in a final state. The new record is

@@ -302,6 +302,14 @@ gr_status store_changed_since(store *self, int64_t revision, int64_t limit, expe
     return status;
 }
 
+gr_status store_revision(store *self, int64_t *revision, gr_error *error) {
+    database *db;
+    GR_TRY(readers_take(self->readers, &db, error));
+    gr_status status = database_integer(db, revision, 0, error, "SELECT revision FROM counter", "");
+    readers_give(self->readers, db);
+    return status;
+}
+
 gr_status store_counts(store *self, int64_t counts[STATE_COUNT], gr_error *error) {
     memset(counts, 0, STATE_COUNT * sizeof counts[0]);
     database *db;

@@ -1,0 +1,248 @@
+/* Experiments: submit, list, look at, cancel, delete. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gradreg/processor.h"
+#include "server/api.h"
+#include "server/experiment_setup.h"
+
+enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
+
+/* -- submission
+ * -------------------------------------------------------------------------------------- */
+static gr_status store_setup(struct api *api, const experiment_setup *setup, experiment *stored,
+                             gr_error *error) {
+    char *tags = json_text(setup->spec->tags), *canonical = spec_canonical(setup->spec);
+    gr_status status = GR_OUT_OF_MEMORY;
+    int64_t id = 0;
+    if (tags && canonical) {
+        const submission form = {.name = setup->spec->name,
+                                 .tags = tags,
+                                 .spec = canonical,
+                                 .data_hash = setup->data_hash,
+                                 .engine_version = gr_engine_version(),
+                                 .iterations = setup->iterations};
+        status = store_submit(api->store, &form, &id, error);
+    } else {
+        gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    }
+    free(tags);
+    free(canonical);
+    GR_TRY(status);
+    workers_wake(api->workers);
+    api_publish(api, EVENT_EXPERIMENT, id);
+    return store_get(api->store, id, stored, error);
+}
+
+static cJSON *validation_json(const experiment_setup *setup) {
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddTrueToObject(document, "valid");
+    cJSON_AddItemToObject(document, "spec", spec_document(setup->spec));
+    cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
+    const gr_estimate *from = &setup->estimate;
+    cJSON_AddItemToObject(estimate, "parameters", json_integer(from->parameters));
+    cJSON_AddItemToObject(estimate, "memory_bytes", json_integer(from->memory_bytes));
+    cJSON_AddItemToObject(estimate, "forward_operations", json_number(from->forward_operations));
+    cJSON_AddItemToObject(estimate, "iteration_operations",
+                          json_number(from->iteration_operations));
+    cJSON_AddItemToObject(estimate, "iterations", json_integer(setup->iterations));
+    return document;
+}
+
+static gr_status answer_experiment(http_response *response, int status, const experiment *stored) {
+    http_answer_json(response, status, experiment_json(stored));
+    if (response->status == status)
+        http_answer_header(response, "ETag", "\"%lld\"", (long long)stored->revision);
+    return GR_OK;
+}
+
+/* The problem that a spec which cannot be set up is. */
+static gr_status refuse_spec(http_response *response, gr_status status, bool malformed,
+                             const problems *found, gr_error *error) {
+    if (found->count == 0) return status;
+    if (malformed) {
+        http_answer_problem(response, 400, found, "the body is not JSON: %s",
+                            found->items[0].detail);
+    } else if (status == GR_INVALID || status == GR_NOT_FOUND || status == GR_TOO_LARGE) {
+        /* A data set that is not there is a mistake in the spec, as far as HTTP goes: the route
+         * exists. */
+        http_answer_problem(response, 422, found, "the spec has %zu problem%s", found->count,
+                            found->count == 1 ? "" : "s");
+    } else {
+        return gr_fail(error, status, "%s", found->items[0].detail);
+    }
+    return GR_OK;
+}
+
+static gr_status post_experiment(void *context, const http_request *request,
+                                 http_response *response, gr_error *error) {
+    struct api *api = context;
+    bool only_validate, malformed = false;
+    GR_TRY(http_query_boolean(request, "validate_only", &only_validate, error));
+    problems found = {0};
+    experiment_setup setup = {0};
+    experiment stored = {0};
+    gr_status status = experiment_setup_create(request->body, request->body_length, api->data,
+                                               &setup, &malformed, &found);
+    if (status != GR_OK) {
+        status = refuse_spec(response, status, malformed, &found, error);
+    } else if (only_validate) {
+        http_answer_json(response, 200, validation_json(&setup));
+    } else {
+        status = store_setup(api, &setup, &stored, error);
+        if (status == GR_OK) {
+            answer_experiment(response, 201, &stored);
+            http_answer_header(response, "Location", API_BASE "/experiments/%lld",
+                               (long long)stored.id);
+        }
+    }
+    experiment_clear(&stored);
+    experiment_setup_clear(&setup);
+    problems_clear(&found);
+    return status;
+}
+
+/* -- lists
+ * ------------------------------------------------------------------------------------------- */
+/* A cursor is "e" and the id that the next page begins below. Clients must not know. */
+static gr_status cursor_read(const char *cursor, int64_t *before_id, gr_error *error) {
+    *before_id = 0;
+    if (cursor == NULL) return GR_OK;
+    size_t length = strlen(cursor);
+    if (length < 2 || length > 19 || cursor[0] != 'e' || cursor[1] == '0' ||
+        strspn(cursor + 1, "0123456789") != length - 1)
+        return gr_fail(error, GR_INVALID,
+                       "the query parameter \"cursor\" is none that this server gave: take "
+                       "\"next_cursor\" of the page before");
+    *before_id = strtoll(cursor + 1, NULL, 10);
+    return GR_OK;
+}
+
+static gr_status state_read(const char *name, int *state, gr_error *error) {
+    experiment_state found;
+    *state = -1;
+    if (name == NULL) return GR_OK;
+    if (state_from_name(name, &found)) {
+        *state = (int)found;
+        return GR_OK;
+    }
+    return gr_fail(error, GR_INVALID,
+                   "the query parameter \"state\" must be queued, running, paused, succeeded, "
+                   "failed, diverged or cancelled");
+}
+
+static gr_status list_json(const experiment *items, size_t count, const char *fields,
+                           int64_t next_before, cJSON **document, gr_error *error) {
+    *document = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(*document, "experiments");
+    gr_status status = list ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    for (size_t i = 0; i < count && status == GR_OK; i++) {
+        cJSON *item;
+        status = experiment_json_fields(&items[i], fields, &item, error);
+        if (status == GR_OK) cJSON_AddItemToArray(list, item);
+    }
+    if (status != GR_OK) {
+        cJSON_Delete(*document);
+        return status;
+    }
+    char cursor[24];
+    snprintf(cursor, sizeof cursor, "e%lld", (long long)next_before);
+    cJSON_AddItemToObject(*document, "next_cursor",
+                          next_before ? cJSON_CreateString(cursor) : cJSON_CreateNull());
+    return GR_OK;
+}
+
+static gr_status get_experiments(void *context, const http_request *request,
+                                 http_response *response, gr_error *error) {
+    struct api *api = context;
+    listing page = {0};
+    int64_t limit;
+    GR_TRY(state_read(http_query(request, "state"), &page.state, error));
+    GR_TRY(http_query_integer(request, "limit", 1, MAXIMUM_PAGE, DEFAULT_PAGE, &limit, error));
+    GR_TRY(cursor_read(http_query(request, "cursor"), &page.before_id, error));
+    const char *fields = http_query(request, "fields");
+    static const experiment nothing = {0};
+    cJSON *document = NULL;
+    if (fields) { /* a wrong name is an error on an empty page too */
+        GR_TRY(experiment_json_fields(&nothing, fields, &document, error));
+        cJSON_Delete(document);
+    }
+    page.limit = limit + 1; /* one more tells whether there is another page */
+    experiment *items = NULL;
+    size_t count = 0;
+    GR_TRY(store_list(api->store, &page, &items, &count, error));
+    size_t shown = count < (size_t)limit ? count : (size_t)limit;
+    gr_status status =
+        list_json(items, shown, fields, count > shown ? items[shown - 1].id : 0, &document, error);
+    experiments_free(items, count);
+    GR_TRY(status);
+    http_answer_json(response, 200, document);
+    return GR_OK;
+}
+
+/* -- one experiment
+ * ---------------------------------------------------------------------------------- */
+static gr_status get_experiment(void *context, const http_request *request, http_response *response,
+                                gr_error *error) {
+    struct api *api = context;
+    experiment found;
+    int64_t id;
+    char etag[32];
+    GR_TRY(api_id(request, &id, error));
+    GR_TRY(store_get(api->store, id, &found, error));
+    snprintf(etag, sizeof etag, "\"%lld\"", (long long)found.revision);
+    if (http_matches_etag(request, etag)) {
+        response->status = 304;
+        http_answer_header(response, "ETag", "%s", etag);
+    } else {
+        answer_experiment(response, 200, &found);
+    }
+    experiment_clear(&found);
+    return GR_OK;
+}
+
+static gr_status post_cancel(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    struct api *api = context;
+    experiment after = {0};
+    int64_t id;
+    GR_TRY(api_id(request, &id, error));
+    GR_TRY(store_cancel(api->store, id, &after, error));
+    workers_interrupt(api->workers, id);
+    api_publish(api, EVENT_EXPERIMENT, id);
+    answer_experiment(response, 200, &after);
+    experiment_clear(&after);
+    return GR_OK;
+}
+
+static gr_status delete_experiment(void *context, const http_request *request,
+                                   http_response *response, gr_error *error) {
+    struct api *api = context;
+    int64_t id;
+    GR_TRY(api_id(request, &id, error));
+    GR_TRY(store_delete(api->store, id, error));
+    api_publish(api, EVENT_DELETED, id);
+    response->status = 204;
+    return GR_OK;
+}
+
+static const http_parameter submit_query[] = {
+    {"validate_only", "true: check the spec and estimate its cost, but store nothing"}, {0}};
+static const http_parameter list_query[] = {
+    {"state", "only experiments in this state"},
+    {"limit", "at most so many, 1 to 500; 50 where it is not given"},
+    {"cursor", "next_cursor of the page before"},
+    {"fields", "only these members of each experiment, separated by commas"},
+    {0}};
+
+const http_route experiments_routes[] = {
+    {"GET", API_BASE "/experiments", get_experiments, "a page of experiments, newest first",
+     list_query, false},
+    {"POST", API_BASE "/experiments", post_experiment, "submit an experiment", submit_query, true},
+    {"GET", API_BASE "/experiments/{id}", get_experiment, "one experiment", NULL, false},
+    {"DELETE", API_BASE "/experiments/{id}", delete_experiment,
+     "move an experiment that has ended to the trash", NULL, false},
+    {"POST", API_BASE "/experiments/{id}/cancel", post_cancel, "end an experiment early", NULL,
+     false},
+    {0}};
