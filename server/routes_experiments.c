@@ -13,13 +13,13 @@ enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
  * -------------------------------------------------------------------------------------- */
 static gr_status store_setup(struct api *api, const experiment_setup *setup, experiment *stored,
                              gr_error *error) {
-    char *tags = json_text(setup->spec->tags), *canonical = spec_canonical(setup->spec);
+    char *tags = json_text(setup->spec->tags);
     gr_status status = GR_OUT_OF_MEMORY;
     int64_t id = 0;
-    if (tags && canonical) {
+    if (tags) {
         const submission form = {.name = setup->spec->name,
                                  .tags = tags,
-                                 .spec = canonical,
+                                 .spec = setup->canonical,
                                  .data_hash = setup->data_hash,
                                  .engine_version = gr_engine_version(),
                                  .iterations = setup->iterations};
@@ -28,7 +28,6 @@ static gr_status store_setup(struct api *api, const experiment_setup *setup, exp
         gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     }
     free(tags);
-    free(canonical);
     GR_TRY(status);
     workers_wake(api->workers);
     api_publish(api, EVENT_EXPERIMENT, id);
@@ -59,18 +58,16 @@ static gr_status answer_experiment(http_response *response, int status, const ex
 
 /* The problem that a spec which cannot be set up is. */
 static gr_status refuse_spec(http_response *response, gr_status status, bool malformed,
-                             const problems *found, gr_error *error) {
-    if (found->count == 0) return status;
+                             const problems *found) {
+    if (found->count == 0) return status; /* no fault of the spec: *error says what */
     if (malformed) {
         http_answer_problem(response, 400, found, "the body is not JSON: %s",
                             found->items[0].detail);
-    } else if (status == GR_INVALID || status == GR_NOT_FOUND || status == GR_TOO_LARGE) {
+    } else {
         /* A data set that is not there is a mistake in the spec, as far as HTTP goes: the route
          * exists. */
         http_answer_problem(response, 422, found, "the spec has %zu problem%s", found->count,
                             found->count == 1 ? "" : "s");
-    } else {
-        return gr_fail(error, status, "%s", found->items[0].detail);
     }
     return GR_OK;
 }
@@ -83,10 +80,10 @@ static gr_status post_experiment(void *context, const http_request *request,
     problems found = {0};
     experiment_setup setup = {0};
     experiment stored = {0};
-    gr_status status = experiment_setup_create(request->body, request->body_length, api->data,
-                                               &setup, &malformed, &found);
+    gr_status status = experiment_setup_check(request->body, request->body_length, api->data,
+                                              &setup, &malformed, &found, error);
     if (status != GR_OK) {
-        status = refuse_spec(response, status, malformed, &found, error);
+        status = refuse_spec(response, status, malformed, &found);
     } else if (only_validate) {
         http_answer_json(response, 200, validation_json(&setup));
     } else {
