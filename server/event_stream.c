@@ -37,7 +37,8 @@ struct event_stream {
     int64_t rows_id;
     experiment after_rows; /* sent when the rows are through, where has_after_rows */
     bool has_after_rows;
-    experiment *changed; /* of a replay */
+    const char *end_state; /* what ends the stream when the rows are through; NULL: nothing */
+    experiment *changed;   /* of a replay */
     size_t changed_next, changed_count;
 };
 
@@ -230,13 +231,11 @@ static bool write_rows(event_stream *stream, FILE *out) {
     stream->row = stream->row_count = 0;
     bool complete = true;
     if (stream->has_after_rows) {
-        bool is_end = stream->id != 0 && state_is_final(stream->after_rows.state);
         complete = write_experiment(stream, out, &stream->after_rows);
-        if (complete && is_end)
-            complete = write_end(stream, out, state_name(stream->after_rows.state));
         experiment_clear(&stream->after_rows);
         stream->has_after_rows = false;
     }
+    if (complete && stream->end_state) complete = write_end(stream, out, stream->end_state);
     return complete;
 }
 
@@ -255,16 +254,10 @@ static bool start_one(event_stream *stream, FILE *out) {
     gr_status status = store_get(stream->api->store, stream->id, &record, NULL);
     if (status == GR_NOT_FOUND) return write_deleted(stream, out, stream->id);
     if (status != GR_OK) return false;
-    bool is_final = state_is_final(record.state);
+    if (state_is_final(record.state)) stream->end_state = state_name(record.state);
     bool complete =
         write_experiment(stream, out, &record) && load_rows(stream, stream->id, 0, INT64_MAX);
-    if (complete && is_final) {
-        /* The record once more after the rows is what ends the stream. */
-        stream->after_rows = record;
-        stream->has_after_rows = true;
-    } else {
-        experiment_clear(&record);
-    }
+    experiment_clear(&record);
     return complete;
 }
 
@@ -306,9 +299,11 @@ static bool send_record(event_stream *stream, FILE *out, int64_t id) {
     gr_status status = store_get(stream->api->store, id, &record, NULL);
     if (status == GR_NOT_FOUND) return true; /* deleted since: that is told by its own notice */
     if (status != GR_OK) return false;
-    if (stream->id != 0 && state_is_final(record.state))
+    if (stream->id != 0 && state_is_final(record.state)) {
+        stream->end_state = state_name(record.state);
         return rows_then_record(stream, &record,
                                 stream->last_iteration < 0 ? 0 : stream->last_iteration);
+    }
     bool complete = write_experiment(stream, out, &record);
     experiment_clear(&record);
     return complete;
@@ -334,7 +329,7 @@ static bool fill(event_stream *stream, FILE *out) {
     bool overflowed;
     if (!stream->started) return start(stream, out);
     while (!stream->ended && ftell(out) == 0) {
-        if (stream->rows || stream->has_after_rows) {
+        if (stream->rows || stream->has_after_rows || stream->end_state) {
             if (!write_rows(stream, out)) return false;
         } else if (stream->replaying) {
             if (!replay(stream)) return false;
