@@ -20,7 +20,13 @@ struct events {
 
 events *events_create(void) {
     events *hub = calloc(1, sizeof *hub);
-    if (hub) pthread_rwlock_init(&hub->lock, NULL);
+    if (!hub) return NULL;
+    /* Else a stream of publishers could keep a listener out for ever. */
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&hub->lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
     return hub;
 }
 

@@ -1,4 +1,5 @@
-/* The worker threads: each leases an experiment, trains it with the core, and reports back over the lease. */
+/* The worker threads: each leases an experiment, trains it with the core, and reports back over the
+ * lease. */
 #ifndef SERVER_WORKERS_H
 #define SERVER_WORKERS_H
 
@@ -8,8 +9,8 @@
 
 typedef struct workers workers;
 
-gr_status workers_start(store *store, data_cache *data, events *events, int count, workers **workers,
-                        gr_error *error);
+gr_status workers_start(store *store, data_cache *data, events *events, int count,
+                        workers **workers, gr_error *error);
 /* Something may be queued: wakes an idle worker. */
 void workers_wake(workers *workers);
 /* The experiment's worker stops within one batch (cancel). No effect where it does not run here. */
