@@ -1,0 +1,458 @@
+/* Each set of kernels against the reference, over random shapes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "tests/core/kernel_sets.h"
+
+static void set_name(const gr_kernels *set, const char *kernel, const char *shape, char text[256]) {
+    snprintf(text, 256, "%s of %s, %s", kernel, set->name, shape);
+}
+
+/* -- convolutions
+ * ------------------------------------------------------------------------------------------ */
+
+/* The taps of a gather along one axis, from the definition of a strided convolution: input i and
+ * output o belong together through tap = i - o·stride + padding where 0 <= tap < kernel. `forward`
+ * gathers inputs for an output, else outputs for an input, in order of rising source. */
+static gr_taps taps_of(bool forward, int64_t index, int64_t sources, int64_t kernel, int64_t stride,
+                       int64_t padding) {
+    gr_taps taps = {.input_step = 1};
+    for (int64_t source = 0; source < sources; source++) {
+        const int64_t i = forward ? source : index, o = forward ? index : source;
+        const int64_t tap = i - o * stride + padding;
+        if (tap < 0 || tap >= kernel) continue;
+        if (taps.count == 0) taps.input = (int32_t)source, taps.weight = (int32_t)tap;
+        if (taps.count == 1) taps.weight_step = (int32_t)(tap - taps.weight);
+        taps.count++;
+    }
+    return taps;
+}
+
+static void plan_axes(gr_convolution *c, bool forward, int64_t kernel, int64_t stride,
+                      int64_t padding) {
+    c->rows = calloc((size_t)c->out_rows, sizeof *c->rows);
+    c->runs = calloc((size_t)c->out_columns, sizeof *c->runs);
+    assert_non_null(c->rows);
+    assert_non_null(c->runs);
+    for (int64_t y = 0; y < c->out_rows; y++)
+        c->rows[y] = taps_of(forward, y, c->in_rows, kernel, stride, padding);
+    for (int64_t x = 0; x < c->out_columns; x++) {
+        const gr_taps taps = taps_of(forward, x, c->in_columns, kernel, stride, padding);
+        gr_run *last = c->run_count ? &c->runs[c->run_count - 1] : NULL;
+        if (last && taps.count == last->taps.count && taps.weight == last->taps.weight &&
+            taps.input == last->taps.input + last->columns)
+            last->columns++;
+        else
+            c->runs[c->run_count++] = (gr_run){(int32_t)x, 1, taps};
+    }
+}
+
+typedef struct convolution_case {
+    gr_convolution forward, transposed;
+    int64_t kernel, stride, padding, channels, filters, rows, columns, lanes;
+    int64_t weights, in, out; /* elements */
+    char shape[160];
+} convolution_case;
+
+static convolution_case convolution_case_create(uint32_t test) {
+    convolution_case c = {.kernel = chosen(test, 0, 1, 7),
+                          .stride = chosen(test, 1, 1, 3),
+                          .channels = chosen(test, 2, 1, 9),
+                          .filters = chosen(test, 3, 1, 9),
+                          .lanes = chosen(test, 4, 1, 130)};
+    c.padding = chosen(test, 5, 0, c.kernel);
+    int64_t smallest = c.kernel - 2 * c.padding;
+    if (smallest < 1) smallest = 1;
+    c.rows = chosen(test, 6, smallest, 14);
+    c.columns = chosen(test, 7, smallest, 14);
+    const int64_t out_rows = (c.rows + 2 * c.padding - c.kernel) / c.stride + 1;
+    const int64_t out_columns = (c.columns + 2 * c.padding - c.kernel) / c.stride + 1;
+    const int64_t area = c.kernel * c.kernel;
+    c.forward =
+        (gr_convolution){c.channels,        c.rows, c.columns, c.filters, out_rows, out_columns,
+                         c.channels * area, area,   c.kernel,  NULL,      NULL,     0};
+    c.transposed =
+        (gr_convolution){c.filters, out_rows,          out_columns, c.channels, c.rows, c.columns,
+                         area,      c.channels * area, c.kernel,    NULL,       NULL,   0};
+    plan_axes(&c.forward, true, c.kernel, c.stride, c.padding);
+    plan_axes(&c.transposed, false, c.kernel, c.stride, c.padding);
+    c.weights = c.filters * c.channels * area;
+    c.in = c.channels * c.rows * c.columns * c.lanes;
+    c.out = c.filters * out_rows * out_columns * c.lanes;
+    snprintf(c.shape, sizeof c.shape,
+             "case %u: kernel %lld stride %lld padding %lld, %lld channels %lldx%lld to %lld, "
+             "%lld lanes",
+             test, (long long)c.kernel, (long long)c.stride, (long long)c.padding,
+             (long long)c.channels, (long long)c.rows, (long long)c.columns, (long long)c.filters,
+             (long long)c.lanes);
+    return c;
+}
+
+static void convolution_case_clear(convolution_case *c) {
+    free(c->forward.rows);
+    free(c->forward.runs);
+    free(c->transposed.rows);
+    free(c->transposed.runs);
+}
+
+enum { CONVOLUTION_CASES = 120 };
+
+/* Both gathers, with and without bias. */
+static void compare_gathers(const convolution_case *c, uint32_t test, bool forward) {
+    const gr_convolution *gather = forward ? &c->forward : &c->transposed;
+    const double terms = (double)((forward ? c->channels : c->filters) * c->kernel * c->kernel) + 1;
+    guarded weights = guarded_normal(c->weights, test, 1), bias = guarded_normal(16, test, 2);
+    guarded in = guarded_normal(forward ? c->in : c->out, test, 3);
+    guarded expected = guarded_unwritten(forward ? c->out : c->in);
+    guarded magnitude = guarded_unwritten(forward ? c->out : c->in);
+    guarded weights_size = guarded_absolute(&weights), in_size = guarded_absolute(&in);
+    guarded bias_size = guarded_absolute(&bias);
+    const gr_real *used = test % 2 ? bias.data : NULL;
+    gr_kernels_reference.convolve(gather, weights.data, used, c->lanes, in.data, expected.data);
+    gr_kernels_reference.convolve(gather, weights_size.data, used ? bias_size.data : NULL, c->lanes,
+                                  in_size.data, magnitude.data);
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (int i = 0; i < sets; i++) {
+        char what[256];
+        set_name(set[i], forward ? "convolve" : "transposed convolve", c->shape, what);
+        guarded out = guarded_unwritten(forward ? c->out : c->in);
+        set[i]->convolve(gather, weights.data, used, c->lanes, in.data, out.data);
+        assert_within(what, &out, &expected, terms, &magnitude);
+        guarded_free(&out);
+    }
+    guarded *const all[] = {&weights,      &bias,    &in,        &expected,
+                            &weights_size, &in_size, &bias_size, &magnitude};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+}
+
+static void test_convolve(void **state) {
+    (void)state;
+    for (uint32_t test = 0; test < CONVOLUTION_CASES; test++) {
+        convolution_case c = convolution_case_create(test);
+        compare_gathers(&c, test, true);
+        compare_gathers(&c, test, false);
+        convolution_case_clear(&c);
+    }
+}
+
+static void test_convolve_accumulate(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < CONVOLUTION_CASES; test++) {
+        convolution_case c = convolution_case_create(test);
+        const double terms = (double)(c.forward.out_rows * c.forward.out_columns * c.lanes) + 1;
+        guarded d_out = guarded_normal(c.out, test, 4), in = guarded_normal(c.in, test, 5);
+        guarded before = guarded_normal(c.weights, test, 6);
+        guarded d_out_size = guarded_absolute(&d_out), in_size = guarded_absolute(&in);
+        guarded expected = guarded_copy(&before), magnitude = guarded_absolute(&before);
+        gr_kernels_reference.convolve_accumulate(&c.forward, c.lanes, d_out.data, in.data,
+                                                 expected.data);
+        gr_kernels_reference.convolve_accumulate(&c.forward, c.lanes, d_out_size.data, in_size.data,
+                                                 magnitude.data);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "convolve_accumulate", c.shape, what);
+            guarded got = guarded_copy(&before);
+            set[i]->convolve_accumulate(&c.forward, c.lanes, d_out.data, in.data, got.data);
+            assert_within(what, &got, &expected, terms, &magnitude);
+            guarded_free(&got);
+        }
+        guarded *const all[] = {&d_out, &in, &before, &d_out_size, &in_size, &expected, &magnitude};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+        convolution_case_clear(&c);
+    }
+}
+
+/* -- elementwise kernels
+ * ----------------------------------------------------------------------------------- */
+
+enum { ELEMENTWISE_CASES = 200 };
+
+typedef struct lane_case {
+    int64_t features, probes, samples;
+    char shape[160];
+} lane_case;
+
+static lane_case lane_case_create(uint32_t test) {
+    lane_case c = {chosen(test, 0, 1, 12), chosen(test, 1, 1, 3), chosen(test, 2, 1, 130), ""};
+    snprintf(c.shape, sizeof c.shape, "case %u: %lld features, %lld probes, %lld samples", test,
+             (long long)c.features, (long long)c.probes, (long long)c.samples);
+    return c;
+}
+
+static void test_row_sums(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const lane_case c = lane_case_create(test);
+        const int64_t count = c.probes * c.samples;
+        guarded d = guarded_normal(c.features * count, test, 1), size = guarded_absolute(&d);
+        guarded before = guarded_normal(c.features, test, 2);
+        guarded expected = guarded_copy(&before), magnitude = guarded_absolute(&before);
+        gr_kernels_reference.row_sums(c.features, count, d.data, expected.data);
+        gr_kernels_reference.row_sums(c.features, count, size.data, magnitude.data);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "row_sums", c.shape, what);
+            guarded got = guarded_copy(&before);
+            set[i]->row_sums(c.features, count, d.data, got.data);
+            assert_within(what, &got, &expected, (double)count + 1, &magnitude);
+            guarded_free(&got);
+        }
+        guarded *const all[] = {&d, &size, &before, &expected, &magnitude};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
+/* relu and its mask, out of place and in place; zeros, signed zeros and NaN among the numbers. */
+static void test_relu(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const lane_case c = lane_case_create(test);
+        const int64_t count = c.features * c.samples, lanes = count * c.probes;
+        guarded x = guarded_normal(count, test, 1), d_out = guarded_normal(lanes, test, 2);
+        static const gr_real special[] = {0, (gr_real)-0.0, (gr_real)NAN, (gr_real)INFINITY,
+                                          (gr_real)-INFINITY};
+        for (int i = 0; i < 5; i++)
+            ((gr_real *)x.data)[chosen(test, 10 + (uint32_t)i, 0, count - 1)] = special[i];
+        guarded y = guarded_unwritten(count), d_in = guarded_unwritten(lanes);
+        gr_kernels_reference.relu(count, x.data, y.data);
+        gr_kernels_reference.relu_mask(c.features, c.probes, c.samples, y.data, d_out.data,
+                                       d_in.data);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "relu", c.shape, what);
+            guarded apart = guarded_unwritten(count), same = guarded_copy(&x);
+            set[i]->relu(count, x.data, apart.data);
+            set[i]->relu(count, same.data, same.data);
+            assert_exactly(what, &apart, &y);
+            assert_exactly(what, &same, &y);
+            guarded_free(&apart);
+            guarded_free(&same);
+            set_name(set[i], "relu_mask", c.shape, what);
+            apart = guarded_unwritten(lanes);
+            same = guarded_copy(&d_out);
+            set[i]->relu_mask(c.features, c.probes, c.samples, y.data, d_out.data, apart.data);
+            set[i]->relu_mask(c.features, c.probes, c.samples, y.data, same.data, same.data);
+            assert_exactly(what, &apart, &d_in);
+            assert_exactly(what, &same, &d_in);
+            guarded_free(&apart);
+            guarded_free(&same);
+        }
+        guarded *const all[] = {&x, &d_out, &y, &d_in};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
+static void test_scale_and_add_products(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const lane_case c = lane_case_create(test);
+        const int64_t count = c.features * c.samples, lanes = count * c.probes;
+        guarded a = guarded_normal(count, test, 1), t = guarded_normal(lanes, test, 2);
+        guarded e = guarded_normal(lanes, test, 3), before = guarded_normal(count, test, 4);
+        guarded a_size = guarded_absolute(&a), t_size = guarded_absolute(&t);
+        guarded e_size = guarded_absolute(&e), magnitude = guarded_absolute(&before);
+        guarded scaled = guarded_unwritten(lanes), sums = guarded_copy(&before);
+        gr_kernels_reference.scale(c.features, c.probes, c.samples, a.data, t.data, scaled.data);
+        gr_kernels_reference.add_products(c.features, c.probes, c.samples, a.data, t.data, e.data,
+                                          sums.data);
+        gr_kernels_reference.add_products(c.features, c.probes, c.samples, a_size.data, t_size.data,
+                                          e_size.data, magnitude.data);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "scale", c.shape, what);
+            guarded apart = guarded_unwritten(lanes), same = guarded_copy(&t);
+            set[i]->scale(c.features, c.probes, c.samples, a.data, t.data, apart.data);
+            set[i]->scale(c.features, c.probes, c.samples, a.data, same.data, same.data);
+            assert_exactly(what, &apart, &scaled);
+            assert_exactly(what, &same, &scaled);
+            set_name(set[i], "add_products", c.shape, what);
+            guarded got = guarded_copy(&before);
+            set[i]->add_products(c.features, c.probes, c.samples, a.data, t.data, e.data, got.data);
+            /* Two products a term. */
+            assert_within(what, &got, &sums, 2 * (double)c.probes + 1, &magnitude);
+            guarded_free(&apart);
+            guarded_free(&same);
+            guarded_free(&got);
+        }
+        guarded *const all[] = {&a,      &t,      &e,         &before, &a_size,
+                                &t_size, &e_size, &magnitude, &scaled, &sums};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
+/* -- windows
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void assert_same_winners(const char *what, const guarded *got, const guarded *expected) {
+    if (memcmp(got->data, expected->data, got->bytes) != 0) fail_msg("%s: other winners", what);
+    guarded_check(got, what);
+}
+
+/* Values from a small set, so that most windows have ties: the first in row-major order must win.
+ */
+static void test_windows(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const lane_case c = lane_case_create(test);
+        const int64_t size = chosen(test, 3, 1, 4), columns = size + chosen(test, 4, 0, 3);
+        const int64_t n = c.samples, lanes = c.probes * n;
+        /* The window's last pixel is the array's last. */
+        const int64_t pixels = (size - 1) * columns + size;
+        guarded in = guarded_normal(pixels * n, test, 1);
+        for (int64_t i = 0; i < pixels * n; i++)
+            ((gr_real *)in.data)[i] = (gr_real)chosen(test, 100 + (uint32_t)i, -1, 1);
+        guarded t_in = guarded_normal(pixels * lanes, test, 2);
+        guarded d_out = guarded_normal(lanes, test, 3), before = guarded_normal(lanes, test, 4);
+        guarded best = guarded_unwritten(n), winner = guarded_create((size_t)n, sizeof(int32_t));
+        guarded gathered = guarded_unwritten(lanes);
+        gr_kernels_reference.window_maximum(size, columns * n, n, in.data, best.data, winner.data);
+        gr_kernels_reference.window_gather(size, columns * lanes, c.probes, n, winner.data,
+                                           t_in.data, gathered.data);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "window_maximum", c.shape, what);
+            guarded got = guarded_unwritten(n);
+            guarded got_winner = guarded_create((size_t)n, sizeof(int32_t));
+            memset(got_winner.data, 0xff, got_winner.bytes);
+            set[i]->window_maximum(size, columns * n, n, in.data, got.data, got_winner.data);
+            assert_exactly(what, &got, &best);
+            assert_same_winners(what, &got_winner, &winner);
+            guarded_free(&got);
+            guarded_free(&got_winner);
+            set_name(set[i], "window_gather", c.shape, what);
+            got = guarded_unwritten(lanes);
+            set[i]->window_gather(size, columns * lanes, c.probes, n, winner.data, t_in.data,
+                                  got.data);
+            assert_exactly(what, &got, &gathered);
+            guarded_free(&got);
+            set_name(set[i], "window_scatter", c.shape, what);
+            for (int32_t pixel = 0; pixel < size * size; pixel++)
+                for (int add = 0; add < 2; add++) {
+                    guarded expected = guarded_copy(&before);
+                    got = guarded_copy(&before);
+                    gr_kernels_reference.window_scatter(pixel, add, c.probes, n, winner.data,
+                                                        d_out.data, expected.data);
+                    set[i]->window_scatter(pixel, add, c.probes, n, winner.data, d_out.data,
+                                           got.data);
+                    assert_exactly(what, &got, &expected);
+                    guarded_free(&expected);
+                    guarded_free(&got);
+                }
+        }
+        guarded *const all[] = {&in, &t_in, &d_out, &before, &best, &winner, &gathered};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
+/* -- Adam
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* One step's bounds. Each moment is a sum of two terms of at most three factors: 4u of their
+ * magnitudes. The step is moment·size/(root·correction + ε): the first moment's error passes
+ * through the quotient, the second's is relative (its terms are positive) and halved by the root;
+ * five more operations round, and the subtraction once more: 12u of the magnitude in all. */
+enum { ADAM_MOMENT_ROUNDINGS = 4, ADAM_STEP_ROUNDINGS = 12 };
+
+static void test_adam(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    const gr_real beta1 = (gr_real)0.9, beta2 = (gr_real)0.999, size = (gr_real)0.01,
+                  correction = (gr_real)1.7, epsilon = (gr_real)1e-8;
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const int64_t count = chosen(test, 0, 1, 300);
+        guarded p = guarded_normal(count, test, 1), g = guarded_normal(count, test, 2);
+        guarded m = guarded_normal(count, test, 3), v = guarded_normal(count, test, 4);
+        for (int64_t i = 0; i < count; i++) /* second moments are not negative; some are zero */
+            ((gr_real *)v.data)[i] *= i % 5 ? ((gr_real *)v.data)[i] : 0;
+        if (count > 1) ((gr_real *)g.data)[0] = 0;
+        guarded m_size = guarded_absolute(&m), g_size = guarded_absolute(&g);
+        guarded reference[] = {guarded_copy(&p), guarded_copy(&m), guarded_copy(&v)};
+        gr_kernels_reference.adam(count, reference[0].data, g.data, reference[1].data,
+                                  reference[2].data, beta1, beta2, size, correction, epsilon);
+        for (int i = 0; i < sets; i++) {
+            char what[256], shape[64];
+            snprintf(shape, sizeof shape, "case %u: %lld parameters", test, (long long)count);
+            set_name(set[i], "adam", shape, what);
+            guarded got[] = {guarded_copy(&p), guarded_copy(&m), guarded_copy(&v)};
+            set[i]->adam(count, got[0].data, g.data, got[1].data, got[2].data, beta1, beta2, size,
+                         correction, epsilon);
+            for (int64_t e = 0; e < count; e++) {
+#define AT(array) ((double)((const gr_real *)(array).data)[e])
+                const double moment = (double)beta1 * AT(m_size) + (1 - (double)beta1) * AT(g_size);
+                const double root = sqrt(AT(reference[2])) * (double)correction + (double)epsilon;
+                const double step = (double)size * moment / root;
+                const double bounds[] = {ADAM_STEP_ROUNDINGS * UNIT_ROUNDOFF * (fabs(AT(p)) + step),
+                                         ADAM_MOMENT_ROUNDINGS * UNIT_ROUNDOFF * moment,
+                                         ADAM_MOMENT_ROUNDINGS * UNIT_ROUNDOFF * AT(reference[2])};
+                for (int a = 0; a < 3; a++)
+                    if (!(fabs(AT(got[a]) - AT(reference[a])) <= bounds[a]))
+                        fail_msg("%s: array %d, element %lld is %.9g, not %.9g", what, a,
+                                 (long long)e, AT(got[a]), AT(reference[a]));
+#undef AT
+            }
+            for (int a = 0; a < 3; a++) {
+                guarded_check(&got[a], what);
+                guarded_free(&got[a]);
+            }
+        }
+        guarded *const all[] = {
+            &p, &g, &m, &v, &m_size, &g_size, &reference[0], &reference[1], &reference[2]};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
+/* -- the choice of a set
+ * ----------------------------------------------------------------------------------- */
+
+static void test_choice(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    unsetenv("GRADREG_KERNELS");
+    assert_ptr_equal(gr_kernels_choose(), set[0]);
+    for (int i = 0; i < sets; i++) {
+        setenv("GRADREG_KERNELS", set[i]->name, 1);
+        assert_ptr_equal(gr_kernels_choose(), set[i]);
+        assert_string_equal(gr_kernels_name(), set[i]->name);
+    }
+    static const char *const unknown[] = {"", "avx1024", "reference", "AVX2"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        setenv("GRADREG_KERNELS", unknown[i], 1);
+        assert_ptr_equal(gr_kernels_choose(), set[0]);
+    }
+    unsetenv("GRADREG_KERNELS");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_convolve),
+        cmocka_unit_test(test_convolve_accumulate),
+        cmocka_unit_test(test_row_sums),
+        cmocka_unit_test(test_relu),
+        cmocka_unit_test(test_scale_and_add_products),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_choice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
