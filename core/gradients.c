@@ -37,10 +37,10 @@ static gr_status reals_of(const gr_array *array, gr_real **values, gr_error *err
     return GR_OK;
 }
 
-static gr_status read_targets(const gr_array *y, const gr_network *network, bool classification,
-                              batch *b, gr_error *error) {
+static gr_status read_targets(const gr_array *y, const gr_network *network, bool labels, batch *b,
+                              gr_error *error) {
     const int64_t outputs = gr_network_outputs(network);
-    if (!classification) {
+    if (!labels) {
         if (gr_shape_elements(&y->shape) != b->samples * outputs || y->shape.size[0] != b->samples)
             return gr_fail(error, GR_INVALID, "the batch's \"y\" must be [%lld, %lld]",
                            (long long)b->samples, (long long)outputs);
@@ -62,7 +62,7 @@ static gr_status read_targets(const gr_array *y, const gr_network *network, bool
     return GR_OK;
 }
 
-static gr_status read_batch(const gr_arrays *arrays, const gr_network *network, bool classification,
+static gr_status read_batch(const gr_arrays *arrays, const gr_network *network, bool labels,
                             batch *b, gr_error *error) {
     const gr_array *x = gr_arrays_find(arrays, "x"), *y = gr_arrays_find(arrays, "y");
     const gr_array *probe = gr_arrays_find(arrays, "probe");
@@ -77,7 +77,7 @@ static gr_status read_batch(const gr_arrays *arrays, const gr_network *network, 
     }
     b->samples = x->shape.size[0];
     GR_TRY(reals_of(x, &b->x, error));
-    GR_TRY(read_targets(y, network, classification, b, error));
+    GR_TRY(read_targets(y, network, labels, b, error));
     if (!probe) return GR_OK;
     if (gr_shape_elements(&probe->shape) != gr_network_outputs(network))
         return gr_fail(error, GR_INVALID, "the batch's \"probe\" must have %lld elements",
@@ -112,13 +112,15 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     GR_TRY_OR(done, gr_model_build(model, NULL, 0, &network, error));
     const size_t count = (size_t)network->parameter_count;
     const int64_t features = gr_network_features(network, 0), outputs = gr_network_outputs(network);
-    const bool classification = gr_loss_kind_of(loss)->classification;
-    GR_TRY_OR(done, gr_objective_check(network, loss, regularizers, regularizer_count, error));
-    GR_TRY_OR(done, read_batch(arrays, network, classification, &b, error));
+    const gr_array *y = gr_arrays_find(arrays, "y");
+    const bool labels = gr_loss_kind_of(loss)->softmax || (y && y->type == GR_I64);
+    GR_TRY_OR(done,
+              gr_objective_check(network, loss, regularizers, regularizer_count, labels, error));
+    GR_TRY_OR(done, read_batch(arrays, network, labels, &b, error));
     const int64_t block =
         gr_objective_block_samples(network, regularizers, regularizer_count, b.samples);
-    GR_TRY_OR(done, gr_objective_create(network, loss, regularizers, regularizer_count, block,
-                                        &objective, error));
+    GR_TRY_OR(done, gr_objective_create(network, loss, regularizers, regularizer_count, labels,
+                                        block, &objective, error));
     objective->given_probe = b.probe;
     parameters = calloc(count + GR_SLACK_BYTES, sizeof *parameters);
     gradient = calloc(count, sizeof *gradient);
@@ -127,20 +129,20 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
         status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %zu parameters", count);
         goto done;
     }
-    GR_TRY_OR(done, gr_network_from_arrays(network, weights, parameters, error));
+    GR_TRY_OR(done, gr_network_from_arrays(network, weights, parameters, NULL, error));
 
     gr_objective_result result = {0};
     for (int64_t first = 0; first < b.samples; first += block) {
         const int64_t samples = b.samples - first < block ? b.samples - first : block;
         transpose(samples, features, b.x + first * features, gr_objective_input(objective));
-        if (!classification) transpose(samples, outputs, b.targets + first * outputs, targets);
+        if (!labels) transpose(samples, outputs, b.targets + first * outputs, targets);
         gr_objective_block(objective, parameters, samples, b.samples,
                            (gr_draw){.first_sample = (uint32_t)first},
-                           classification ? b.labels + first : NULL, targets, gradient, &result);
+                           labels ? b.labels + first : NULL, targets, gradient, &result);
     }
     gr_objective_finish(objective, parameters, gradient, &result);
 
-    GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, gradients, error));
+    GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, NULL, gradients, error));
     GR_TRY_OR(done, add_scalar(gradients, "loss", result.loss, error));
     for (size_t i = 0; i < regularizer_count; i++) {
         char name[48];

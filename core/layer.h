@@ -15,7 +15,7 @@
 typedef struct gr_layer_kind gr_layer_kind;
 typedef struct gr_node gr_node;
 
-enum { GR_NODE_NAME_SIZE = 64, GR_NODE_PARAMETERS = 2, GR_NODE_INPUTS = 2 };
+enum { GR_NODE_NAME_SIZE = 96, GR_NODE_PARAMETERS = 2, GR_NODE_BUFFERS = 3, GR_NODE_INPUTS = 2 };
 
 /* One parameter array of a node, under PyTorch's name and layout. */
 typedef struct gr_parameter {
@@ -23,6 +23,7 @@ typedef struct gr_parameter {
     gr_shape shape;
     int64_t offset; /* of its first element in the network's block of parameters */
     double initial_value;
+    bool counter;             /* a buffer that is I64 in files (num_batches_tracked) */
     double initial_deviation; /* uniform on ±√3 of it around initial_value; 0: constant */
 } gr_parameter;
 
@@ -38,9 +39,13 @@ struct gr_node {
     int64_t in_features, out_features;
     gr_parameter parameters[GR_NODE_PARAMETERS];
     int parameter_count;
-    int64_t state_bytes; /* what forward keeps for the others, per sample */
-    void *geometry;      /* owned; freed by kind->release */
-    double operations;   /* multiply-accumulates of one lane's forward pass, without padding */
+    gr_parameter buffers[GR_NODE_BUFFERS]; /* state of the network that no gradient reaches */
+    int buffer_count;
+    int64_t state_bytes;        /* what forward keeps for the others, per sample */
+    int64_t shared_state_bytes; /* … and once for all samples */
+    bool couples_samples; /* a sample's output depends on the others: a block is a whole batch */
+    void *geometry;       /* owned; freed by kind->release */
+    double operations;    /* multiply-accumulates of one lane's forward pass, without padding */
 };
 
 /* Where a random number of a training pass belongs. */
@@ -57,10 +62,12 @@ typedef struct gr_site {
     const gr_real *parameters; /* the network's block */
     int64_t samples;
     bool training;
+    gr_real *buffers; /* the network's; changed by a training pass; NULL: none are kept */
     gr_draw draw;
     const gr_real *in; /* a_in  [in_features][samples] */
     gr_real *out;      /* a_out [out_features][samples] */
-    void *state;       /* state_bytes·samples bytes, written by forward, read by the others */
+    void *shared_state;
+    void *state; /* state_bytes·samples bytes, written by forward, read by the others */
 } gr_site;
 
 static inline const gr_real *gr_site_parameter(const gr_site *site, int parameter) {
@@ -99,6 +106,11 @@ static inline const gr_layer_kind *gr_layer_kind_of(const gr_kind *kind) {
 }
 
 extern const gr_layer_kind gr_layer_linear, gr_layer_conv2d, gr_layer_relu, gr_layer_tanh,
-    gr_layer_maxpool2d, gr_layer_flatten, gr_layer_dropout;
+    gr_layer_maxpool2d, gr_layer_flatten, gr_layer_dropout, gr_layer_leaky_relu, gr_layer_sigmoid,
+    gr_layer_softplus, gr_layer_elu, gr_layer_avgpool2d, gr_layer_global_avgpool2d,
+    gr_layer_batchnorm, gr_layer_pad_channels, gr_layer_residual, gr_layer_sum;
+
+/* The options of gr_layer_residual, which the network reads. */
+enum { GR_RESIDUAL_BODY, GR_RESIDUAL_SHORTCUT };
 
 #endif

@@ -9,15 +9,16 @@
 typedef struct gr_loss_block {
     int64_t outputs, samples;
     const gr_real *z;       /* logits */
-    const int32_t *labels;  /* [samples], for classification */
-    const gr_real *targets; /* [outputs][samples], for regression */
+    const int32_t *labels;  /* [samples]; NULL for a regression */
+    const gr_real *targets; /* [outputs][samples]; not read where there are labels */
     gr_real *p;             /* softmax of z, written where the kind has it */
     gr_real *r;             /* ∂ℓ/∂z per sample, written */
 } gr_loss_block;
 
 typedef struct gr_loss_kind {
     gr_kind kind;
-    bool classification; /* has labels and softmax; else real targets */
+    bool softmax;    /* works on class probabilities: needs labels, and writes p */
+    bool regression; /* takes real targets too */
     /* Writes p and r; returns the sum of the samples' losses and adds the number of right answers
      * to *correct. */
     double (*evaluate)(const gr_settings *settings, const gr_loss_block *block, int64_t *correct);
@@ -30,6 +31,6 @@ static inline const gr_loss_kind *gr_loss_kind_of(const gr_settings *settings) {
     return (const gr_loss_kind *)(const void *)settings->kind;
 }
 
-extern const gr_loss_kind gr_loss_cross_entropy;
+extern const gr_loss_kind gr_loss_cross_entropy, gr_loss_squared_error;
 
 #endif

@@ -5,79 +5,177 @@
 #include <stdlib.h>
 #include <string.h>
 
-static gr_status add_node(gr_network *network, const gr_settings *settings, size_t position,
-                          const gr_shape *in, gr_error *error) {
-    gr_node *node = &network->nodes[network->node_count];
-    *node = (gr_node){.kind = gr_layer_kind_of(settings->kind),
-                      .settings = settings,
-                      .index = network->node_count,
-                      .inputs = {network->node_count},
-                      .input_count = 1,
-                      .in = *in,
-                      .in_features = gr_shape_elements(in)};
-    snprintf(node->name, sizeof node->name, "%zu", position);
-    network->node_count++; /* from here on gr_network_free releases it */
-    gr_status status = node->kind->configure(node, error);
-    if (status != GR_OK) {
-        gr_error_prefix_place(error, "/layers/%zu", position);
-        return status;
+/* How many leaf nodes a list of layers expands into; residuals add a sum. */
+static int64_t count_nodes(const gr_settings *layers, size_t count) {
+    int64_t nodes = 0;
+    for (size_t i = 0; i < count; i++) {
+        nodes++;
+        if (layers[i].kind != &gr_layer_residual.kind) continue;
+        for (int part = GR_RESIDUAL_BODY; part <= GR_RESIDUAL_SHORTCUT; part++) {
+            size_t inner_count;
+            const gr_settings *inner = gr_list(&layers[i], part, &inner_count);
+            nodes += count_nodes(inner, inner_count);
+        }
     }
-    node->out_features = gr_shape_elements(&node->out);
-    if (node->out_features > GR_MAXIMUM_FEATURES)
-        return gr_fail_at(error, GR_TOO_LARGE, "/layers",
-                          "layer %zu (%s) has %lld outputs per sample; at most %d are allowed",
-                          position, node->kind->kind.name, (long long)node->out_features,
-                          GR_MAXIMUM_FEATURES);
+    return nodes;
+}
+
+static gr_status place_blocks(gr_network *network, gr_node *node, gr_error *error) {
     for (int p = 0; p < node->parameter_count; p++) {
         node->parameters[p].offset = network->parameter_count;
         network->parameter_count += gr_shape_elements(&node->parameters[p].shape);
-        if (network->parameter_count > GR_MAXIMUM_PARAMETERS)
-            return gr_fail_at(error, GR_TOO_LARGE, "/layers",
-                              "the network has more than %lld parameters at layer %zu (%s): make "
-                              "it smaller",
-                              (long long)GR_MAXIMUM_PARAMETERS, position, node->kind->kind.name);
     }
+    for (int b = 0; b < node->buffer_count; b++) {
+        node->buffers[b].offset = network->buffer_count;
+        network->buffer_count += gr_shape_elements(&node->buffers[b].shape);
+    }
+    if (network->parameter_count > GR_MAXIMUM_PARAMETERS)
+        return gr_fail(
+            error, GR_TOO_LARGE,
+            "the network has more than %lld parameters up to this layer: make it smaller",
+            (long long)GR_MAXIMUM_PARAMETERS);
+    return GR_OK;
+}
+
+static const gr_shape *shape_of(const gr_network *network, int value, const gr_shape *input) {
+    return value ? &network->nodes[value - 1].out : input;
+}
+
+/* Adds a leaf that reads `value`; the new node makes the value network->node_count. */
+static gr_status add_node(gr_network *network, const gr_layer_kind *kind,
+                          const gr_settings *settings, const char *name, int value,
+                          const gr_shape *input, gr_error *error) {
+    gr_node *node = &network->nodes[network->node_count];
+    *node = (gr_node){.kind = kind,
+                      .settings = settings,
+                      .index = network->node_count,
+                      .inputs = {value},
+                      .input_count = 1,
+                      .in = *shape_of(network, value, input)};
+    node->in_features = gr_shape_elements(&node->in);
+    snprintf(node->name, sizeof node->name, "%s", name);
+    network->node_count++; /* from here on gr_network_free releases it */
+    GR_TRY(kind->configure(node, error));
+    node->out_features = gr_shape_elements(&node->out);
+    if (node->out_features > GR_MAXIMUM_FEATURES)
+        return gr_fail(error, GR_TOO_LARGE, "%lld outputs per sample; at most %d are allowed",
+                       (long long)node->out_features, GR_MAXIMUM_FEATURES);
     network->operations += node->operations;
+    network->couples_samples = network->couples_samples || node->couples_samples;
+    return place_blocks(network, node, error);
+}
+
+static gr_status add_layers(gr_network *network, const gr_settings *layers, size_t count,
+                            const char *prefix, int *value, const gr_shape *input, gr_error *error);
+
+/* Body and shortcut from the same value, then their sum. */
+static gr_status add_residual(gr_network *network, const gr_settings *layer, const char *name,
+                              int *value, const gr_shape *input, gr_error *error) {
+    static const char *const parts[] = {"body", "shortcut"};
+    int ends[2];
+    for (int part = GR_RESIDUAL_BODY; part <= GR_RESIDUAL_SHORTCUT; part++) {
+        size_t count;
+        const gr_settings *inner = gr_list(layer, part, &count);
+        if (part == GR_RESIDUAL_BODY && count == 0)
+            return gr_fail_at(error, GR_INVALID, "/body", "a residual's body needs a layer");
+        char prefix[GR_NODE_NAME_SIZE];
+        if ((size_t)snprintf(prefix, sizeof prefix, "%s.%s.", name, parts[part]) >= sizeof prefix)
+            return gr_fail(error, GR_INVALID, "residuals are nested too deeply");
+        ends[part] = *value;
+        gr_status status = add_layers(network, inner, count, prefix, &ends[part], input, error);
+        if (status != GR_OK) {
+            gr_error_prefix_place(error, "/%s", parts[part]);
+            return status;
+        }
+    }
+    const gr_shape *body = shape_of(network, ends[0], input);
+    const gr_shape *shortcut = shape_of(network, ends[1], input);
+    if (!gr_shape_equal(body, shortcut)) {
+        char one[128], other[128];
+        return gr_fail(error, GR_INVALID,
+                       "the body gives %s and the shortcut %s: they must be equal to be added",
+                       gr_shape_text(body, one), gr_shape_text(shortcut, other));
+    }
+    GR_TRY(add_node(network, &gr_layer_sum, NULL, name, ends[0], input, error));
+    gr_node *sum = &network->nodes[network->node_count - 1];
+    sum->inputs[1] = ends[1];
+    sum->input_count = 2;
+    *value = network->node_count;
+    return GR_OK;
+}
+
+/* Adds a chain of layers from *value, which becomes the value at its end. */
+static gr_status add_layers(gr_network *network, const gr_settings *layers, size_t count,
+                            const char *prefix, int *value, const gr_shape *input,
+                            gr_error *error) {
+    for (size_t i = 0; i < count; i++) {
+        char name[GR_NODE_NAME_SIZE];
+        if ((size_t)snprintf(name, sizeof name, "%s%zu", prefix, i) >= sizeof name)
+            return gr_fail(error, GR_INVALID, "residuals are nested too deeply");
+        gr_status status;
+        if (layers[i].kind == &gr_layer_residual.kind) {
+            status = add_residual(network, &layers[i], name, value, input, error);
+        } else {
+            status = add_node(network, gr_layer_kind_of(layers[i].kind), &layers[i], name, *value,
+                              input, error);
+            *value = network->node_count;
+        }
+        if (status != GR_OK) {
+            gr_error_prefix_place(error, prefix[0] ? "/%zu" : "/layers/%zu", i);
+            return status;
+        }
+    }
     return GR_OK;
 }
 
 /* A layer that works in place writes over its input, unless that is the network's input or is read
- * again. */
+ * by others too. */
 static void assign_storage(gr_network *network) {
-    network->storage[0] = 0;
+    for (int i = 0; i < network->node_count; i++)
+        for (int j = 0; j < network->nodes[i].input_count; j++)
+            network->consumers[network->nodes[i].inputs[j]]++;
     for (int i = 0; i < network->node_count; i++) {
         const gr_node *node = &network->nodes[i];
-        const bool overwrites =
-            node->kind->in_place && i > 0 && !network->nodes[i - 1].kind->reads_output;
-        network->storage[i + 1] = overwrites ? network->storage[i] : i + 1;
+        const int input = node->inputs[0];
+        const bool overwrites = node->kind->in_place && input > 0 &&
+                                !network->nodes[input - 1].kind->reads_output &&
+                                network->consumers[input] == 1;
+        network->storage[i + 1] = overwrites ? network->storage[input] : i + 1;
     }
 }
 
 gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_shape *input,
                             gr_network **result, gr_error *error) {
     gr_status status = GR_OK;
+    const int64_t nodes = count_nodes(layers, layer_count);
     gr_network *network = calloc(1, sizeof *network);
-    if (network) {
-        network->nodes = calloc(layer_count + 1, sizeof *network->nodes);
-        network->storage = calloc(layer_count + 2, sizeof *network->storage);
+    if (network && nodes <= GR_MAXIMUM_NODES) {
+        network->nodes = calloc((size_t)nodes + 1, sizeof *network->nodes);
+        network->storage = calloc((size_t)nodes + 1, sizeof *network->storage);
+        network->consumers = calloc((size_t)nodes + 1, sizeof *network->consumers);
     }
-    if (!network || !network->nodes || !network->storage) {
+    if (!network) {
         gr_settings_array_free(layers, layer_count);
-        if (network) network->layers = NULL;
-        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a network");
-        goto fail;
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a network");
     }
     network->layers = layers;
     network->layer_count = layer_count;
+    if (nodes > GR_MAXIMUM_NODES) {
+        status = gr_fail_at(error, GR_TOO_LARGE, "/layers",
+                            "%lld layers, those inside residuals counted; at most %d are allowed",
+                            (long long)nodes, GR_MAXIMUM_NODES);
+        goto fail;
+    }
+    if (!network->nodes || !network->storage || !network->consumers) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a network");
+        goto fail;
+    }
     if (layer_count == 0) {
         status = gr_fail_at(error, GR_INVALID, "/layers", "a network needs at least one layer");
         goto fail;
     }
-    gr_shape shape = *input;
-    for (size_t i = 0; i < layer_count; i++) {
-        GR_TRY_OR(fail, add_node(network, &layers[i], i, &shape, error));
-        shape = network->nodes[network->node_count - 1].out;
-    }
+    int value = 0;
+    GR_TRY_OR(fail, add_layers(network, layers, layer_count, "", &value, input, error));
     if (network->parameter_count == 0) {
         status = gr_fail_at(error, GR_INVALID, "/layers",
                             "the network has nothing to train: add a linear or conv2d layer");
@@ -96,6 +194,7 @@ void gr_network_free(gr_network *network) {
     if (!network) return;
     for (int i = 0; i < network->node_count; i++) {
         gr_node *node = &network->nodes[i];
+        if (!node->geometry) continue;
         if (node->kind->release)
             node->kind->release(node);
         else
@@ -103,6 +202,7 @@ void gr_network_free(gr_network *network) {
     }
     free(network->nodes);
     free(network->storage);
+    free(network->consumers);
     gr_settings_array_free(network->layers, network->layer_count);
     free(network);
 }
@@ -127,60 +227,12 @@ void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *pa
     }
 }
 
-static void full_name(const char *prefix, const gr_node *node, const gr_parameter *parameter,
-                      char name[128]) {
-    snprintf(name, 128, "%s%s.%s", prefix, node->name, parameter->name);
-}
-
-gr_status gr_network_to_arrays(const gr_network *network, const char *prefix,
-                               const gr_real *parameters, gr_arrays *arrays, gr_error *error) {
-    for (int i = 0; i < network->node_count; i++) {
-        const gr_node *node = &network->nodes[i];
-        for (int p = 0; p < node->parameter_count; p++) {
-            const gr_parameter *parameter = &node->parameters[p];
-            char name[128];
-            full_name(prefix, node, parameter, name);
-            void *data;
-            GR_TRY(gr_arrays_add(arrays, name, GR_REAL_ELEMENT, &parameter->shape, &data, error));
-            memcpy(data, parameters + parameter->offset,
-                   (size_t)gr_shape_elements(&parameter->shape) * sizeof(gr_real));
-        }
-    }
-    return GR_OK;
-}
-
-gr_status gr_network_from_arrays(const gr_network *network, const gr_arrays *arrays,
-                                 gr_real *parameters, gr_error *error) {
-    size_t used = 0;
-    for (int i = 0; i < network->node_count; i++) {
-        const gr_node *node = &network->nodes[i];
-        for (int p = 0; p < node->parameter_count; p++) {
-            const gr_parameter *parameter = &node->parameters[p];
-            char name[128];
-            full_name("", node, parameter, name);
-            const gr_array *array = gr_arrays_find(arrays, name);
-            const gr_element_type type = array && array->type == GR_F64 ? GR_F64 : GR_F32;
-            const void *data;
-            GR_TRY(gr_arrays_require(arrays, name, type, &parameter->shape, &data, error));
-            const int64_t count = gr_shape_elements(&parameter->shape);
+void gr_network_initialize_buffers(const gr_network *network, gr_real *buffers) {
+    for (int i = 0; i < network->node_count; i++)
+        for (int b = 0; b < network->nodes[i].buffer_count; b++) {
+            const gr_parameter *buffer = &network->nodes[i].buffers[b];
+            const int64_t count = gr_shape_elements(&buffer->shape);
             for (int64_t e = 0; e < count; e++)
-                parameters[parameter->offset + e] = type == GR_F64
-                                                        ? (gr_real)((const double *)data)[e]
-                                                        : (gr_real)((const float *)data)[e];
-            used++;
+                buffers[buffer->offset + e] = (gr_real)buffer->initial_value;
         }
-    }
-    for (size_t i = 0; used != arrays->count && i < arrays->count; i++) {
-        bool known = false;
-        for (int n = 0; n < network->node_count; n++)
-            for (int p = 0; p < network->nodes[n].parameter_count; p++) {
-                char name[128];
-                full_name("", &network->nodes[n], &network->nodes[n].parameters[p], name);
-                known = known || strcmp(name, arrays->items[i].name) == 0;
-            }
-        if (!known)
-            return gr_fail(error, GR_INVALID, "the array \"%s\" is no parameter of this network",
-                           arrays->items[i].name);
-    }
-    return GR_OK;
 }

@@ -11,12 +11,14 @@ typedef struct gr_network {
     int node_count;
     int *storage; /* [node_count + 1]: the value whose memory a value uses (its own, or that of the
                      value it overwrites) */
+    int *consumers;    /* by value: how many nodes read it */
     int first_trained; /* the first node with parameters: no ordinary backward pass goes below it */
-    int64_t parameter_count;
+    bool couples_samples; /* some node does: a block is a whole batch */
+    int64_t parameter_count, buffer_count;
     double operations; /* multiply-accumulates of one lane's forward pass */
 } gr_network;
 
-enum { GR_MAXIMUM_FEATURES = 1 << 26 };
+enum { GR_MAXIMUM_FEATURES = 1 << 26, GR_MAXIMUM_NODES = 4096 };
 #define GR_MAXIMUM_PARAMETERS ((int64_t)1 << 28)
 
 /* Builds the nodes. Takes over `layers` (also where it fails). error->place is relative to the
@@ -43,12 +45,17 @@ static inline int64_t gr_network_features(const gr_network *network, int value) 
 /* Initial parameters (METHODS §4), a function of the seed. */
 void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *parameters);
 
-/* Parameters as arrays called <prefix><node>.<parameter>, and back. The array's type is that of
- * gr_real. */
+/* Initial buffers: running means 0, variances 1. */
+void gr_network_initialize_buffers(const gr_network *network, gr_real *buffers);
+
+/* Parameters as arrays called <prefix><node>.<parameter>, of gr_real's type; and buffers, where not
+ * NULL. */
 gr_status gr_network_to_arrays(const gr_network *network, const char *prefix,
-                               const gr_real *parameters, gr_arrays *arrays, gr_error *error);
-/* F32 or F64 arrays of exactly these names and shapes; other arrays are an error that names one. */
+                               const gr_real *parameters, const gr_real *buffers, gr_arrays *arrays,
+                               gr_error *error);
+/* F32 or F64 arrays of exactly these names and shapes into the blocks; an array that the network
+ * does not have is an error. With buffers NULL those may be missing and are passed over. */
 gr_status gr_network_from_arrays(const gr_network *network, const gr_arrays *arrays,
-                                 gr_real *parameters, gr_error *error);
+                                 gr_real *parameters, gr_real *buffers, gr_error *error);
 
 #endif

@@ -17,7 +17,8 @@ static int64_t probes_of_all(const gr_network *network, const gr_settings *regul
 }
 
 gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
-                             const gr_settings *regularizers, size_t count, gr_error *error) {
+                             const gr_settings *regularizers, size_t count, bool labels,
+                             gr_error *error) {
     if (count > GR_MAXIMUM_REGULARIZERS)
         return gr_fail_at(error, GR_INVALID, "/regularizers",
                           "%zu regularizers, but at most %d are allowed", count,
@@ -28,7 +29,8 @@ gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
     for (size_t i = 0; i < count; i++) {
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(&regularizers[i]);
         if (!kind->check) continue;
-        gr_status status = kind->check(&regularizers[i], network, gr_loss_kind_of(loss), error);
+        gr_status status =
+            kind->check(&regularizers[i], network, gr_loss_kind_of(loss), labels, error);
         if (status != GR_OK) {
             gr_error_prefix_place(error, "/regularizers/%zu", i);
             return status;
@@ -42,6 +44,7 @@ int64_t gr_objective_block_samples(const gr_network *network, const gr_settings 
     /* So many lanes that rows are long enough for the kernels, and few enough for the caches;
      * many probes need more, or their samples' rows become too short. */
     enum { LANES = 64, PROBE_LANES = 256 };
+    if (network->couples_samples) return batch_size;
     const int64_t probes = probes_of_all(network, regularizers, count);
     const int64_t lanes = batch_size * (probes > 1 ? probes : 1);
     const int64_t most = probes > 1 ? PROBE_LANES : LANES;
@@ -66,9 +69,9 @@ double gr_objective_operations(const gr_network *network, const gr_settings *reg
 }
 
 gr_status gr_objective_create(const gr_network *network, const gr_settings *loss,
-                              const gr_settings *regularizers, size_t count, int64_t block_samples,
-                              gr_objective **result, gr_error *error) {
-    GR_TRY(gr_objective_check(network, loss, regularizers, count, error));
+                              const gr_settings *regularizers, size_t count, bool labels,
+                              int64_t block_samples, gr_objective **result, gr_error *error) {
+    GR_TRY(gr_objective_check(network, loss, regularizers, count, labels, error));
     gr_objective *objective = calloc(1, sizeof *objective);
     if (!objective) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
     objective->network = network;
@@ -115,6 +118,7 @@ void gr_objective_block(gr_objective *objective, const gr_real *parameters, int6
                           .samples = samples,
                           .probes = objective->probe_count,
                           .training = true,
+                          .buffers = objective->buffers,
                           .draw = draw};
     gr_pass_forward(&pass);
 
@@ -192,7 +196,10 @@ void gr_objective_evaluate(gr_objective *objective, const gr_real *parameters, i
                            int64_t *correct) {
     gr_workspace *w = objective->workspace;
     const int last = objective->network->node_count;
-    const gr_pass pass = {.workspace = w, .parameters = parameters, .samples = samples};
+    const gr_pass pass = {.workspace = w,
+                          .parameters = parameters,
+                          .buffers = objective->buffers,
+                          .samples = samples};
     gr_pass_forward(&pass);
     const gr_loss_block loss = {.outputs = gr_network_outputs(objective->network),
                                 .samples = samples,

@@ -16,6 +16,7 @@ typedef struct gr_objective {
     int64_t probe_count;                     /* of all */
     gr_workspace *workspace;
     gr_real *p, *scratch;
+    gr_real *buffers; /* the network's running statistics; borrowed, NULL: none are kept */
     const gr_real *given_probe; /* [outputs]; borrowed, NULL: drawn */
 } gr_objective;
 
@@ -27,10 +28,12 @@ typedef struct gr_objective_result {
     double total;                           /* loss + Σ weight·value */
 } gr_objective_result;
 
-/* Refuses regularisers that do not fit; error->place is relative to the spec
+/* `labels`: whether the data has classes. Refuses regularisers that do not fit; error->place is
+ * relative to the spec
  * ("/regularizers/1/probe"). */
 gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
-                             const gr_settings *regularizers, size_t count, gr_error *error);
+                             const gr_settings *regularizers, size_t count, bool labels,
+                             gr_error *error);
 
 /* The number of samples that are worked on at a time, by rule on shapes (DESIGN §3). */
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
@@ -44,8 +47,8 @@ double gr_objective_operations(const gr_network *network, const gr_settings *reg
 
 /* Checks as gr_objective_check. The settings must outlive the objective. */
 gr_status gr_objective_create(const gr_network *network, const gr_settings *loss,
-                              const gr_settings *regularizers, size_t count, int64_t block_samples,
-                              gr_objective **objective, gr_error *error);
+                              const gr_settings *regularizers, size_t count, bool labels,
+                              int64_t block_samples, gr_objective **objective, gr_error *error);
 void gr_objective_free(gr_objective *objective);
 
 /* Where a block's inputs go: [features][samples of the block]. */

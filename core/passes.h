@@ -14,7 +14,9 @@ typedef struct gr_workspace {
      * [features][probes][samples]. t[0] is delta[0]: the cotangent at the input is turned into the
      * tangent in place. delta and t are NULL without probes. */
     gr_real **a, **d, **delta, **t;
-    void **state; /* by node */
+    void **state, **shared_state; /* by node */
+    gr_real *scratch;             /* one share of a value's adjoint, where several nodes read it */
+    bool *written;                /* by value: whether a backward pass has reached it */
     void *arena;
     int64_t bytes;
 } gr_workspace;
@@ -30,6 +32,7 @@ void gr_workspace_free(gr_workspace *workspace);
 typedef struct gr_pass {
     gr_workspace *workspace;
     const gr_real *parameters;
+    gr_real *buffers;        /* of the network; NULL: none are kept */
     int64_t samples, probes; /* of this block: at most the capacity */
     bool training;
     gr_draw draw;

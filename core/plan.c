@@ -55,13 +55,15 @@ gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_net
 static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                              const gr_network *network, gr_error *error) {
     const gr_dataset_information *about = gr_dataset_describe(dataset);
-    if (gr_loss_kind_of(plan->loss)->classification != (about->classes > 0))
+    const bool labels = about->classes > 0;
+    const gr_loss_kind *loss = gr_loss_kind_of(plan->loss);
+    if (!labels && !loss->regression)
         return gr_fail_at(error, GR_INVALID, "/loss/type",
                           "the loss %s does not fit the data set %s, which is a %s",
                           plan->loss->kind->name, about->name,
                           about->classes ? "classification" : "regression");
     GR_TRY(gr_objective_check(network, plan->loss, plan->regularizers, plan->regularizer_count,
-                              error));
+                              labels, error));
     const gr_schedule_kind *schedule = gr_schedule_kind_of(plan->schedule);
     if (schedule->check) {
         gr_status status = schedule->check(plan->schedule, error);

@@ -29,9 +29,10 @@ typedef struct gr_probe_block {
 
 typedef struct gr_regularizer_kind {
     gr_kind kind;
-    /* Refuses what does not fit; the place is an option's ("/probe"). May be NULL. */
+    /* Refuses what does not fit, `labels` telling whether the data has classes; the place is an
+     * option's ("/probe"). May be NULL. */
     gr_status (*check)(const gr_settings *settings, const gr_network *network,
-                       const gr_loss_kind *loss, gr_error *error);
+                       const gr_loss_kind *loss, bool labels, gr_error *error);
     /* gradients += weight·∂; returns the unweighted value. NULL where it does not act on
      * parameters. */
     double (*parameters)(const gr_settings *settings, const gr_network *network,

@@ -42,8 +42,8 @@ struct gr_training {
     int64_t iterations, batch_size, evaluate_every, block_samples;
     bool classification;
 
-    /* One block of memory: parameters, gradients, moments. */
-    gr_real *parameters, *gradients, *moments[GR_MAXIMUM_MOMENTS];
+    /* One block of memory: parameters, gradients, moments, buffers. */
+    gr_real *parameters, *gradients, *moments[GR_MAXIMUM_MOMENTS], *buffers;
     int64_t iteration;
     int64_t evaluated; /* the iteration whose rows were reported last; 0: none */
     interval interval;
@@ -83,7 +83,9 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     const size_t block = (size_t)training->block_samples;
     const size_t outputs = (size_t)gr_network_outputs(training->network);
     /* Kernels read whole vectors past the end of the parameters: the gradients follow them. */
-    training->parameters = calloc(count * (size_t)(2 + moments) + GR_SLACK_BYTES, sizeof(gr_real));
+    training->parameters = calloc(count * (size_t)(2 + moments) +
+                                      (size_t)training->network->buffer_count + GR_SLACK_BYTES,
+                                  sizeof(gr_real));
     training->order = malloc(samples * sizeof(int64_t));
     training->labels = calloc(block, sizeof(int32_t));
     training->targets = calloc(block * outputs, sizeof(gr_real));
@@ -95,6 +97,7 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     training->gradients = training->parameters + count;
     for (int m = 0; m < moments; m++)
         training->moments[m] = training->gradients + count * (size_t)(m + 1);
+    training->buffers = training->gradients + count * (size_t)(moments + 1);
     return GR_OK;
 }
 
@@ -110,7 +113,7 @@ gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_
     training->iterations = gr_integer(plan->training, GR_TRAINING_ITERATIONS);
     training->batch_size = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
     training->evaluate_every = gr_integer(plan->training, GR_TRAINING_EVALUATE_EVERY);
-    training->classification = gr_loss_kind_of(plan->loss)->classification;
+    training->classification = gr_dataset_describe(dataset)->classes > 0;
     training->order_epoch = -1;
     for (size_t i = 0; i < plan->regularizer_count; i++)
         snprintf(training->penalty_names[i], sizeof training->penalty_names[i], "penalty.%zu", i);
@@ -118,11 +121,13 @@ gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_
     training->block_samples = gr_objective_block_samples(
         training->network, plan->regularizers, plan->regularizer_count, training->batch_size);
     GR_TRY_OR(fail, gr_objective_create(training->network, plan->loss, plan->regularizers,
-                                        plan->regularizer_count, training->block_samples,
-                                        &training->objective, error));
+                                        plan->regularizer_count, training->classification,
+                                        training->block_samples, &training->objective, error));
     GR_TRY_OR(fail, gr_split_create(dataset, plan->dataset, plan->seed, &training->split, error));
     GR_TRY_OR(fail, allocate(training, error));
     gr_network_initialize(training->network, plan->seed, training->parameters);
+    gr_network_initialize_buffers(training->network, training->buffers);
+    training->objective->buffers = training->buffers;
     *result = training;
     return GR_OK;
 fail:
@@ -160,7 +165,8 @@ static gr_status step(gr_training *training, gr_error *error) {
                                 gr_objective_input(training->objective), training->labels,
                                 training->targets);
         gr_objective_block(training->objective, training->parameters, samples, training->batch_size,
-                           draw, training->labels, training->targets, training->gradients, &result);
+                           draw, training->classification ? training->labels : NULL,
+                           training->targets, training->gradients, &result);
     }
     gr_objective_finish(training->objective, training->parameters, training->gradients, &result);
     training->iteration++;
@@ -239,8 +245,9 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
         for (int64_t i = 0; i < samples; i++) training->positions[i] = e->position + i;
         gr_split_fill(training->split, e->part, training->positions, samples,
                       gr_objective_input(training->objective), training->labels, training->targets);
-        gr_objective_evaluate(training->objective, training->parameters, samples, training->labels,
-                              training->targets, &e->loss, &e->correct);
+        gr_objective_evaluate(training->objective, training->parameters, samples,
+                              training->classification ? training->labels : NULL, training->targets,
+                              &e->loss, &e->correct);
         e->position += samples;
     }
     if (e->position < e->size) return GR_OK;
@@ -310,6 +317,9 @@ gr_status gr_training_save(const gr_training *training, gr_arrays *state, gr_err
         GR_TRY(gr_arrays_add(state, moment_names[m], GR_REAL_ELEMENT, &block, &data, error));
         memcpy(data, training->moments[m], (size_t)count * sizeof(gr_real));
     }
+    const gr_shape buffers = {1, {training->network->buffer_count}};
+    GR_TRY(gr_arrays_add(state, "buffers", GR_REAL_ELEMENT, &buffers, &data, error));
+    if (buffers.size[0]) memcpy(data, training->buffers, (size_t)buffers.size[0] * sizeof(gr_real));
     GR_TRY(gr_arrays_add(state, "counters", GR_I64, &counters, &data, error));
     int64_t *counter = data;
     counter[COUNTER_ITERATION] = training->iteration;
@@ -334,6 +344,10 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
     for (int m = 0; m < moments; m++)
         GR_TRY(
             gr_arrays_require(state, moment_names[m], GR_REAL_ELEMENT, &block, &moment[m], error));
+    const gr_shape buffers = {1, {training->network->buffer_count}};
+    const void *buffer_data = NULL;
+    if (buffers.size[0])
+        GR_TRY(gr_arrays_require(state, "buffers", GR_REAL_ELEMENT, &buffers, &buffer_data, error));
     const int64_t *counter = counter_data;
     const double *sum = sum_data;
     if (counter[COUNTER_ITERATION] < 0 || counter[COUNTER_ITERATION] > training->iterations ||
@@ -343,6 +357,8 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
     memcpy(training->parameters, parameters, (size_t)count * sizeof(gr_real));
     for (int m = 0; m < moments; m++)
         memcpy(training->moments[m], moment[m], (size_t)count * sizeof(gr_real));
+    if (buffers.size[0])
+        memcpy(training->buffers, buffer_data, (size_t)buffers.size[0] * sizeof(gr_real));
     training->iteration = counter[COUNTER_ITERATION];
     training->evaluated = counter[COUNTER_EVALUATED];
     training->interval.iterations = counter[COUNTER_INTERVAL];
@@ -355,7 +371,8 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
 }
 
 gr_status gr_training_model(const gr_training *training, gr_arrays *model, gr_error *error) {
-    return gr_network_to_arrays(training->network, "", training->parameters, model, error);
+    return gr_network_to_arrays(training->network, "", training->parameters, training->buffers,
+                                model, error);
 }
 
 const gr_split *gr_training_split(const gr_training *training) {

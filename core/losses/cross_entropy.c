@@ -60,7 +60,7 @@ const gr_loss_kind gr_loss_cross_entropy = {
              .help = "softmax cross-entropy of a classification",
              .options = options,
              .option_count = sizeof options / sizeof *options},
-    .classification = true,
+    .softmax = true,
     .evaluate = evaluate,
     .curvature = curvature,
 };

@@ -68,16 +68,19 @@ static const gr_option options[] = {
 };
 
 static gr_status check(const gr_settings *settings, const gr_network *network,
-                       const gr_loss_kind *loss, gr_error *error) {
+                       const gr_loss_kind *loss, bool labels, gr_error *error) {
     const enum probe probe = (enum probe)gr_choice(settings, PROBE);
     const char *name = probe_choices[probe];
     const int64_t outputs = gr_network_outputs(network);
-    if (!loss->classification && probe != PROBE_LOSS && probe != PROBE_RANDOM &&
-        probe != PROBE_LOGITS)
+    if ((probe == PROBE_SOFTMAX || probe == PROBE_EXPECTED) && !loss->softmax)
+        return gr_fail_at(
+            error, GR_INVALID, "/probe",
+            "the probe \"%s\" needs class probabilities, and the loss %s has none: use "
+            "loss, random or logits",
+            name, loss->kind.name);
+    if (probe == PROBE_LABEL && !labels)
         return gr_fail_at(error, GR_INVALID, "/probe",
-                          "the probe \"%s\" needs classes, and the loss %s has none: use loss, "
-                          "random or logits",
-                          name, loss->kind.name);
+                          "the probe \"label\" needs a classification: use loss, random or logits");
     if (probe == PROBE_TOP_K && gr_integer(settings, TOP) > outputs)
         return gr_fail_at(error, GR_INVALID, "/k", "k is %lld, but the network has %lld outputs",
                           (long long)gr_integer(settings, TOP), (long long)outputs);

@@ -1,0 +1,21 @@
+#include "core/layers/window.h"
+
+gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_window **window,
+                              gr_error *error) {
+    const char *name = node->kind->kind.name;
+    if (node->in.rank != 3)
+        return gr_fail(error, GR_INVALID,
+                       "%s takes an image (channels, rows, columns), not a vector", name);
+    const int64_t rows = node->in.size[1], columns = node->in.size[2];
+    if (size > rows || size > columns)
+        return gr_fail_at(
+            error, GR_INVALID, "/size",
+            "a window of %lld is larger than its input of %lldx%lld: use a smaller one",
+            (long long)size, (long long)rows, (long long)columns);
+    node->out = (gr_shape){
+        3, {node->in.size[0], (rows - size) / stride + 1, (columns - size) / stride + 1}};
+    *window = node->geometry = malloc(sizeof **window);
+    if (!*window) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a layer");
+    **window = (gr_window){.rows = size, .columns = size, .stride = stride};
+    return GR_OK;
+}
