@@ -8,7 +8,7 @@ import {count, number, percent} from './format.js';
 
 // The colours are in the style sheet, one set for light and one for dark. Lines also differ in their dashes.
 const INKS = 6;
-const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [5, 2], [12, 4]];
+const DASHES = [[], [7, 4], [], [], [7, 4], [2, 3]];
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const cursorGroup = uPlot.sync('gradreg');
@@ -125,7 +125,8 @@ export class Chart {
       series: [{}, ...this.#series.map(({name, ink: index, lone}) => ({
         stroke: colour(`--ink-${index % INKS}`), width: 2, dash: DASHES[index % DASHES.length],
         show: !this.#hidden.has(name), spanGaps: false,
-        points: {size: lone ? 10 : 5, width: 1.5, fill: colour(lone ? `--ink-${index % INKS}` : '--surface')},
+        points: lone ? {show: true, size: 11, fill: colour(`--ink-${index % INKS}`)}
+          : {size: 5, width: 1.5, fill: colour('--surface')},
       }))],
       hooks: {
         setCursor: [(plot) => this.#showValues(plot.cursor.idx)],

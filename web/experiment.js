@@ -159,7 +159,7 @@ class View {
       element('section', {class: 'panel status-panel', 'aria-label': 'State and results'},
         element('div', {class: 'status-progress'}, this.bar.node,
           element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
-        this.problem, this.resumed, figures, facts),
+        this.problem, this.resumed, element('div', {class: 'results'}, figures, facts)),
       element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values,
       element('div', {class: 'code-row'},
         code('Command', 'the curl command', curl, 'curl-line'),
