@@ -341,11 +341,15 @@ static void metrics_survive_exactly(void **state) {
     assert_ok(store_series(opened, record.id, NULL, 5, &read, &count, &error));
     assert_int_equal(2, count);
     free(read);
+    /* A write that fails half-way leaves nothing of it. */
     char long_name[80];
     memset(long_name, 'x', sizeof long_name);
     long_name[79] = 0;
-    assert_status(GR_INVALID, store_metrics(opened, record.id, record.attempt,
-                                            &(gr_metric){long_name, 1, 1}, 1, &error));
+    gr_metric broken[] = {{"halfway", 1, 1}, {long_name, 1, 1}};
+    assert_status(GR_INVALID, store_metrics(opened, record.id, record.attempt, broken, 2, &error));
+    assert_ok(store_series(opened, record.id, "halfway", -1, &read, &count, &error));
+    assert_int_equal(0, count);
+    free(read);
     experiment_clear(&record);
     store_close(opened);
 }
