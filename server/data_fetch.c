@@ -209,6 +209,18 @@ static gr_status try_sources(struct fetch *fetch, gr_error *error) {
                    source->name, source->name);
 }
 
+/* Parts of downloads that another source made superfluous. */
+static void remove_parts(const struct fetch *fetch) {
+    for (int i = 0; i < 2 * DATA_FILES; i++) {
+        char *part;
+        if (asprintf(&part, "%s/.%s%s.part", fetch->directory, fetch->source->files[i / 2].name,
+                     i % 2 ? ".gz" : "") < 0)
+            return;
+        unlink(part);
+        free(part);
+    }
+}
+
 bool data_fetch_possible(const char *name) {
     return data_source_find(name) != NULL;
 }
@@ -257,6 +269,7 @@ gr_status data_fetch(const char *name, const data_fetch_options *options, gr_err
         say(&fetch, "%s: all files are already there and right, in %s", name, fetch.directory);
     else
         status = try_sources(&fetch, error);
+    if (status == GR_OK) remove_parts(&fetch);
 cleanup:
     if (lock >= 0) close(lock);
     if (status != GR_OK) rmdir(fetch.directory); /* if it is empty */
