@@ -120,17 +120,14 @@ static void test_damaged_gzip(void **state) {
     packed[size - 6] ^= 1;
     memset(packed + size, 'x', 3);
     expect_corrupt(packed, size + 3, "follow");
-    /* Any one bit flipped: read or refused, never a crash or a wrong answer. Bytes 3 to 9 are flags
-     * and what no reader checks. */
+    /* Any one bit flipped: refused, or (a flag or a bit that nothing depends on) read right. */
     for (size_t bit = 0; bit < 8 * size; bit++) {
         gr_idx idx;
         uint8_t *copy = malloc(size);
         memcpy(copy, packed, size);
         copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        if (gr_idx_parse("flipped", copy, size, LIMIT, &idx, NULL) == GR_OK) {
-            assert_in_range(bit / 8, 3, 9);
+        if (gr_idx_parse("flipped", copy, size, LIMIT, &idx, NULL) == GR_OK)
             assert_memory_equal(idx.bytes, small + 12, 6);
-        }
         gr_idx_clear(&idx);
         free(copy);
     }
