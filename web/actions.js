@@ -57,6 +57,7 @@ export function actionButton(current, {cancelled, deleted}, extraClass = 'small'
     const experiment = current();
     const word = isCancellable(experiment) ? 'Cancel' : 'Delete';
     setText(button, word);
+    button.disabled = experiment.state === 'running' && experiment.cancel_requested === true;
     button.setAttribute('aria-label', `${word} experiment ${titled(experiment)}`);
   }};
 }

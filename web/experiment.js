@@ -124,6 +124,7 @@ class View {
     this.speed = text('progress-speed');
     this.left = text('progress-left');
     this.problem = element('p', {class: 'problem', role: 'alert', hidden: true});
+    this.warning = element('p', {class: 'problem warning', role: 'status', hidden: true});
     this.resumed = element('p', {class: 'resumed', hidden: true});
 
     this.figures = {};
@@ -159,7 +160,7 @@ class View {
       element('section', {class: 'panel status-panel', 'aria-label': 'State and results'},
         element('div', {class: 'status-progress'}, this.bar.node,
           element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
-        this.problem, this.resumed, element('div', {class: 'results'}, figures, facts)),
+        this.problem, this.warning, this.resumed, element('div', {class: 'results'}, figures, facts)),
       element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values,
       element('div', {class: 'code-row'},
         code('Command', 'the curl command', curl, 'curl-line'),
@@ -184,13 +185,15 @@ class View {
     this.bar.update(fraction, state);
     setText(this.fraction, `${Math.floor(fraction * 100 + 1e-9)}\u00a0%`);
     setText(this.steps, `${count(progress.iteration ?? 0)} of ${count(progress.iterations)} iterations`);
-    setText(this.speed, running ? rate(progress.iterations_per_second).replace(MISSING, '') : '');
-    setText(this.left, running && progress.iterations_per_second > 0 && typeof progress.eta_seconds === 'number'
+    setText(this.speed, running && !record.cancel_requested ? rate(progress.iterations_per_second).replace(MISSING, '') : '');
+    setText(this.left, running && record.cancel_requested ? 'Cancelling …' : running && progress.iterations_per_second > 0 && typeof progress.eta_seconds === 'number'
       ? `${timeLeft(progress.eta_seconds)} left` : state === 'queued' ? 'Waiting for a worker' : '');
     document.title = `${running ? `${Math.floor(fraction * 100)} % · ` : ''}${title} – gradreg`;
 
     setText(this.problem, record.error ?? '');
     this.problem.hidden = !record.error;
+    setText(this.warning, record.warning ?? '');
+    this.warning.hidden = !record.warning;
     const from = record.resumed_from_iteration;
     this.resumed.hidden = !(from > 0);
     setText(this.resumed, from > 0 ? `Resumed from the checkpoint at iteration ${count(from)}.` : '');

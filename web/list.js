@@ -299,7 +299,7 @@ class Row {
     this.badge = badge(record.state);
     this.bar = progressBar(`Progress of experiment ${record.id}`);
     this.caption = element('span', {class: 'row-caption'});
-    this.validation = cell('number', 'Validation');
+    this.validation = cell('number validation', 'Validation');
     this.test = cell('number test', 'Test');
     this.created = element('time', {datetime: record.created_at, title: dateTime(record.created_at)});
     this.duration = cell('number duration', 'Duration');
@@ -339,11 +339,11 @@ class Row {
   }
 }
 
-function caption({state, error}, {iteration = 0, iterations, iterations_per_second: speed, eta_seconds: eta}) {
+function caption({state, error, cancel_requested: cancelling}, {iteration = 0, iterations, iterations_per_second: speed, eta_seconds: eta}) {
   const done = `${count(iteration)} / ${count(iterations)}`;
   switch (state) {
     case 'queued': return iteration > 0 ? `Waiting, goes on from ${count(iteration)}` : 'Waiting for a worker';
-    case 'running': return [done, speed > 0 && rate(speed),
+    case 'running': return cancelling ? `${done} · cancelling …` : [done, speed > 0 && rate(speed),
       speed > 0 && typeof eta === 'number' && `${timeLeft(eta)} left`].filter(Boolean).join(' · ');
     case 'paused': return `Paused at ${done}`;
     case 'succeeded': return plural(iterations ?? iteration, 'iteration');

@@ -1,0 +1,193 @@
+// The dashboard in a browser, against a real server that trains on the generated digits: from an empty list over a
+// live curve to a final accuracy, narrow and wide, light and dark.
+
+import assert from 'node:assert/strict';
+import {rm} from 'node:fs/promises';
+
+import {api, openPage, shell, startBrowser, startServer, temporaryFolder, until} from './harness.mjs';
+
+const SECONDS = 240; // for one small training, with sanitizers
+
+const folder = await temporaryFolder();
+let server, browser, page, complaints;
+let passed = 0;
+
+async function step(name, work) {
+  const begun = Date.now();
+  try {
+    await work();
+    assert.deepEqual(complaints ?? [], [], 'the browser complained');
+  } catch (error) {
+    console.log(`not ok - ${name}`);
+    throw error;
+  }
+  passed += 1;
+  console.log(`ok - ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+}
+
+const text = (selector) => page.locator(selector).first().textContent();
+const state = () => page.locator('.overline .badge').getAttribute('data-state');
+const points = async () => {
+  const counts = await page.locator('.chart').evaluateAll((nodes) => nodes.map((node) => Number(node.dataset.points)));
+  return counts.reduce((sum, each) => sum + each, 0);
+};
+const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+async function fitsEverywhere(where) {
+  const grounds = new Set();
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({colorScheme});
+    for (const width of [400, 900, 1600, 2000]) {
+      await page.setViewportSize({width, height: 900});
+      await page.waitForTimeout(120); // charts follow a resize with the next frame
+      assert.ok(await overflow() <= 0, `${where} is wider than ${width} px`);
+      for (const place of await page.locator('.chart:visible .chart-place').all()) {
+        const [inside, drawn] = await place.evaluate((node) =>
+          [node.clientWidth, node.querySelector('canvas').getBoundingClientRect().width]);
+        assert.ok(Math.abs(inside - drawn) <= 1, `a chart of ${drawn} px in ${inside} px at ${width} px`);
+      }
+    }
+    grounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+  }
+  assert.equal(grounds.size, 2, 'light and dark differ');
+  await page.emulateMedia({colorScheme: 'light'});
+  await page.setViewportSize({width: 1600, height: 900});
+}
+
+async function confirmDialog(button) {
+  await page.getByRole('dialog').getByRole('button', {name: button}).click();
+}
+
+try {
+  server = await startServer({folder});
+  browser = await startBrowser({viewport: {width: 1600, height: 900}});
+  ({page, complaints} = await openPage(browser.context));
+  const {address} = server;
+
+  await step('an empty server shows the command for a first experiment, which works as it stands', async () => {
+    await page.goto(`${address}/`);
+    await page.getByText('No experiments yet').waitFor();
+    await until('the stream is live', async () => await text('#connection-text') === 'Live');
+    const command = await text('#first-curl');
+    assert.ok(command.startsWith(`curl ${address}/api/v1/experiments`), command);
+    await fitsEverywhere('the empty list');
+    const answer = JSON.parse(await shell(`${command} --silent --show-error --fail-with-body`));
+    assert.equal(answer.id, 1);
+  });
+
+  await step('the new experiment appears by itself', async () => {
+    await page.locator('tr[data-id="1"] .badge').waitFor({timeout: 10_000});
+    assert.equal(await page.getByText('No experiments yet').count(), 0);
+    await page.locator('tr[data-id="1"] a').click();
+    await page.locator('.chart').first().waitFor();
+  });
+
+  await step('the curve moves while it trains', async () => {
+    const chart = page.locator('.chart:visible .chart-place').first();
+    await until('a first point', async () => await points() > 0, SECONDS);
+    const before = {points: await points(), picture: await chart.screenshot()};
+    await until('more points', async () => await points() > before.points + 4, SECONDS);
+    assert.ok(!before.picture.equals(await chart.screenshot()), 'the picture of the curve has changed');
+    assert.ok(['running', 'succeeded'].includes(await state()));
+  });
+
+  await step('it succeeds and its accuracy appears', async () => {
+    await until('the state is succeeded', async () => await state() === 'succeeded', SECONDS);
+    const experiment = await api(address, 'GET', '/experiments/1');
+    const accuracy = experiment.metrics.test_accuracy;
+    assert.ok(accuracy > 0.5 && accuracy <= 1, `test accuracy ${accuracy}`);
+    const shown = `${(accuracy * 100).toFixed(2)}\u00a0%`;
+    await until('the test accuracy', async () => await text('.figure-large dd') === shown, 10);
+    assert.equal(await page.locator('.progress').getAttribute('aria-valuenow'), '100');
+  });
+
+  await step('the page has every point that the API has, and the same after a reload', async () => {
+    const {series} = await api(address, 'GET', '/experiments/1/metrics');
+    const stored = Object.values(series).reduce((sum, each) => sum + each.length, 0);
+    assert.ok(stored > 100, `${stored} points stored`);
+    assert.equal(await points(), stored);
+    await page.reload();
+    await until('the points are back', async () => await points() === stored, 10);
+  });
+
+  await step('one experiment fits 400 to 2000 px, light and dark', () => fitsEverywhere('the page of an experiment'));
+
+  await step('a logarithmic scale can be chosen with the keyboard, and redraws', async () => {
+    const toggle = page.locator('.chart').nth(1).getByRole('button', {name: 'log scale'});
+    const place = page.locator('.chart').nth(1).locator('.chart-place');
+    const before = await place.screenshot();
+    await toggle.focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await toggle.getAttribute('aria-pressed'), 'true');
+    await page.waitForTimeout(100);
+    assert.ok(!before.equals(await place.screenshot()));
+    await page.keyboard.press('Enter');
+  });
+
+  await step('the model can be downloaded', async () => {
+    const link = page.getByRole('link', {name: 'Download model'});
+    const response = await fetch(new URL(await link.getAttribute('href'), address));
+    assert.equal(response.status, 200);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    JSON.parse(new TextDecoder().decode(bytes.slice(8, 8 + header)));
+  });
+
+  await step('the command shown makes the same experiment again; it can be cancelled and deleted', async () => {
+    const command = await text('#curl-line');
+    const first = await api(address, 'GET', '/experiments/1');
+    const second = JSON.parse(await shell(`${command} --silent --show-error --fail-with-body`));
+    assert.deepEqual(second.spec, first.spec);
+    await page.goto(`${address}/#/`);
+    const row = page.locator(`tr[data-id="${second.id}"]`);
+    await row.getByRole('button', {name: /^Cancel/}).click();
+    await confirmDialog('Keep it');
+    assert.notEqual((await api(address, 'GET', `/experiments/${second.id}`)).state, 'cancelled');
+    await row.getByRole('button', {name: /^Cancel/}).click();
+    await confirmDialog('Cancel the experiment');
+    await until('it is cancelled', async () => await row.locator('.badge').getAttribute('data-state') === 'cancelled', 20);
+    await row.getByRole('button', {name: /^Delete/}).click();
+    await confirmDialog('Delete the experiment');
+    await row.waitFor({state: 'detached', timeout: 10_000});
+  });
+
+  await step('the list filters by state and by text', async () => {
+    await page.getByLabel('Failed', {exact: true}).check({force: true});
+    await page.getByText('No experiment is failed.').waitFor();
+    await page.getByLabel('Succeeded', {exact: true}).check({force: true});
+    await page.locator('tr[data-id="1"]').waitFor();
+    await page.getByRole('searchbox').fill('no such thing');
+    await page.getByText('matches “no such thing”').waitFor();
+    await page.getByRole('searchbox').fill('digits lenet');
+    await page.locator('tr[data-id="1"]').waitFor();
+    await fitsEverywhere('the list');
+  });
+
+  await step('an experiment that does not exist is said not to', async () => {
+    await page.goto(`${address}/#/experiments/999`);
+    await page.getByText('There is no experiment 999').waitFor();
+    // Chromium itself reports every 404 on the console.
+    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('404')));
+  });
+
+  await step('a lost connection is shown, and recovers', async () => {
+    await page.goto(`${address}/#/experiments/1`);
+    await page.locator('.figure-large dd').waitFor();
+    assert.equal(await server.stop(), 0, 'the exit status of a server that was asked to stop');
+    await page.locator('#lost-banner').waitFor({state: 'visible', timeout: 10_000});
+    server = await startServer({folder, listen: new URL(address).host});
+    await page.locator('#lost-banner').waitFor({state: 'hidden', timeout: 30_000});
+    assert.equal(await text('#connection-text'), 'Live');
+    complaints.splice(0, complaints.length, ...complaints.filter((each) => !/ERR_|Failed to load/.test(each)));
+  });
+  console.log(`${passed} passed, 0 failed`);
+} catch (error) {
+  console.error(error);
+  if (complaints?.length) console.error('The browser said:', complaints);
+  console.log(`${passed} passed, 1 failed`);
+  process.exitCode = 1;
+} finally {
+  await browser?.stop();
+  await server?.stop();
+  await rm(folder, {recursive: true, force: true});
+}
