@@ -45,7 +45,7 @@ static void add_weights(gradient_problem *problem, uint64_t seed) {
      */
     for (size_t i = 0; i < count; i++) parameters[i] += 0.2 * normal(seed, 0, (int64_t)i);
     gr_error error = {0};
-    require(gr_network_to_arrays(network, "", parameters, &problem->weights, &error), &error);
+    require(gr_network_to_arrays(network, "", parameters, NULL, &problem->weights, &error), &error);
     free(parameters);
 }
 
@@ -57,7 +57,7 @@ static void add_batch(gradient_problem *problem, int64_t samples, uint64_t seed)
     shape.size[0] = samples;
     double *x = add(&problem->batch, "x", &shape);
     for (int64_t i = 0; i < samples * features; i++) x[i] = normal(seed, 1, i);
-    if (gr_loss_kind_of(&problem->loss)->classification) {
+    if (gr_loss_kind_of(&problem->loss)->softmax) {
         void *labels;
         gr_error error = {0};
         const gr_shape vector = {1, {samples}};
@@ -243,7 +243,7 @@ void gradient_check(const char *title, const gradient_problem *problem, const ch
 bool gradient_zero_for_constant_cotangent(const gr_network *network, const gr_node *node,
                                           const gr_parameter *parameter) {
     if (strcmp(parameter->name, "bias") != 0) return false;
-    for (int i = node->index; i < network->node_count; i++)
+    for (int i = node->index + 1; i < network->node_count; i++)
         if (network->nodes[i].kind->curvature) return false;
     return true;
 }

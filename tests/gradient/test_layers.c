@@ -71,6 +71,51 @@ static const layer_case cases[] = {
      "{type: relu}, {type: flatten}, {type: linear, units: 4}, {type: tanh}, {type: dropout}, "
      "{type: linear, units: 3}]",
      14, 130},
+    {"leaky_relu", "[6]",
+     "[{type: linear, units: 8}, {type: leaky_relu, slope: 0.2}, {type: linear, units: 3}]", 15, 0},
+    {"sigmoid", "[4]", "[{type: linear, units: 12}, {type: sigmoid}, {type: linear, units: 3}]", 16,
+     0},
+    {"softplus", "[4]", "[{type: linear, units: 5}, {type: softplus}, {type: linear, units: 3}]",
+     17, 0},
+    {"elu", "[4]",
+     "[{type: linear, units: 6}, {type: elu}, {type: linear, units: 5}, {type: elu}, "
+     "{type: linear, units: 3}]",
+     18, 0},
+    {"avgpool2d", "[2, 6, 6]",
+     "[{type: conv2d, filters: 3, kernel: 3, padding: 1}, {type: tanh}, {type: avgpool2d}, " HEAD
+     "]",
+     19, 0},
+    {"avgpool2d", "[1, 7, 6]", "[{type: avgpool2d, size: 3, stride: 2}, {type: tanh}, " HEAD "]",
+     20, 0},
+    {"global_avgpool2d", "[1, 5, 5]",
+     "[{type: conv2d, filters: 4, kernel: 3}, {type: tanh}, {type: global_avgpool2d}, " HEAD "]",
+     21, 0},
+    /* A bias just before a batchnorm has no effect, nor has a constant cotangent just after it:
+     * bends stand between them. */
+    {"batchnorm", "[5]",
+     "[{type: linear, units: 6}, {type: tanh}, {type: batchnorm}, {type: tanh}, {type: linear, "
+     "units: 3}]",
+     22, 12},
+    {"batchnorm", "[2, 4, 4]",
+     "[{type: batchnorm}, {type: conv2d, filters: 3, kernel: 3}, {type: tanh}, {type: batchnorm}, "
+     "{type: relu}, " HEAD "]",
+     23, 70},
+    {"pad_channels", "[2, 4, 4]",
+     "[{type: pad_channels, channels: 5}, {type: conv2d, filters: 2, kernel: 2}, {type: tanh}, "
+     "{type: pad_channels, channels: 3}, " HEAD "]",
+     24, 0},
+    /* From the input itself, with a shortcut of layers, one inside another, and one after a layer
+     * in place, whose value two nodes read. */
+    {"residual", "[4]",
+     "[{type: residual, body: [{type: linear, units: 4}, {type: tanh}]}, {type: linear, units: 3}]",
+     25, 0},
+    {"residual", "[2, 4, 4]",
+     "[{type: conv2d, filters: 3, kernel: 3, padding: same}, {type: relu}, {type: residual, body: "
+     "[{type: conv2d, filters: 5, kernel: 3, stride: 2, padding: same}, {type: tanh}, "
+     "{type: batchnorm}, {type: residual, body: [{type: conv2d, filters: 5, kernel: 3, padding: "
+     "same}, {type: tanh}]}], shortcut: [{type: avgpool2d}, {type: pad_channels, channels: 5}]}, "
+     "{type: relu}, " HEAD "]",
+     26, 6},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

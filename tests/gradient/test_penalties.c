@@ -44,6 +44,7 @@ static const struct {
 } losses[] = {
     {"cross_entropy", PLAIN},
     {"cross_entropy", SMOOTHED},
+    {"squared_error", "{type: squared_error}"},
 };
 
 static bool zero_for_rank_one(const gr_network *network, const gr_node *node,
