@@ -63,7 +63,7 @@ enum { SIZE = 300000 };
 static data_file sample_file(uint8_t *bytes, char sum[65]) {
     struct sha256_ctx context;
     uint8_t digest[32];
-    for (int i = 0; i < SIZE; i++) bytes[i] = (uint8_t)(i * i >> 7);
+    for (int i = 0; i < SIZE; i++) bytes[i] = (uint8_t)((unsigned)i * (unsigned)i >> 7);
     sha256_init(&context);
     sha256_update(&context, SIZE, bytes);
     sha256_digest(&context, sizeof digest, digest);
