@@ -7,6 +7,7 @@
 void gr_value_clear(gr_value *value) {
     switch (value->type) {
     case GR_STRING:
+    case GR_STRINGS:
         free(value->string);
         break;
     case GR_NUMBERS:
@@ -40,6 +41,7 @@ static gr_status copy_value(gr_value *to, const gr_value *from, gr_error *error)
     *to = (gr_value){0};
     switch (from->type) {
     case GR_STRING:
+    case GR_STRINGS:
         to->string = strdup(from->string);
         if (!to->string) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a string");
         break;
@@ -124,7 +126,8 @@ int gr_choice(const gr_settings *settings, int option) {
 }
 
 const char *gr_string(const gr_settings *settings, int option) {
-    assert(settings->values[option].type == GR_STRING);
+    assert(settings->values[option].type == GR_STRING ||
+           settings->values[option].type == GR_STRINGS);
     return settings->values[option].string;
 }
 

@@ -26,7 +26,8 @@ typedef enum gr_value_type {
     GR_STRING,   /* UTF-8 without U+0000 */
     GR_NUMBERS,  /* a list of finite doubles */
     GR_SETTINGS, /* one member of option->family */
-    GR_LIST      /* a list of members of option->family */
+    GR_LIST,     /* a list of members of option->family */
+    GR_STRINGS   /* an object of strings; held as its JSON text in `string` */
 } gr_value_type;
 
 /* Bit of a value type in gr_option.accepts: `GR_ACCEPT(GR_INTEGER) | GR_ACCEPT(GR_CHOICE)`. */
@@ -58,7 +59,8 @@ typedef struct gr_option {
     const char *name;
     const char *help; /* one line, with the unit */
     unsigned accepts; /* GR_ACCEPT bits */
-    /* Bounds of GR_INTEGER, GR_NUMBER and of each item of GR_NUMBERS; both 0: no bounds. */
+    /* Bounds of GR_INTEGER, GR_NUMBER and of each item of GR_NUMBERS; where only GR_STRING has bounds, of its
+     * length in bytes. Both 0: no bounds (of a string: 1 … 4096 bytes). */
     double minimum, maximum;
     bool minimum_excluded, maximum_excluded;
     const char *const *choices; /* for GR_CHOICE: NULL-terminated */
