@@ -7,7 +7,7 @@
 #include "gradreg/arrays.h"
 
 /* Reads a whole file or buffer. Survives any content: GR_CORRUPT names the tensor and what is wrong with it (header over
- * 100 MB, overflowing sizes, overlapping, out-of-order or missing ranges, unknown types, shape and length that differ).
+ * 8 MiB, overflowing sizes, overlapping, out-of-order or missing ranges, unknown types, shape and length that differ).
  * Metadata, where wanted, is the "__metadata__" object's JSON text, owned by the caller (free). */
 gr_status safetensors_read_file(const char *path, gr_arrays *arrays, char **metadata, gr_error *error);
 gr_status safetensors_parse(const void *bytes, size_t count, gr_arrays *arrays, char **metadata, gr_error *error);

@@ -1,0 +1,123 @@
+#include "server/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static gr_status fail(gr_error *error, const char *path, const char *what) {
+    const gr_status status = errno == ENOENT ? GR_NOT_FOUND : GR_IO;
+    return gr_fail(error, status, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* -- reading
+ * ---------------------------------------------------------------------------------------- */
+
+static gr_status read_all(int file, const char *path, char *bytes, size_t size, size_t *count,
+                          gr_error *error) {
+    *count = 0;
+    while (*count < size) {
+        const ssize_t got = read(file, bytes + *count, size - *count);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(error, path, "cannot be read");
+        if (got == 0) break; /* it became shorter meanwhile */
+        *count += (size_t)got;
+    }
+    return GR_OK;
+}
+
+gr_status file_read(const char *path, size_t maximum, void **bytes, size_t *count,
+                    gr_error *error) {
+    *bytes = NULL;
+    /* O_NONBLOCK: a FIFO must not stop us before we see that it is one. */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return fail(error, path, "cannot be opened");
+    struct stat about;
+    gr_status status = GR_OK;
+    char *content = NULL;
+    if (fstat(file, &about) != 0) {
+        status = fail(error, path, "cannot be read");
+    } else if (!S_ISREG(about.st_mode)) {
+        status = gr_fail(error, GR_INVALID, "%s: is not a regular file", path);
+    } else if ((unsigned long long)about.st_size > maximum) {
+        status = gr_fail(error, GR_TOO_LARGE, "%s: has %lld bytes; at most %zu are allowed", path,
+                         (long long)about.st_size, maximum);
+    } else if (!(content = malloc((size_t)about.st_size + 1))) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for %lld bytes", path,
+                         (long long)about.st_size);
+    } else {
+        status = read_all(file, path, content, (size_t)about.st_size, count, error);
+    }
+    close(file);
+    if (status != GR_OK) {
+        free(content);
+        return status;
+    }
+    content[*count] = '\0';
+    *bytes = content;
+    return GR_OK;
+}
+
+/* -- writing
+ * ----------------------------------------------------------------------------------------- */
+
+static gr_status write_all(int file, const char *path, const char *bytes, size_t count,
+                           gr_error *error) {
+    for (size_t done = 0; done < count;) {
+        const ssize_t put = write(file, bytes + done, count - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return fail(error, path, "cannot be written");
+        done += (size_t)put;
+    }
+    if (fsync(file) != 0) return fail(error, path, "cannot be written");
+    return GR_OK;
+}
+
+static gr_status sync_folder(const char *path, gr_error *error) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its folder's name", path);
+    const int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (file < 0) return fail(error, path, "its folder cannot be opened");
+    gr_status status = GR_OK;
+    /* EINVAL: a file system that has no need of it. */
+    if (fsync(file) != 0 && errno != EINVAL)
+        status = fail(error, path, "its folder cannot be synced");
+    close(file);
+    return status;
+}
+
+gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error) {
+    static atomic_uint serial;
+    struct stat about;
+    if (path[0] == '\0') return gr_fail(error, GR_INVALID, "the name of the file is empty");
+    if (lstat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return gr_fail(error, GR_INVALID, "%s: is there and is not a regular file", path);
+    char *temporary;
+    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1)) <
+        0)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its temporary name", path);
+    const int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0) {
+        const gr_status status = fail(error, path, "cannot be created");
+        free(temporary);
+        return status;
+    }
+    gr_status status = write_all(file, path, bytes, count, error);
+    /* Some file systems report a full disk only here. */
+    if (close(file) != 0 && status == GR_OK) status = fail(error, path, "cannot be written");
+    if (status == GR_OK && rename(temporary, path) != 0)
+        status = fail(error, path, "cannot be replaced");
+    if (status != GR_OK)
+        unlink(temporary);
+    else
+        status = sync_folder(path, error);
+    free(temporary);
+    return status;
+}

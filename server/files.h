@@ -1,0 +1,19 @@
+/* Files, whole: read at once, replaced at once. */
+#ifndef SERVER_FILES_H
+#define SERVER_FILES_H
+
+#include <stddef.h>
+
+#include "gradreg/status.h"
+
+/* The content of a regular file of at most `maximum` bytes, followed by a NUL that is not counted.
+ * Owned by the caller (free). GR_NOT_FOUND, GR_INVALID (no regular file), GR_TOO_LARGE, GR_IO,
+ * GR_OUT_OF_MEMORY. */
+gr_status file_read(const char *path, size_t maximum, void **bytes, size_t *count, gr_error *error);
+
+/* Writes to a temporary name in the same folder, fsyncs, renames, fsyncs the folder: the path holds
+ * the whole new file or what it held before. Refuses to replace what is no regular file. GR_IO with
+ * the reason. */
+gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error);
+
+#endif
