@@ -10,6 +10,8 @@ import {count, number, percent} from './format.js';
 const INKS = 6;
 const DASHES = [[], [7, 4], [], [], [7, 4], [2, 3]];
 
+const LARGEST = 1e100; // scales of uPlot end before the doubles do; the values here are floats
+
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const cursorGroup = uPlot.sync('gradreg');
 
@@ -119,7 +121,8 @@ export class Chart {
       },
       axes: [
         {...axis, space: 70, size: 34, values: (plot, splits) => splits.map((value) => count(value))},
-        {...axis, size: 58, space: 34,
+        {...axis, size: 58, space: 34, ...(this.#log && {splits: (plot, i, low, high) =>
+          logSplits(low, high, Math.max(2, plot.bbox.height / devicePixelRatio / 34)), filter: (plot, splits) => splits}),
           values: (plot, splits) => splits.map((value) => value === null ? '' : this.#axisText(value))},
       ],
       series: [{}, ...this.#series.map(({name, ink: index, lone}) => ({
@@ -159,8 +162,6 @@ export class Chart {
   }
 
   #axisText(value) {
-    // A logarithmic axis is labelled at 1, 2 and 5 of each decade; its ends fall anywhere.
-    if (this.#log && !/^[125]e/.test(value.toExponential(6).replace(/\.?0*e/, 'e'))) return '';
     if (this.kind !== 'accuracy') return number(value, 3);
     const text = (value * 100).toFixed(3).replace(/\.?0+$/, '');
     return `${text}\u202f%`;
@@ -169,6 +170,7 @@ export class Chart {
   // A finite value as the present scale draws it, or null.
   #drawn(value) {
     if (value === null || !isFinite(value)) return null;
+    if (Math.abs(value) > LARGEST) return null;
     if (!this.#log) return value;
     const shown = this.kind === 'accuracy' ? 1 - value : value;
     return shown > 0 ? shown : null;
@@ -271,8 +273,20 @@ export class Chart {
   }
 }
 
+// 1, 2 and 5 of each decade where that is at most `most` lines, else 1 of every decade, second, third … decade.
+function logSplits(low, high, most) {
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
+  const within = (values) => values.filter((value) => value >= low && value <= high);
+  const decades = Array.from({length: last - first + 1}, (_, i) => Number(`1e${first + i}`));
+  const fine = within(decades.flatMap((power) => [power, 2 * power, 5 * power]));
+  if (fine.length <= most) return fine;
+  const step = Math.max(1, Math.ceil((last - first) / most));
+  const coarse = within(decades.filter((_, i) => (first + i) % step === 0));
+  return coarse.length >= 2 ? coarse : within(decades.flatMap((power) => [power, 3 * power]));
+}
+
 function logRange(low, high) {
-  if (low === null || high === null || !(low > 0)) return [0.001, 1];
+  if (low === null || high === null || !(low > 0 && high < Infinity)) return [0.001, 1];
   // At least a decade, or the axis has no label.
   const from = Math.log10(low), to = Math.log10(high);
   const room = Math.max((to - from) * 0.06, (1 - (to - from)) / 2, 0.02);

@@ -7,7 +7,7 @@ import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 
-const {chromium} = createRequire(path.join(process.env.GRADREG_BROWSER_PACKAGES, 'package.json'))('playwright-core');
+const {chromium} = createRequire(path.resolve(process.env.GRADREG_BROWSER_PACKAGES, 'package.json'))('playwright-core');
 
 export const temporaryFolder = () => mkdtemp(path.join(tmpdir(), 'gradreg-browser-'));
 
