@@ -128,7 +128,10 @@ gr_status http_request_parse(http_request *request, const char *target, gr_error
         size_t length = strcspn(target, "/?#");
         GR_TRY(decode(target, length, false, &request->host, error));
         target += length;
-        if (*target == 0) target = "/";
+        if (*target != '/') { /* an empty path is "/" */
+            GR_TRY(parse_path(request, "/", 1, error));
+            return *target == '?' ? parse_query(request, target + 1, error) : GR_OK;
+        }
     }
     if (strcmp(target, "*") == 0) {
         request->path = strdup("*");
