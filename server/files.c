@@ -62,6 +62,40 @@ gr_status file_read(const char *path, size_t maximum, void **bytes, size_t *coun
     return GR_OK;
 }
 
+gr_status file_read_input(size_t maximum, void **bytes, size_t *count, gr_error *error) {
+    enum { FIRST = 65536 };
+    char *content = NULL;
+    size_t capacity = 0, used = 0;
+    *bytes = NULL;
+    for (;;) {
+        if (used == capacity) {
+            capacity = capacity ? 2 * capacity : FIRST;
+            char *grown = realloc(content, capacity + 1);
+            if (!grown) {
+                free(content);
+                return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for standard input");
+            }
+            content = grown;
+        }
+        const ssize_t got = read(STDIN_FILENO, content + used, capacity - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            free(content);
+            return fail(error, "standard input", "cannot be read");
+        }
+        if (got == 0) break;
+        used += (size_t)got;
+        if (used > maximum) {
+            free(content);
+            return gr_fail(error, GR_TOO_LARGE, "standard input has more than %zu bytes", maximum);
+        }
+    }
+    content[used] = '\0';
+    *bytes = content;
+    *count = used;
+    return GR_OK;
+}
+
 /* -- writing
  * ----------------------------------------------------------------------------------------- */
 
@@ -77,9 +111,34 @@ static gr_status write_all(int file, const char *path, const char *bytes, size_t
     return GR_OK;
 }
 
-static gr_status sync_folder(const char *path, gr_error *error) {
+/* The folder that holds `path`, owned by the caller. */
+static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
+static gr_status check_target(const char *path, gr_error *error) {
+    struct stat about;
+    if (path[0] == '\0') return gr_fail(error, GR_INVALID, "the name of the file is empty");
+    if (lstat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return gr_fail(error, GR_INVALID, "%s: is there and is not a regular file", path);
+    return GR_OK;
+}
+
+gr_status file_check_replaceable(const char *path, gr_error *error) {
+    GR_TRY(check_target(path, error));
+    char *folder = folder_of(path);
+    if (!folder)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its folder's name", path);
+    const gr_status status = access(folder, W_OK | X_OK) == 0
+                                 ? GR_OK
+                                 : fail(error, path, "its folder cannot be written");
+    free(folder);
+    return status;
+}
+
+static gr_status sync_folder(const char *path, gr_error *error) {
+    char *folder = folder_of(path);
     if (!folder)
         return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its folder's name", path);
     const int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -95,10 +154,7 @@ static gr_status sync_folder(const char *path, gr_error *error) {
 
 gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error) {
     static atomic_uint serial;
-    struct stat about;
-    if (path[0] == '\0') return gr_fail(error, GR_INVALID, "the name of the file is empty");
-    if (lstat(path, &about) == 0 && !S_ISREG(about.st_mode))
-        return gr_fail(error, GR_INVALID, "%s: is there and is not a regular file", path);
+    GR_TRY(check_target(path, error));
     char *temporary;
     if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1)) <
         0)

@@ -11,6 +11,12 @@
  * GR_OUT_OF_MEMORY. */
 gr_status file_read(const char *path, size_t maximum, void **bytes, size_t *count, gr_error *error);
 
+/* The same of standard input, to its end. */
+gr_status file_read_input(size_t maximum, void **bytes, size_t *count, gr_error *error);
+
+/* Whether file_replace may succeed, as far as can be told before: to be asked before long work. */
+gr_status file_check_replaceable(const char *path, gr_error *error);
+
 /* Writes to a temporary name in the same folder, fsyncs, renames, fsyncs the folder: the path holds
  * the whole new file or what it held before. Refuses to replace what is no regular file. GR_IO with
  * the reason. */
