@@ -49,7 +49,7 @@ static void add_weights(gradient_problem *problem, uint64_t seed) {
     free(parameters);
 }
 
-static void add_batch(gradient_problem *problem, int64_t samples, uint64_t seed) {
+static void add_batch(gradient_problem *problem, int64_t samples, bool labelled, uint64_t seed) {
     gr_shape shape = *gr_network_input(problem->network);
     const int64_t features = gr_shape_elements(&shape);
     const int64_t outputs = gr_network_outputs(problem->network);
@@ -57,7 +57,7 @@ static void add_batch(gradient_problem *problem, int64_t samples, uint64_t seed)
     shape.size[0] = samples;
     double *x = add(&problem->batch, "x", &shape);
     for (int64_t i = 0; i < samples * features; i++) x[i] = normal(seed, 1, i);
-    if (gr_loss_kind_of(&problem->loss)->softmax) {
+    if (!gr_loss_kind_of(&problem->loss)->regression || labelled) {
         void *labels;
         gr_error error = {0};
         const gr_shape vector = {1, {samples}};
@@ -72,7 +72,7 @@ static void add_batch(gradient_problem *problem, int64_t samples, uint64_t seed)
 }
 
 gradient_problem gradient_problem_create(const char *input, const char *layers, const char *loss,
-                                         int64_t samples, uint64_t seed) {
+                                         int64_t samples, bool labelled, uint64_t seed) {
     char text[4096];
     const int length = snprintf(text, sizeof text, "{input_shape: %s, layers: %s}", input, layers);
     assert_true(length > 0 && (size_t)length < sizeof text);
@@ -81,7 +81,7 @@ gradient_problem gradient_problem_create(const char *input, const char *layers, 
     gr_error error = {0};
     require(gr_model_build(&problem.model, NULL, 0, &problem.network, &error), &error);
     add_weights(&problem, seed);
-    add_batch(&problem, samples, seed);
+    add_batch(&problem, samples, labelled, seed);
     return problem;
 }
 
@@ -186,6 +186,14 @@ static difference compare(const gradient_problem *problem, const gr_settings *re
     return d;
 }
 
+/* Whether `name` is a word of `list` (which may be NULL). */
+static bool listed(const char *list, const char *name) {
+    const size_t length = strlen(name);
+    for (const char *at = list ? strstr(list, name) : NULL; at; at = strstr(at + 1, name))
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    return false;
+}
+
 void gradient_check(const char *title, const gradient_problem *problem, const char *regularizers,
                     const char *scalar, gradient_zero_rule *zero) {
     size_t count = 0;
@@ -226,6 +234,12 @@ void gradient_check(const char *title, const gradient_problem *problem, const ch
                              title, name, d.own_norm, d.norm);
                 continue;
             }
+            if (listed(problem->vanishing, name)) {
+                if (d.own_norm > GRADIENT_VANISHING || d.norm > GRADIENT_VANISHING)
+                    fail_msg("%s: the gradient of %s must vanish, but is %.3g (numerically %.3g)",
+                             title, name, d.own_norm, d.norm);
+                continue;
+            }
             if (!(d.norm >= GRADIENT_GUARD))
                 fail_msg("%s: the gradient of %s has a norm of only %.3g: it proves nothing", title,
                          name, d.norm);
@@ -243,8 +257,15 @@ void gradient_check(const char *title, const gradient_problem *problem, const ch
 bool gradient_zero_for_constant_cotangent(const gr_network *network, const gr_node *node,
                                           const gr_parameter *parameter) {
     if (strcmp(parameter->name, "bias") != 0) return false;
+    static bool depends[GR_MAXIMUM_NODES + 1]; /* by value: on this bias */
+    memset(depends, 0, sizeof depends);
+    depends[node->index + 1] = true;
     for (int i = node->index + 1; i < network->node_count; i++)
-        if (network->nodes[i].kind->curvature) return false;
+        for (int j = 0; j < network->nodes[i].input_count; j++) {
+            if (!depends[network->nodes[i].inputs[j]]) continue;
+            depends[i + 1] = true;
+            if (network->nodes[i].kind->curvature) return false;
+        }
     return true;
 }
 

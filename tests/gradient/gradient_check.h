@@ -12,25 +12,31 @@
 
 /* ‖g - num‖ / ‖num‖ allowed for a tensor. Central differences with step h = 1e-5 of a function of
  * size 1 with derivatives of size 1 err by h²/6 ≈ 2e-11 (truncation) plus 2·1e-16·F/h ≈ 1e-11
- * (rounding), F ≈ 1…10 being what is differentiated; tensors here have norms above 1e-3, third
+ * (rounding), F ≈ 1…10 being what is differentiated; tensors here have norms above 1e-4, third
  * derivatives reach some hundreds: 1e-6 leaves one order. A wrong or missing term errs by 1e-3 or
  * more. */
 #define GRADIENT_TOLERANCE 1e-6
 #define GRADIENT_STEP 1e-5
 /* A tensor whose gradient has to be there is at least this long: see GRADIENT_TOLERANCE. */
-#define GRADIENT_GUARD 1e-3
+#define GRADIENT_GUARD 1e-4
+
+/* What is zero but for rounding: see GRADIENT_TOLERANCE; a thousand times the rounding there. */
+#define GRADIENT_VANISHING 1e-8
 
 typedef struct gradient_problem {
     gr_settings model, loss;
     gr_network *network;
     gr_arrays weights, batch;
+    /* Names, with spaces between them, of tensors that no loss depends on, such as a bias before a
+     * normalisation: both gradients must be within GRADIENT_VANISHING of 0. NULL: none. */
+    const char *vanishing;
 } gradient_problem;
 
 /* `input` is "[2, 6, 5]", `layers` a list, `loss` a member of its family; weights, inputs and
- * labels are drawn with `seed`. Fails the test where the network does not build.
- * gradient_problem_clear. */
+ * labels are drawn with `seed`. A loss of regressions gets real targets unless `labelled`. Fails
+ * the test where the network does not build. gradient_problem_clear. */
 gradient_problem gradient_problem_create(const char *input, const char *layers, const char *loss,
-                                         int64_t samples, uint64_t seed);
+                                         int64_t samples, bool labelled, uint64_t seed);
 void gradient_problem_clear(gradient_problem *problem);
 /* The cotangent that the random probe uses instead of a drawn one. */
 void gradient_problem_give_probe(gradient_problem *problem, uint64_t seed);

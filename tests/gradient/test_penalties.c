@@ -29,11 +29,12 @@ static const struct {
 enum { NETWORKS = sizeof networks / sizeof *networks };
 
 #define PLAIN "{type: cross_entropy}"
+#define SQUARED "{type: squared_error}"
 #define SMOOTHED "{type: cross_entropy, label_smoothing: 0.2}"
 
 static gradient_problem problem_of(int network, const char *loss, int64_t samples) {
     return gradient_problem_create(networks[network].input, networks[network].layers, loss, samples,
-                                   21 + (uint64_t)network);
+                                   false, 21 + (uint64_t)network);
 }
 
 /* -- coverage
@@ -44,7 +45,7 @@ static const struct {
 } losses[] = {
     {"cross_entropy", PLAIN},
     {"cross_entropy", SMOOTHED},
-    {"squared_error", "{type: squared_error}"},
+    {"squared_error", SQUARED},
 };
 
 static bool zero_for_rank_one(const gr_network *network, const gr_node *node,
@@ -206,8 +207,8 @@ typedef struct linear_problem {
 
 static linear_problem linear_problem_create(int64_t samples) {
     linear_problem l = {
-        gradient_problem_create("[4]", "[{type: linear, units: 3}]", SMOOTHED, samples, 31), NULL,
-        NULL, NULL, NULL};
+        gradient_problem_create("[4]", "[{type: linear, units: 3}]", SMOOTHED, samples, true, 31),
+        NULL, NULL, NULL, NULL};
     gradient_problem_give_probe(&l.problem, 8);
     l.w = gr_arrays_find(&l.problem.weights, "0.weight")->data;
     l.b = gr_arrays_find(&l.problem.weights, "0.bias")->data;
