@@ -1,0 +1,516 @@
+/* A training as a whole: the same seed gives the same bits, however often it is stopped, whatever
+ * runs beside it; and what does not fit or runs away is said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "tests/core/training_helper.h"
+
+/* -- what a run came to
+ * ------------------------------------------------------------------------------------ */
+
+enum { MAXIMUM_ROWS = 256 };
+typedef struct row {
+    char name[32];
+    int64_t iteration;
+    double value;
+} row;
+
+typedef struct record {
+    row rows[MAXIMUM_ROWS];
+    int row_count;
+    int advances;                  /* until GR_PROGRESS_FINISHED, that one not counted */
+    int rows_before[MAXIMUM_ROWS]; /* rows reported before each advance */
+    gr_arrays model;
+} record;
+
+static gr_training *create(const spec *s) {
+    gr_training *training = NULL;
+    gr_error error = {0};
+    if (gr_training_create(&s->plan, digits, &training, &error) != GR_OK)
+        fail_msg("%s %s", error.place, error.message);
+    return training;
+}
+
+static gr_progress advance(gr_training *training) {
+    gr_progress progress;
+    gr_error error = {0};
+    if (gr_training_advance(training, &progress, &error) != GR_OK) fail_msg("%s", error.message);
+    return progress;
+}
+
+/* Runs to the end; rows come from here on only. gr_arrays_clear(&r->model). */
+static void run_to_end(gr_training *training, record *r) {
+    *r = (record){0};
+    for (;;) {
+        assert_true(r->advances < MAXIMUM_ROWS);
+        r->rows_before[r->advances] = r->row_count;
+        const gr_progress progress = advance(training);
+        if (progress == GR_PROGRESS_FINISHED) break;
+        r->advances++;
+        if (progress != GR_PROGRESS_METRICS) continue;
+        size_t count;
+        const gr_metric *metrics = gr_training_metrics(training, &count);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(r->row_count < MAXIMUM_ROWS);
+            row *to = &r->rows[r->row_count++];
+            snprintf(to->name, sizeof to->name, "%s", metrics[i].name);
+            to->iteration = metrics[i].iteration;
+            to->value = metrics[i].value;
+        }
+    }
+    assert_int_equal(advance(training), GR_PROGRESS_FINISHED); /* and it stays so */
+    assert_int_equal(gr_training_iteration(training), gr_training_iterations(training));
+    gr_error error = {0};
+    assert_int_equal(gr_training_model(training, &r->model, &error), GR_OK);
+}
+
+static void run(const spec_texts *texts, record *r) {
+    spec s;
+    spec_build(&s, texts);
+    gr_training *training = create(&s);
+    run_to_end(training, r);
+    gr_training_free(training);
+    spec_clear(&s);
+}
+
+static bool same_arrays(const gr_arrays *a, const gr_arrays *b) {
+    if (a->count != b->count) return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const gr_array *x = &a->items[i], *y = &b->items[i];
+        if (strcmp(x->name, y->name) != 0 || x->type != y->type ||
+            !gr_shape_equal(&x->shape, &y->shape) ||
+            memcmp(x->data, y->data,
+                   (size_t)gr_shape_elements(&x->shape) * gr_element_size(x->type)) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The rows of `rest` are those of `whole` from number `first` on, bit for bit. */
+static void assert_same_rows(const char *what, const record *rest, const record *whole, int first) {
+    if (rest->row_count != whole->row_count - first)
+        fail_msg("%s: %d rows, not %d", what, rest->row_count, whole->row_count - first);
+    for (int i = 0; i < rest->row_count; i++) {
+        const row *a = &rest->rows[i], *b = &whole->rows[first + i];
+        if (strcmp(a->name, b->name) != 0 || a->iteration != b->iteration ||
+            memcmp(&a->value, &b->value, sizeof a->value) != 0)
+            fail_msg("%s: row %d is %s %lld %.17g, not %s %lld %.17g", what, i, a->name,
+                     (long long)a->iteration, a->value, b->name, (long long)b->iteration, b->value);
+    }
+}
+
+static double row_value(const record *r, const char *name, int64_t iteration) {
+    for (int i = 0; i < r->row_count; i++)
+        if (strcmp(r->rows[i].name, name) == 0 && r->rows[i].iteration == iteration)
+            return r->rows[i].value;
+    fail_msg("no row %s at iteration %lld", name, (long long)iteration);
+    return NAN;
+}
+
+/* -- rows
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void test_rows(void **state) {
+    (void)state;
+    record r;
+    run(&(spec_texts){.seed = 1}, &r);
+    static const char *const names[] = {"train_loss",      "train_objective",    "penalty.0",
+                                        "penalty.1",       "penalty.2",          "train_accuracy",
+                                        "validation_loss", "validation_accuracy"};
+    static const int64_t iterations[] = {5, 10, 15, 17};
+    for (int i = 0; i < 4; i++)
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+            assert_true(isfinite(row_value(&r, names[n], iterations[i])));
+    for (int i = 0; i < r.row_count; i++) {
+        const bool of_test = strncmp(r.rows[i].name, "test_", 5) == 0;
+        assert_true(!of_test || r.rows[i].iteration == 17); /* the test set once, at the end */
+        if (strstr(r.rows[i].name, "accuracy"))
+            assert_true(r.rows[i].value >= 0 && r.rows[i].value <= 1);
+    }
+    row_value(&r, "test_loss", 17);
+    row_value(&r, "test_accuracy", 17);
+    assert_int_equal(r.row_count, 4 * 8 + 2);
+    /* The objective is the loss and the weighted penalties, over each interval. */
+    for (int i = 0; i < 4; i++) {
+        const double total = row_value(&r, "train_loss", iterations[i]) +
+                             0.001 * row_value(&r, "penalty.0", iterations[i]) +
+                             0.5 * row_value(&r, "penalty.1", iterations[i]) +
+                             0.01 * row_value(&r, "penalty.2", iterations[i]);
+        assert_true(fabs(row_value(&r, "train_objective", iterations[i]) - total) < 1e-9 * total);
+    }
+    gr_arrays_clear(&r.model);
+}
+
+/* It learns: or all that follows would hold of a training that does nothing. */
+static void test_learns(void **state) {
+    (void)state;
+    record r;
+    run(&(spec_texts){.seed = 1,
+                      .model = "{preset: mlp, widths: [32]}",
+                      .regularizers = "[{type: datagrad, weight: 0.1}]",
+                      .optimizer = "{type: adam, learning_rate: 0.005}",
+                      .dataset = "{name: digits, train_size: 500, validation_size: 500}",
+                      .training = "{iterations: 150, batch_size: 50, evaluate_every: 50}"},
+        &r);
+    assert_true(row_value(&r, "train_loss", 150) < 0.5 * row_value(&r, "train_loss", 50));
+    assert_true(row_value(&r, "test_accuracy", 150) > 0.6);
+    gr_arrays_clear(&r.model);
+}
+
+/* -- determinism
+ * ------------------------------------------------------------------------------------------- */
+
+static void test_same_seed_same_bits(void **state) {
+    (void)state;
+    record first, second, other;
+    run(&(spec_texts){.seed = 7}, &first);
+    run(&(spec_texts){.seed = 7}, &second);
+    run(&(spec_texts){.seed = 8}, &other);
+    assert_true(same_arrays(&first.model, &second.model));
+    assert_same_rows("the same seed", &second, &first, 0);
+    assert_false(same_arrays(&first.model, &other.model));
+    gr_arrays_clear(&first.model);
+    gr_arrays_clear(&second.model);
+    gr_arrays_clear(&other.model);
+}
+
+/* Every source of chance follows the seed, and only the seed: with the split's own seed fixed, the
+ * initialisation, the order, dropout and probes still differ. */
+static void test_split_seed(void **state) {
+    (void)state;
+    const char *fixed = "{name: digits, train_size: 130, validation_size: 600, split_seed: 3}";
+    record first, second;
+    run(&(spec_texts){.seed = 7, .dataset = fixed}, &first);
+    run(&(spec_texts){.seed = 8, .dataset = fixed}, &second);
+    assert_false(same_arrays(&first.model, &second.model));
+    gr_arrays_clear(&first.model);
+    gr_arrays_clear(&second.model);
+}
+
+/* Stopped between any two advances (within an interval, within an evaluation, at a multiple of
+ * evaluate_every before and after its rows, at the end), and restored into a new training: the same
+ * bits, and the same rows from there on. Saving disturbs nothing. */
+static void stop_anywhere(const char *layers) {
+    spec s;
+    spec_build(&s, &(spec_texts){.seed = 7, .model = layers});
+    record whole;
+    gr_training *training = create(&s);
+    run_to_end(training, &whole);
+    gr_training_free(training);
+
+    gr_training *saved = create(&s); /* saved before every advance */
+    for (int stop = 0; stop <= whole.advances; stop++) {
+        gr_arrays at_rest = {0}, again = {0};
+        gr_error error = {0};
+        assert_int_equal(gr_training_save(saved, &at_rest, &error), GR_OK);
+        gr_training *resumed = create(&s);
+        if (gr_training_restore(resumed, &at_rest, &error) != GR_OK) fail_msg("%s", error.message);
+        assert_int_equal(gr_training_iteration(resumed), gr_training_iteration(saved));
+        assert_int_equal(gr_training_save(resumed, &again, &error), GR_OK);
+        assert_true(same_arrays(&at_rest, &again));
+        record rest;
+        char what[64];
+        snprintf(what, sizeof what, "stopped after %d advances", stop);
+        run_to_end(resumed, &rest);
+        if (!same_arrays(&rest.model, &whole.model)) fail_msg("%s: other weights", what);
+        assert_same_rows(what, &rest, &whole, whole.rows_before[stop]);
+        gr_arrays_clear(&rest.model);
+        gr_arrays_clear(&at_rest);
+        gr_arrays_clear(&again);
+        gr_training_free(resumed);
+        if (stop < whole.advances) advance(saved);
+    }
+    assert_int_equal(advance(saved), GR_PROGRESS_FINISHED);
+    gr_arrays model = {0};
+    assert_int_equal(gr_training_model(saved, &model, NULL), GR_OK);
+    assert_true(same_arrays(&model, &whole.model));
+    gr_arrays_clear(&model);
+    gr_training_free(saved);
+    gr_arrays_clear(&whole.model);
+    spec_clear(&s);
+}
+
+static void test_stop_anywhere(void **state) {
+    (void)state;
+    stop_anywhere(SMALL_MODEL);
+    stop_anywhere(NORMALISED_MODEL); /* with running statistics */
+}
+
+/* A state may also be restored into a training that has already gone elsewhere. */
+static void test_restore_over_another_state(void **state) {
+    (void)state;
+    spec s;
+    spec_build(&s, &(spec_texts){.seed = 7});
+    gr_training *training = create(&s);
+    record whole, rest;
+    gr_arrays at_rest = {0};
+    for (int i = 0; i < 3; i++) advance(training);
+    assert_int_equal(gr_training_save(training, &at_rest, NULL), GR_OK);
+    run_to_end(training, &whole);
+    assert_int_equal(gr_training_restore(training, &at_rest, NULL), GR_OK);
+    run_to_end(training, &rest);
+    assert_true(same_arrays(&whole.model, &rest.model));
+    assert_same_rows("gone back", &rest, &whole, 0);
+    gr_arrays_clear(&whole.model);
+    gr_arrays_clear(&rest.model);
+    gr_arrays_clear(&at_rest);
+    gr_training_free(training);
+    spec_clear(&s);
+}
+
+/* -- threads
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void *run_in_thread(void *argument) {
+    gr_training *training = argument;
+    gr_progress progress = GR_PROGRESS_ITERATION;
+    while (progress != GR_PROGRESS_FINISHED)
+        if (gr_training_advance(training, &progress, NULL) != GR_OK) break;
+    return NULL;
+}
+
+static void test_two_threads(void **state) {
+    (void)state;
+    record alone[2];
+    spec specs[2];
+    gr_training *trainings[2];
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        const spec_texts texts = {.seed = 20 + (uint64_t)i};
+        run(&texts, &alone[i]);
+        spec_build(&specs[i], &texts);
+        trainings[i] = create(&specs[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_in_thread, trainings[i]), 0);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        gr_arrays model = {0};
+        assert_int_equal(gr_training_iteration(trainings[i]), 17);
+        assert_int_equal(gr_training_model(trainings[i], &model, NULL), GR_OK);
+        assert_true(same_arrays(&model, &alone[i].model));
+        gr_arrays_clear(&model);
+        gr_arrays_clear(&alone[i].model);
+        gr_training_free(trainings[i]);
+        spec_clear(&specs[i]);
+    }
+}
+
+/* -- states that are not of this run
+ * ----------------------------------------------------------------------- */
+
+/* Both statuses that gr_training_restore may answer with, and a message. */
+static void assert_refused(const spec *s, const gr_arrays *at_rest, const char *word) {
+    gr_training *training = create(s);
+    gr_error error = {0};
+    const gr_status status = gr_training_restore(training, at_rest, &error);
+    assert_true(status == GR_INVALID || status == GR_CORRUPT);
+    if (!strstr(error.message, word)) fail_msg("\"%s\" is not in: %s", word, error.message);
+    gr_training_free(training);
+}
+
+static gr_array *array_of(gr_arrays *arrays, const char *name) {
+    for (size_t i = 0; i < arrays->count; i++)
+        if (strcmp(arrays->items[i].name, name) == 0) return &arrays->items[i];
+    fail_msg("the state has no %s", name);
+    return NULL;
+}
+
+static void test_foreign_states(void **state) {
+    (void)state;
+    spec s, other;
+    spec_build(&s, &(spec_texts){.seed = 7, .model = NORMALISED_MODEL});
+    spec_build(&other, &(spec_texts){.seed = 7, .model = "{preset: mlp, widths: [8]}"});
+    gr_arrays at_rest = {0}, foreign = {0}, empty = {0};
+    gr_training *training = create(&s), *of_other = create(&other);
+    for (int i = 0; i < 3; i++) advance(training);
+    assert_int_equal(gr_training_save(training, &at_rest, NULL), GR_OK);
+    assert_int_equal(gr_training_save(of_other, &foreign, NULL), GR_OK);
+    assert_refused(&s, &foreign, "parameters");
+    assert_refused(&s, &empty, "missing");
+
+    /* One array less, each in turn. */
+    for (size_t i = 0; i < at_rest.count; i++) {
+        char *name = at_rest.items[i].name, absent[] = "absent";
+        at_rest.items[i].name = absent;
+        assert_refused(&s, &at_rest, name);
+        at_rest.items[i].name = name;
+    }
+    gr_array *counters = array_of(&at_rest, "counters");
+    counters->shape.size[0]--;
+    assert_refused(&s, &at_rest, "counters");
+    counters->shape.size[0]++;
+    counters->type = GR_U64;
+    assert_refused(&s, &at_rest, "counters");
+    counters->type = GR_I64;
+
+    /* Counters that this run cannot have: (iteration, evaluated, of the interval). */
+    static const int64_t impossible[][3] = {
+        {-1, 0, 0}, {18, 0, 3}, {INT64_MAX, 0, 0}, {3, 4, 3},
+        {3, -1, 3}, {3, 0, -1}, {3, 0, 4},         {INT64_MIN, INT64_MIN, INT64_MIN}};
+    int64_t *counter = counters->data, kept[3];
+    memcpy(kept, counter, sizeof kept);
+    assert_int_equal(kept[0], 3);
+    for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+        memcpy(counter, impossible[i], sizeof kept);
+        assert_refused(&s, &at_rest, "counters");
+    }
+    memcpy(counter, kept, sizeof kept);
+    gr_training *fresh = create(&s); /* the state itself is still good */
+    assert_int_equal(gr_training_restore(fresh, &at_rest, NULL), GR_OK);
+    gr_training_free(fresh);
+    gr_arrays_clear(&at_rest);
+    gr_arrays_clear(&foreign);
+    gr_training_free(training);
+    gr_training_free(of_other);
+    spec_clear(&s);
+    spec_clear(&other);
+}
+
+/* -- divergence
+ * -------------------------------------------------------------------------------------------- */
+
+static void assert_diverges(const spec_texts *texts) {
+    spec s;
+    spec_build(&s, texts);
+    gr_training *training = create(&s);
+    gr_progress progress = GR_PROGRESS_ITERATION;
+    gr_error error = {0};
+    gr_status status = GR_OK;
+    while (status == GR_OK && progress != GR_PROGRESS_FINISHED)
+        status = gr_training_advance(training, &progress, &error);
+    if (status != GR_DIVERGED) fail_msg("it did not diverge: %s", gr_status_name(status));
+    char iteration[32];
+    snprintf(iteration, sizeof iteration, "iteration %lld",
+             (long long)gr_training_iteration(training));
+    assert_in_range(gr_training_iteration(training), 1, gr_training_iterations(training));
+    if (!strstr(error.message, iteration))
+        fail_msg("\"%s\" is not in: %s", iteration, error.message);
+    /* What is left may still be looked at. */
+    gr_arrays at_rest = {0};
+    assert_int_equal(gr_training_save(training, &at_rest, NULL), GR_OK);
+    gr_arrays_clear(&at_rest);
+    gr_training_free(training);
+    spec_clear(&s);
+}
+
+static void test_divergence(void **state) {
+    (void)state;
+    const char *hot = "{type: adam, learning_rate: 1e6}";
+    const char *wild = "{preset: mlp, widths: [16, 16, 16, 16, 16, 16]}";
+    assert_diverges(&(spec_texts){.seed = 1, .optimizer = hot, .model = wild});
+    assert_diverges(
+        &(spec_texts){.seed = 1, .optimizer = hot, .model = wild, .regularizers = "[]"});
+    /* In the very last step: its evaluation has to notice. */
+    assert_diverges(&(spec_texts){
+        .seed = 1, .optimizer = hot, .model = wild, .training = "{iterations: 1, batch_size: 20}"});
+}
+
+/* An absurd weight ends in a stated outcome: finished, or diverged; never a crash or a hang. */
+static void test_absurd_weights(void **state) {
+    (void)state;
+    static const char *const lists[] = {
+        "[{type: datagrad, weight: 1e12}]", "[{type: weight_decay, weight: 1e12}]",
+        "[{type: jacreg, weight: 1e12, norm: l1}]",
+        "[{type: gradient_penalty, probe: logits, shape: two_sided, target: 1e12, weight: 1e12}]"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        spec s;
+        spec_build(&s, &(spec_texts){.seed = 1,
+                                     .regularizers = lists[i],
+                                     .optimizer = "{type: adam, learning_rate: 1}"});
+        gr_training *training = create(&s);
+        gr_progress progress = GR_PROGRESS_ITERATION;
+        gr_status status = GR_OK;
+        gr_error error = {0};
+        while (status == GR_OK && progress != GR_PROGRESS_FINISHED)
+            status = gr_training_advance(training, &progress, &error);
+        assert_true(status == GR_OK || status == GR_DIVERGED);
+        gr_training_free(training);
+        spec_clear(&s);
+    }
+}
+
+/* -- plans that do not fit
+ * --------------------------------------------------------------------------------- */
+
+static void test_plans_that_do_not_fit(void **state) {
+    (void)state;
+    static const struct {
+        spec_texts texts;
+        const char *place;
+    } plans[] = {
+        {{.training = "{batch_size: 131}"}, "/training/batch_size"},
+        {{.training = "{batch_size: 1000000}"}, "/training/batch_size"},
+        {{.dataset = "{name: digits, train_size: 60001}"}, "/dataset/train_size"},
+        {{.schedule = "{type: piecewise, factors: [1, 2]}"}, "/schedule/factors"},
+        {{.regularizers = "[{type: weight_decay, weight: 1}, "
+                          "{type: gradient_penalty, probe: top_k, k: 11, weight: 1}]"},
+         "/regularizers/1/k"},
+        {{.regularizers = "[{type: datagrad, norm: l1, shape: one_sided, weight: 1}]"},
+         "/regularizers/0/shape"},
+        {{.model = "{layers: [{type: flatten}, {type: linear, units: 9}]}"}, "/model/layers"},
+        {{.model = "{layers: [{type: conv2d, filters: 10, kernel: 28}]}"}, "/model/layers"},
+        {{.model = "{input_shape: [1, 27, 28], layers: [{type: flatten}, "
+                   "{type: linear, units: 10}]}"},
+         "/model/input_shape"},
+    };
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        spec s;
+        spec_build(&s, &plans[i].texts);
+        gr_error error = {0};
+        gr_training *training = NULL;
+        assert_int_equal(gr_plan_check(&s.plan, digits, NULL, &error), GR_INVALID);
+        assert_string_equal(error.place, plans[i].place);
+        assert_true(strlen(error.message) > 10);
+        assert_int_equal(gr_training_create(&s.plan, digits, &training, &error), GR_INVALID);
+        assert_null(training);
+        spec_clear(&s);
+    }
+}
+
+static void test_estimate(void **state) {
+    (void)state;
+    spec s;
+    gr_estimate plain, penalised;
+    spec_build(&s, &(spec_texts){.model = "{preset: lenet}", .regularizers = "[]"});
+    assert_int_equal(gr_plan_check(&s.plan, digits, &plain, NULL), GR_OK);
+    spec_clear(&s);
+    spec_build(&s, &(spec_texts){.model = "{preset: lenet}",
+                                 .regularizers = "[{type: jacreg, weight: 1}]"});
+    assert_int_equal(gr_plan_check(&s.plan, digits, &penalised, NULL), GR_OK);
+    spec_clear(&s);
+    assert_int_equal(plain.parameters, 61706);
+    /* METHODS §2, "Cost": 3 plain, 3 + 3K for softmax rows; batch 20, 10 classes. */
+    assert_true(plain.iteration_operations == 20 * 3 * plain.forward_operations);
+    assert_true(penalised.iteration_operations == 20 * 33 * plain.forward_operations);
+    assert_true(penalised.memory_bytes > plain.memory_bytes);
+    assert_true(plain.memory_bytes > 4 * 61706 * (int64_t)sizeof(gr_real));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_same_seed_same_bits),
+        cmocka_unit_test(test_split_seed),
+        cmocka_unit_test(test_stop_anywhere),
+        cmocka_unit_test(test_restore_over_another_state),
+        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_foreign_states),
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_absurd_weights),
+        cmocka_unit_test(test_plans_that_do_not_fit),
+        cmocka_unit_test(test_estimate),
+    };
+    return cmocka_run_group_tests(tests, load_digits, free_digits);
+}
