@@ -44,13 +44,15 @@ void gradient_problem_give_probe(gradient_problem *problem, uint64_t seed);
 /* What gr_gradients answers; `regularizers` is a list or NULL. Owned by the caller. */
 gr_arrays gradient_evaluate(const gradient_problem *problem, const char *regularizers);
 
-/* Which tensors' gradients have to be exactly zero; the others have to pass GRADIENT_GUARD. */
+/* Which tensors' gradients have to be exactly zero: bit for bit those of weight 0 (whose blocks of
+ * lanes are the same), and those without the penalty but for rounding. The others have to pass
+ * GRADIENT_GUARD. */
 typedef bool gradient_zero_rule(const gr_network *network, const gr_node *node,
                                 const gr_parameter *parameter);
 
 /* Compares the gradient of the number called `scalar` ("loss", "regularizers.0", "total") over
  * every parameter. For "regularizers.0" the analytic side is the gradient with that one regulariser
- * (whose weight is 1) less that with weight 0; for the others it is all of grad.*. Fails the test,
+ * (whose weight is 1) less that without any; for the others it is all of grad.*. Fails the test,
  * naming `title` and the tensor. zero NULL: no tensor. */
 void gradient_check(const char *title, const gradient_problem *problem, const char *regularizers,
                     const char *scalar, gradient_zero_rule *zero);
