@@ -13,8 +13,8 @@ export function showExperiment(place, signal, id) {
   new View(place, signal, id).reload();
 }
 
-const NAMES = {train_loss: 'Training loss', validation_loss: 'Validation loss', train_accuracy: 'Training',
-  validation_accuracy: 'Validation', test_accuracy: 'Test'};
+const NAMES = {train_loss: 'Training', validation_loss: 'Validation', test_loss: 'Test', train_objective: 'Objective',
+  train_accuracy: 'Training', validation_accuracy: 'Validation', test_accuracy: 'Test'};
 
 class View {
   #record = null;
@@ -225,9 +225,9 @@ class View {
       const zoom = new Zoom();
       const chart = (options) => new Chart({...options, zoom}, this.signal);
       this.#charts = [
-        {chart: chart({title: 'Loss', kind: 'value', preference: 'loss', log: true}), of: (name) => name.endsWith('loss')},
+        {chart: chart({title: 'Loss', kind: 'value', preference: 'loss', log: true}), of: (name) => /_(loss|objective)$/.test(name)},
         {chart: chart({title: 'Accuracy', kind: 'accuracy', preference: 'accuracy'}), of: (name) => name.endsWith('_accuracy')},
-        {chart: chart({title: 'Penalties', kind: 'value', preference: 'penalty', log: true}),
+        {chart: chart({title: 'Penalties, unweighted', kind: 'value', preference: 'penalty', log: true}),
           of: (name) => name.startsWith('penalty.'),
           label: (name) => regularizers[name.slice(8)] ? regularizer(regularizers[name.slice(8)]) : name},
         {chart: chart({title: 'Other measures', kind: 'value', preference: 'other', log: true}), of: () => true},
@@ -241,11 +241,12 @@ class View {
       const names = [...left].filter(of);
       for (const name of names) left.delete(name);
       chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !this.#record.spec?.regularizers?.length));
-      const series = names.map((name, ink) => ({name, ink, lone: name === 'test_accuracy',
+      const series = names.map((name, ink) => ({name, ink, lone: name.startsWith('test_'),
         label: label?.(name) ?? NAMES[name] ?? name.replaceAll('_', ' '),
         points: [...this.#series.get(name)].filter(([, value]) => value !== null).sort(([a], [b]) => a - b)}));
       // One colour for one thing on the whole page: training first, validation second, test third.
       for (const line of series) line.ink = inkOf(line.name) ?? line.ink;
+      series.sort((one, other) => one.ink - other.ink);
       chart.set(series, this.#record.progress?.iterations ?? 0, marks);
     }
   }
@@ -269,6 +270,7 @@ class View {
 }
 
 function inkOf(name) {
+  if (name === 'train_objective') return 5; // the loss with every penalty in it
   if (name.startsWith('train_')) return 0;
   if (name.startsWith('validation_')) return 1;
   if (name.startsWith('test_')) return 2;

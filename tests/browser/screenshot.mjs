@@ -24,7 +24,7 @@ const spec = (method, seed) => ({
   model: {preset: 'lenet', dropout: 0.5},
   regularizers: [...METHODS[method], {type: 'weight_decay', weight: 0.0005}],
   schedule: {type: 'piecewise', boundaries: [0.5, 0.75], factors: [1, 0.1, 0.01]},
-  training: {iterations: 10000, batch_size: 50, evaluate_every: 100},
+  training: {iterations: 10000, batch_size: 50, evaluate_every: 200},
 });
 
 const folder = await temporaryFolder();
