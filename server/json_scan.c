@@ -80,7 +80,7 @@ static gr_status scan_escape(struct scanner *scanner) {
     const unsigned char *start = scanner->at++;
     if (scanner->at == scanner->end) return unexpected(scanner, "an escape");
     if (*scanner->at != 'u') {
-        if (!strchr("\"\\/bfnrt", *scanner->at))
+        if (!memchr("\"\\/bfnrt", *scanner->at, 8))
             return fail_at(scanner, start,
                            "this escape is none of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
         scanner->at++;

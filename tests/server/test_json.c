@@ -43,6 +43,7 @@ static void refuses_what_is_not_json(void **state) {
          "more than 60"},
         {TEXT("tru"), "expected a JSON value"},
         {TEXT("\"\\x\""), "this escape"},
+        {TEXT("\"\\\0\""), "this escape"},
         {TEXT("\"a\\u0000\""), "column 3: \\u0000"},
         {TEXT("\"\\u12g4\""), "four hexadecimal digits"},
         {TEXT("\"\\ud800\""), "surrogate"},
