@@ -1,0 +1,185 @@
+/* The regularised loss and its gradient do not depend on how a batch is cut into blocks, nor
+ * (beyond rounding) on the set of kernels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/model.h"
+#include "core/objective.h"
+#include "tests/core/kernel_sets.h"
+#include "tests/near.h"
+#include "tests/settings_builder.h"
+
+/* float32: sums of some hundred products err by about 1e-6 of their size, a few layers and passes
+ * in a row by ten times that. ‖difference‖/‖gradient‖ over all parameters. */
+#define BLOCK_TOLERANCE 2e-5
+
+enum { BATCH = 23, OUTPUTS = 4 };
+
+static const char layers[] =
+    "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: 5, kernel: 3, padding: same}, "
+    "{type: relu}, {type: maxpool2d}, {type: conv2d, filters: 6, kernel: 2}, {type: tanh}, "
+    "{type: conv2d, filters: 7, kernel: 3}, {type: softplus}, {type: flatten}, {type: dropout}, "
+    "{type: linear, units: 4}]}";
+/* Draws for each sample: they must not notice where a block begins. */
+static const char regularizers[] =
+    "[{type: jacreg, weight: 1}, {type: gradient_penalty, probe: random, per: sample, weight: 1}, "
+    "{type: random_onehot, weight: 1}, {type: datagrad, shape: two_sided, weight: 1}, "
+    "{type: weight_decay, weight: 0.1}]";
+
+typedef struct answer {
+    gr_objective_result result;
+    gr_real *gradients;
+    int64_t count;
+} answer;
+
+static answer evaluate(int64_t block) {
+    gr_settings model = settings_build(&gr_model_family, layers);
+    gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
+    size_t count;
+    gr_settings *list = settings_build_list(&gr_regularizer_family, regularizers, &count);
+    gr_network *network;
+    gr_objective *objective;
+    gr_error error = {0};
+    assert_int_equal(gr_model_build(&model, NULL, 0, &network, &error), GR_OK);
+    assert_int_equal(
+        gr_objective_create(network, &loss, list, count, true, block, &objective, &error), GR_OK);
+    const int64_t features = gr_network_features(network, 0);
+    guarded parameters = guarded_normal(network->parameter_count, 1, 1);
+    guarded x = guarded_normal(features * BATCH, 1, 2);
+    gr_network_initialize(network, 5, parameters.data);
+    answer a = {.count = network->parameter_count};
+    a.gradients = calloc((size_t)a.count, sizeof *a.gradients);
+    assert_non_null(a.gradients);
+    for (int64_t first = 0; first < BATCH; first += block) {
+        const int64_t samples = BATCH - first < block ? BATCH - first : block;
+        int32_t labels[BATCH];
+        for (int64_t s = 0; s < samples; s++) {
+            labels[s] = (int32_t)((first + s) % OUTPUTS);
+            for (int64_t f = 0; f < features; f++)
+                gr_objective_input(objective)[f * samples + s] =
+                    ((const gr_real *)x.data)[f * BATCH + first + s];
+        }
+        gr_objective_block(objective, parameters.data, samples, BATCH,
+                           (gr_draw){.seed = 3, .iteration = 9, .first_sample = (uint32_t)first},
+                           labels, NULL, a.gradients, &a.result);
+    }
+    gr_objective_finish(objective, parameters.data, a.gradients, &a.result);
+    guarded_check(&parameters, "parameters");
+    gr_objective_free(objective);
+    gr_network_free(network);
+    gr_settings_array_free(list, count);
+    gr_settings_clear(&loss);
+    gr_settings_clear(&model);
+    guarded_free(&parameters);
+    guarded_free(&x);
+    return a;
+}
+
+static void assert_alike(const answer *a, const answer *b) {
+    double difference = 0, norm = 0;
+    assert_int_equal(a->count, b->count);
+    for (int64_t i = 0; i < a->count; i++) {
+        const double x = (double)a->gradients[i], y = (double)b->gradients[i];
+        difference += (x - y) * (x - y);
+        norm += x * x;
+    }
+    assert_true(norm > 1e-3);
+    assert_near(sqrt(difference / norm), 0, BLOCK_TOLERANCE);
+    assert_near(b->result.loss, a->result.loss, BLOCK_TOLERANCE * a->result.loss);
+    assert_near(b->result.total, a->result.total, BLOCK_TOLERANCE * a->result.total);
+    for (int i = 0; i < 5; i++) {
+        assert_true(a->result.values[i] > 0);
+        assert_near(b->result.values[i], a->result.values[i],
+                    BLOCK_TOLERANCE * a->result.values[i]);
+    }
+    assert_int_equal(b->result.correct, a->result.correct);
+}
+
+static void test_blocks(void **state) {
+    (void)state;
+    answer whole = evaluate(BATCH);
+    static const int64_t blocks[] = {1, 2, 5, 8, 16, 22};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        answer cut = evaluate(blocks[i]);
+        assert_alike(&whole, &cut);
+        free(cut.gradients);
+    }
+    free(whole.gradients);
+}
+
+static void test_kernel_sets(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    answer first = {0};
+    for (int i = 0; i < sets; i++) {
+        setenv("GRADREG_KERNELS", set[i]->name, 1);
+        answer next = evaluate(8), again = evaluate(8);
+        assert_memory_equal(next.gradients, again.gradients, (size_t)next.count * sizeof(gr_real));
+        free(again.gradients);
+        if (i == 0) {
+            first = next;
+            continue;
+        }
+        assert_alike(&first, &next);
+        free(next.gradients);
+    }
+    unsetenv("GRADREG_KERNELS");
+    free(first.gradients);
+}
+
+/* The rule of blocks: never empty, never more than the batch, all of it with the fewest blocks. */
+static void test_block_rule(void **state) {
+    (void)state;
+    gr_settings model = settings_build(&gr_model_family, layers);
+    size_t count;
+    gr_settings *list = settings_build_list(&gr_regularizer_family, regularizers, &count);
+    gr_network *network;
+    assert_int_equal(gr_model_build(&model, NULL, 0, &network, NULL), GR_OK);
+    static const int64_t batches[] = {1, 2, 3, 31, 50, 63, 64, 65, 128, 129, 1000, 1000000};
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+        for (size_t n = 0; n <= count; n++) {
+            const int64_t block = gr_objective_block_samples(network, list, n, batches[i]);
+            assert_in_range(block, 1, batches[i]);
+            assert_true(block <= 64);
+        }
+    gr_network_free(network);
+    gr_settings_array_free(list, count);
+    gr_settings_clear(&model);
+}
+
+static void test_too_many_regularizers(void **state) {
+    (void)state;
+    gr_settings model = settings_build(&gr_model_family, layers);
+    gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
+    gr_network *network;
+    assert_int_equal(gr_model_build(&model, NULL, 0, &network, NULL), GR_OK);
+    gr_settings list[GR_MAXIMUM_REGULARIZERS + 1];
+    for (int i = 0; i <= GR_MAXIMUM_REGULARIZERS; i++)
+        list[i] = settings_build(&gr_regularizer_family, "{type: spectreg, weight: 1}");
+    gr_error error = {0};
+    assert_int_equal(
+        gr_objective_check(network, &loss, list, GR_MAXIMUM_REGULARIZERS, true, &error), GR_OK);
+    assert_int_equal(
+        gr_objective_check(network, &loss, list, GR_MAXIMUM_REGULARIZERS + 1, true, &error),
+        GR_INVALID);
+    assert_string_equal(error.place, "/regularizers");
+    for (int i = 0; i <= GR_MAXIMUM_REGULARIZERS; i++) gr_settings_clear(&list[i]);
+    gr_network_free(network);
+    gr_settings_clear(&loss);
+    gr_settings_clear(&model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_kernel_sets),
+        cmocka_unit_test(test_block_rule),
+        cmocka_unit_test(test_too_many_regularizers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
