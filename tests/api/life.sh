@@ -1,0 +1,25 @@
+# Stops, crashes and what goes on after them.
+start --workers 1
+id=$(submit 20000 '.training.evaluate_every = 1000')
+curl -s -m 60 -N "$api/experiments/$id/events" >"$folder/open" & open=$!
+state "$id" running
+for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
+before=$SECONDS
+stop
+equal "SIGTERM in mid-run with an open stream" "$code" 0
+check "… and quickly" test $((SECONDS - before)) -le 10
+wait $open; equal "the open stream ended as a whole response" $? 0
+start --workers 1
+state "$id" succeeded 120
+equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == 20000')" true
+undisturbed=$(curl -s "$api/experiments/$id/metrics" | jq -S .series)
+id=$(submit 20000 '.training.evaluate_every = 1000')
+for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
+kill -9 $server; wait $server 2>/dev/null
+start --workers 1
+state "$id" succeeded 120
+equal "after kill -9 it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0')" true
+equal "… to the same metrics" "$(curl -s "$api/experiments/$id/metrics" | jq -S .series)" "$undisturbed"
+stop
+equal "exit status at the end" "$code" 0
+equal "nothing on stderr but the farewell" "$(grep -vc '^gradreg: stopping' "$folder/err")" 0
