@@ -41,6 +41,7 @@ refuses "many workers" 2 "1 to 256" --workers 257
 refuses "unknown option" 2 "usage" --wokers 1
 check "nothing was left behind" test ! -e "$folder/other/gradreg.db"
 if [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6; then
+    : >"$folder/six.out"
     "$gradreg" serve --listen '[::1]:0' --data-dir "$folder/six" --workers 1 >"$folder/six.out" 2>&1 & six=$!
     for _ in $(seq 200); do grep -q listening "$folder/six.out" && break; sleep 0.05; done
     address=$(sed -n 's/^gradreg listening on //p' "$folder/six.out")

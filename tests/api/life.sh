@@ -1,6 +1,6 @@
 # Stops, crashes and what goes on after them.
 start --workers 1
-id=$(submit 20000 '.training.evaluate_every = 1000')
+id=$(submit 8000 '.training.evaluate_every = 500')
 curl -s -m 60 -N "$api/experiments/$id/events" >"$folder/open" & open=$!
 state "$id" running
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
@@ -11,9 +11,9 @@ check "… and quickly" test $((SECONDS - before)) -le 10
 wait $open; equal "the open stream ended as a whole response" $? 0
 start --workers 1
 state "$id" succeeded 120
-equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == 20000')" true
+equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == 8000')" true
 undisturbed=$(curl -s "$api/experiments/$id/metrics" | jq -S .series)
-id=$(submit 20000 '.training.evaluate_every = 1000')
+id=$(submit 8000 '.training.evaluate_every = 500')
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
 kill -9 $server; wait $server 2>/dev/null
 start --workers 1
