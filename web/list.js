@@ -40,6 +40,7 @@ class List {
   #signal;
   #state = '';
   #query = '';
+  #searchPages = SEARCH_PAGES;
 
   constructor(place, signal) {
     this.#signal = signal;
@@ -223,7 +224,7 @@ class List {
     this.#query = query.trim();
     this.#remember();
     for (const [id, row] of this.#rows) row.node.hidden = !matches(this.#records.get(id), this.#query);
-    this.searchPages = SEARCH_PAGES;
+    this.#searchPages = SEARCH_PAGES;
     this.#settle();
   }
 
@@ -237,7 +238,7 @@ class List {
     setText(this.total, total === 0 ? '' : this.#query
       ? `${count(shown)} of ${count(total)}${this.#cursor ? ' loaded' : ''}`
       : `${count(total)}${this.#cursor ? ' newest' : ''}`);
-    if (this.#query && this.#cursor && shown < SEARCH_ENOUGH && this.searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
+    if (this.#query && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
     const empty = shown > 0 ? null
       : this.#query ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${this.#query}”.`)
         : this.#state ? this.#nothing(`No experiment is ${this.#state}.`)

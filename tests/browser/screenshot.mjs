@@ -44,8 +44,8 @@ try {
   const picture = (name) => page.screenshot({path: name});
   const base = file.replace(/\.png$/, '');
 
-  // The second DataGrad run, in the middle: its page while the curves still move, and the list around it.
-  const watched = 5;
+  // The first DataGrad run, while its curves still move, and the list around it: some done, some waiting.
+  const watched = 2;
   await page.goto(`${server.address}/#/experiments/${watched}`);
   const {state} = await until('the run is past two thirds', async () => {
     const experiment = await get(watched);
