@@ -11,7 +11,7 @@
 #include <nettle/sha2.h>
 
 typedef struct entry {
-    char key[256];
+    char key[GR_DATASET_KEY_SIZE];
     gr_dataset *dataset; /* NULL while it is being loaded */
     char hash[65];
     struct entry *next;
@@ -81,7 +81,7 @@ static void drop(data_cache *cache, entry *unwanted) {
 
 gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
                          const gr_dataset **dataset, char hash[65], gr_error *error) {
-    char key[256];
+    char key[GR_DATASET_KEY_SIZE];
     gr_dataset_key(dataset_settings, key);
     gr_status status = GR_OK;
     pthread_mutex_lock(&cache->lock);

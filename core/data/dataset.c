@@ -1,17 +1,22 @@
 /* The table of data sets, and what they have in common. */
 #include "gradreg/dataset.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/data/dataset_content.h"
+#include "core/data/dataset_options.h"
 
-static const gr_kind *const kinds[] = {&gr_mnist_kind, &gr_digits_kind, NULL};
+static const gr_kind *const kinds[] = {&gr_mnist_kind,   &gr_fashion_mnist_kind, &gr_digits_kind,
+                                       &gr_toy1_kind,    &gr_toy2_kind,          &gr_moons_kind,
+                                       &gr_spirals_kind, &gr_gaussians_kind,     NULL};
 
 /* In the order of `kinds`. */
-static gr_status (*const load_functions[])(const char *directory, gr_dataset *dataset,
-                                           gr_error *error) = {gr_mnist_load, gr_digits_load};
+static gr_dataset_load_function *const load_functions[] = {
+    gr_mnist_load, gr_fashion_mnist_load, gr_digits_load,  gr_toy1_load,
+    gr_toy2_load,  gr_moons_load,         gr_spirals_load, gr_gaussians_load};
 
 const gr_family gr_dataset_family = {.name = "dataset", .discriminator = "name", .kinds = kinds};
 
@@ -23,13 +28,14 @@ gr_status gr_dataset_load(const gr_settings *settings, const char *directory, gr
     if (!kinds[row]) return gr_fail(error, GR_INTERNAL, "the settings name no data set");
     gr_dataset *loaded = calloc(1, sizeof *loaded);
     if (!loaded) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a data set");
-    gr_status status = load_functions[row](directory, loaded, error);
+    gr_status status = load_functions[row](settings, directory, loaded, error);
     if (status != GR_OK) {
         gr_dataset_free(loaded);
         return status;
     }
     gr_dataset_information *information = &loaded->information;
     information->name = settings->kind->name;
+    if (loaded->class_names) information->class_names = (const char *const *)loaded->class_names;
     information->training_samples = loaded->training.count;
     information->test_samples = loaded->test.count;
     loaded->features = gr_shape_elements(&information->input_shape);
@@ -37,22 +43,71 @@ gr_status gr_dataset_load(const gr_settings *settings, const char *directory, gr
     return GR_OK;
 }
 
+void gr_samples_clear(gr_samples *samples) {
+    free(samples->pixels);
+    free(samples->values);
+    free(samples->labels);
+    free(samples->targets);
+    free(samples->derivatives);
+    *samples = (gr_samples){0};
+}
+
 void gr_dataset_free(gr_dataset *dataset) {
     if (!dataset) return;
-    free(dataset->training.pixels);
-    free(dataset->training.labels);
-    free(dataset->test.pixels);
-    free(dataset->test.labels);
+    gr_samples_clear(&dataset->training);
+    gr_samples_clear(&dataset->test);
+    for (int64_t i = 0; dataset->class_names && i < dataset->information.classes; i++)
+        free(dataset->class_names[i]);
+    free(dataset->class_names);
     free(dataset);
+}
+
+int64_t gr_dataset_holdout(int64_t count) {
+    return count / 5 < 10000 ? count / 5 : 10000;
 }
 
 const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset) {
     return &dataset->information;
 }
 
-void gr_dataset_key(const gr_settings *settings, char key[256]) {
-    /* So far every option is about the draw, none about what is loaded. */
-    snprintf(key, 256, "%s", settings->kind->name);
+/* The shared options are about the draw, a kind's own ones about what is loaded. Texts stand with
+ * their length, so that no text can look like another option. */
+void gr_dataset_key(const gr_settings *settings, char key[GR_DATASET_KEY_SIZE]) {
+    const gr_kind *kind = settings->kind;
+    size_t used = (size_t)snprintf(key, GR_DATASET_KEY_SIZE, "%s", kind->name);
+    for (size_t i = GR_DATASET_OPTION_COUNT; i < kind->option_count; i++) {
+        const gr_value *value = &settings->values[i];
+        char *to = key + used;
+        size_t room = GR_DATASET_KEY_SIZE - used;
+        int length = snprintf(to, room, " %s=", kind->options[i].name);
+        assert(length > 0 && (size_t)length < room);
+        to += length;
+        room -= (size_t)length;
+        used += (size_t)length;
+        switch (value->type) {
+        case GR_BOOLEAN:
+            length = snprintf(to, room, "%d", value->boolean);
+            break;
+        case GR_INTEGER:
+            length = snprintf(to, room, "%lld", (long long)value->integer);
+            break;
+        case GR_NUMBER: /* 17 digits: different numbers have different texts */
+            length = snprintf(to, room, "%.17g", value->number);
+            break;
+        case GR_CHOICE:
+            length = snprintf(to, room, "%s", kind->options[i].choices[value->choice]);
+            break;
+        case GR_STRING:
+            length = snprintf(to, room, "%zu:%s", strlen(value->string), value->string);
+            break;
+        default:
+            length = snprintf(to, room, "null");
+            break;
+        }
+        /* The tables bound their texts so that all of them fit. */
+        assert(length > 0 && (size_t)length < room);
+        used += (size_t)length;
+    }
 }
 
 void gr_dataset_content(const gr_dataset *dataset,
@@ -71,8 +126,16 @@ void gr_dataset_content(const gr_dataset *dataset,
         consume(context, bytes, sizeof bytes);
     }
     const gr_samples *parts[] = {&dataset->training, &dataset->test};
+    size_t features = (size_t)dataset->features, targets = (size_t)dataset->information.targets;
     for (int i = 0; i < 2; i++) {
-        consume(context, parts[i]->pixels, (size_t)(parts[i]->count * dataset->features));
-        consume(context, parts[i]->labels, (size_t)parts[i]->count);
+        size_t count = (size_t)parts[i]->count;
+        if (parts[i]->pixels) consume(context, parts[i]->pixels, count * features);
+        if (parts[i]->values) consume(context, parts[i]->values, count * features * sizeof(double));
+        if (parts[i]->labels) consume(context, parts[i]->labels, count);
+        if (parts[i]->targets)
+            consume(context, parts[i]->targets, count * targets * sizeof(double));
     }
+    /* Which label is which class is content too, where it came with the data. */
+    for (int64_t i = 0; dataset->class_names && i < dataset->information.classes; i++)
+        consume(context, dataset->class_names[i], strlen(dataset->class_names[i]) + 1);
 }

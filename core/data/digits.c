@@ -2,6 +2,7 @@
  * wobble of the stroke's points, slant, rotation, size, place, thickness, ink, a stray mark now and
  * then, and noise. It needs no download, and any sample is a function of (set, number) alone. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,19 +334,25 @@ static gr_status draw_samples(uint32_t stream, int64_t count, gr_samples *sample
     return GR_OK;
 }
 
-gr_status gr_digits_load(const char *directory, gr_dataset *dataset, gr_error *error) {
+gr_status gr_digits_load(const gr_settings *settings, const char *directory, gr_dataset *dataset,
+                         gr_error *error) {
+    (void)settings;
     (void)directory;
     dataset->information.input_shape = (gr_shape){.rank = 3, .size = {1, SIDE, SIDE}};
     dataset->information.classes = CLASSES;
     dataset->information.default_validation_size = 10000;
     dataset->training_pool = POOL;
+    snprintf(dataset->information.description, sizeof dataset->information.description,
+             "60,000 + 10,000 generated digits");
     GR_TRY(draw_samples(0, TRAINING, &dataset->training, error));
     return draw_samples(1, TEST, &dataset->test, error);
 }
 
+static const gr_option options[] = {GR_DATASET_SHARED_OPTIONS("global", "10,000")};
+
 const gr_kind gr_digits_kind = {
     .name = "digits",
     .help = "generated pen strokes, 28x28, in the sizes of mnist; needs no download",
-    .options = gr_dataset_options,
+    .options = options,
     .option_count = GR_DATASET_OPTION_COUNT,
 };

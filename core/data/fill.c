@@ -1,6 +1,7 @@
-/* Batches: from rows of bytes, a sample each, to standardised numbers with the samples innermost.
- * This runs in every training iteration, so samples go in tiles: each tile reads its rows once and
- * writes whole cache lines. */
+/* Batches: from rows of bytes or numbers, a sample each, to standardised numbers with the samples
+ * innermost. This runs in every training iteration, so samples go in tiles: each tile reads its
+ * rows once and writes whole cache lines. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -36,18 +37,41 @@ static inline void fill_tile(const gr_split *split, const uint8_t *const *rows, 
     }
 }
 
+/* The same from rows of numbers. */
+static void fill_tile_values(const gr_split *split, const double *const *rows, int width,
+                             int64_t stride, gr_real *x) {
+    int64_t members = split->dataset->features / split->groups, feature = 0;
+    for (int64_t group = 0; group < split->groups; group++) {
+        const double mean = split->mean[group], deviation = split->deviation[group];
+        for (int64_t end = feature + members; feature < end; feature++)
+            for (int lane = 0; lane < width; lane++)
+                x[feature * stride + lane] = (gr_real)((rows[lane][feature] - mean) / deviation);
+    }
+}
+
 static void fill_labels(const gr_split *split, gr_part part, const int64_t *positions,
                         int64_t count, int32_t *labels) {
-    if (!labels) return;
     const uint8_t *all = samples_of(split, part)->labels;
+    if (!labels || !all) return;
     for (int64_t i = 0; i < count; i++)
         labels[i] = part == GR_PART_TRAINING ? split->training_labels[positions[i]]
                                              : all[split->indices[part][positions[i]]];
 }
 
-void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
-                   gr_real *x, int32_t *labels, gr_real *targets) {
-    (void)targets; /* no regression data set yet */
+static void fill_targets(const gr_split *split, gr_part part, const int64_t *positions,
+                         int64_t count, gr_real *targets) {
+    const double *all = samples_of(split, part)->targets;
+    const int64_t width = split->dataset->information.targets;
+    if (!targets || !all) return;
+    for (int64_t i = 0; i < count; i++) {
+        const double *row = all + split->indices[part][positions[i]] * width;
+        for (int64_t target = 0; target < width; target++)
+            targets[target * count + i] = (gr_real)row[target];
+    }
+}
+
+static void fill_pixels(const gr_split *split, gr_part part, const int64_t *positions,
+                        int64_t count, gr_real *x) {
     const uint8_t *pixels = samples_of(split, part)->pixels;
     for (int64_t first = 0; first < count; first += TILE) {
         const uint8_t *rows[TILE];
@@ -60,7 +84,44 @@ void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions
         else
             fill_tile(split, rows, width, count, x + first);
     }
+}
+
+static void fill_values(const gr_split *split, gr_part part, const int64_t *positions,
+                        int64_t count, gr_real *x) {
+    const double *values = samples_of(split, part)->values;
+    for (int64_t first = 0; first < count; first += TILE) {
+        const double *rows[TILE];
+        int width = count - first < TILE ? (int)(count - first) : TILE;
+        for (int lane = 0; lane < width; lane++)
+            rows[lane] =
+                values + split->indices[part][positions[first + lane]] * split->dataset->features;
+        fill_tile_values(split, rows, width, count, x + first);
+    }
+}
+
+void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
+                   gr_real *x, int32_t *labels, gr_real *targets) {
+    if (samples_of(split, part)->pixels)
+        fill_pixels(split, part, positions, count, x);
+    else
+        fill_values(split, part, positions, count, x);
     fill_labels(split, part, positions, count, labels);
+    fill_targets(split, part, positions, count, targets);
+}
+
+/* With x = mean + deviation·x̂, ∂f/∂x̂ = deviation·∂f/∂x. */
+void gr_split_fill_derivatives(const gr_split *split, gr_part part, const int64_t *positions,
+                               int64_t count, gr_real *derivatives) {
+    const double *all = samples_of(split, part)->derivatives;
+    const int64_t features = split->dataset->features, members = features / split->groups;
+    const int64_t width = split->dataset->information.targets * features;
+    assert(all);
+    for (int64_t i = 0; i < count; i++) {
+        const double *row = all + split->indices[part][positions[i]] * width;
+        for (int64_t j = 0; j < width; j++)
+            derivatives[j * count + i] =
+                (gr_real)(split->deviation[j % features / members] * row[j]);
+    }
 }
 
 /* Uniform among the whole shifts from -fraction·size to fraction·size. */
@@ -72,6 +133,13 @@ static int64_t draw_shift(const gr_random *random, uint32_t sample, uint32_t ele
 
 static int64_t clamp(int64_t value, int64_t size) {
     return value < 0 ? 0 : value >= size ? size - 1 : value;
+}
+
+/* One training number: `at` is its place among all features of all samples. */
+static inline gr_real standardized(const gr_split *split, int64_t group, int64_t at) {
+    const gr_samples *samples = &split->dataset->training;
+    if (samples->pixels) return split->level[group][samples->pixels[at]];
+    return (gr_real)((samples->values[at] - split->mean[group]) / split->deviation[group]);
 }
 
 void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int64_t *positions,
@@ -90,20 +158,20 @@ void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int
         int64_t down = draw_shift(&random, position, 0, split->shift, height);
         int64_t right = draw_shift(&random, position, 1, split->shift, width);
         bool mirrored = split->flip && gr_random_below(&random, position, 2, 2) == 1;
-        const uint8_t *pixels =
-            split->dataset->training.pixels +
+        const int64_t sample =
             split->indices[GR_PART_TRAINING][positions[lane]] * split->dataset->features;
         for (int64_t channel = 0; channel < channels; channel++)
             for (int64_t row = 0; row < height; row++) {
-                const uint8_t *from =
-                    pixels + (channel * height + clamp(row - down, height)) * width;
+                const int64_t from =
+                    sample + (channel * height + clamp(row - down, height)) * width;
                 int64_t feature = (channel * height + row) * width;
                 for (int64_t column = 0; column < width; column++, feature++) {
                     int64_t at = clamp(column - right, width);
-                    x[feature * count + lane] =
-                        split->level[feature / members][from[mirrored ? width - 1 - at : at]];
+                    x[feature * count + lane] = standardized(
+                        split, feature / members, from + (mirrored ? width - 1 - at : at));
                 }
             }
     }
     fill_labels(split, GR_PART_TRAINING, positions, count, labels);
+    fill_targets(split, GR_PART_TRAINING, positions, count, targets);
 }

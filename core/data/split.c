@@ -75,6 +75,11 @@ cleanup:
 
 static gr_status draw_training(const gr_dataset *dataset, const gr_settings *settings,
                                gr_split *split, uint64_t seed, gr_error *error) {
+    bool stratified = gr_boolean(settings, GR_DATASET_STRATIFIED);
+    if (stratified && dataset->information.classes == 0)
+        return gr_fail_at(error, GR_INVALID, "/stratified",
+                          "%s is a regression and has no classes to balance: leave stratified out",
+                          dataset->information.name);
     int64_t pool = dataset->training_pool;
     int64_t count = gr_is_null(settings, GR_DATASET_TRAIN_SIZE)
                         ? pool
@@ -89,8 +94,7 @@ static gr_status draw_training(const gr_dataset *dataset, const gr_settings *set
     split->size[GR_PART_TRAINING] = count;
     const gr_random random = gr_random_source(seed, GR_PURPOSE_SPLIT, 0, 0);
     gr_random_permutation(&random, 0, pool, order);
-    if (gr_boolean(settings, GR_DATASET_STRATIFIED))
-        GR_TRY(keep_balanced(dataset, order, count, error));
+    if (stratified) GR_TRY(keep_balanced(dataset, order, count, error));
     return GR_OK;
 }
 
@@ -125,13 +129,21 @@ static gr_status draw_labels(const gr_dataset *dataset, const gr_settings *setti
                              gr_split *split, uint64_t seed, gr_error *error) {
     int64_t count = split->size[GR_PART_TRAINING], classes = dataset->information.classes;
     const int64_t *indices = split->indices[GR_PART_TRAINING];
+    double fraction = gr_number(settings, GR_DATASET_LABEL_NOISE);
+    if (!(fraction >= 0 && fraction <= 1))
+        return gr_fail_at(error, GR_INVALID, "/label_noise", "label_noise must lie in 0 to 1");
+    if (classes == 0) {
+        if (fraction > 0)
+            return gr_fail_at(error, GR_INVALID, "/label_noise",
+                              "%s is a regression and has no labels to replace: leave label_noise "
+                              "out",
+                              dataset->information.name);
+        return GR_OK;
+    }
     split->training_labels = malloc((size_t)count);
     if (!split->training_labels) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for labels");
     for (int64_t i = 0; i < count; i++)
         split->training_labels[i] = dataset->training.labels[indices[i]];
-    double fraction = gr_number(settings, GR_DATASET_LABEL_NOISE);
-    if (!(fraction >= 0 && fraction <= 1))
-        return gr_fail_at(error, GR_INVALID, "/label_noise", "label_noise must lie in 0 to 1");
     int64_t replaced = (int64_t)floor(fraction * (double)count + 0.5);
     if (replaced == 0) return GR_OK;
     int64_t *order = malloc((size_t)count * sizeof *order);
@@ -153,8 +165,8 @@ static gr_status draw_labels(const gr_dataset *dataset, const gr_settings *setti
 
 /* Mean and divisor of each group of features, exactly: from how often each of the 256 levels
  * occurs. */
-static gr_status measure(const gr_dataset *dataset, gr_split *split, bool feature_wise,
-                         gr_error *error) {
+static gr_status measure_pixels(const gr_dataset *dataset, gr_split *split, bool feature_wise,
+                                gr_error *error) {
     int64_t groups = split->groups, members = dataset->features / groups;
     int64_t samples = split->size[GR_PART_TRAINING];
     int64_t(*histogram)[LEVELS] = calloc((size_t)groups, sizeof *histogram);
@@ -181,6 +193,37 @@ static gr_status measure(const gr_dataset *dataset, gr_split *split, bool featur
     return GR_OK;
 }
 
+/* The same for numbers, in two passes. There is no scale to measure a small deviation against as
+ * there is for pixels, so it is taken as it is, and only numbers that never change are left alone.
+ */
+static void measure_values(const gr_dataset *dataset, gr_split *split) {
+    int64_t groups = split->groups, members = dataset->features / groups;
+    int64_t samples = split->size[GR_PART_TRAINING];
+    const int64_t *indices = split->indices[GR_PART_TRAINING];
+    double total = (double)samples * (double)members;
+    for (int64_t group = 0; group < groups; group++) {
+        const double *values = dataset->training.values + group * members;
+        const double first = values[indices[0] * dataset->features];
+        double sum = 0, squares = 0;
+        bool constant = true;
+        for (int64_t i = 0; i < samples; i++)
+            for (int64_t j = 0; j < members; j++) {
+                double value = values[indices[i] * dataset->features + j];
+                sum += value / total; /* divided first: no sum of large numbers overflows */
+                constant = constant && value == first;
+            }
+        double mean = constant ? first : sum;
+        for (int64_t i = 0; !constant && i < samples; i++)
+            for (int64_t j = 0; j < members; j++) {
+                double difference = values[indices[i] * dataset->features + j] - mean;
+                squares += difference * difference / total;
+            }
+        double deviation = sqrt(squares);
+        split->mean[group] = mean;
+        split->deviation[group] = deviation > 0 ? deviation : 1;
+    }
+}
+
 static gr_status standardize(const gr_dataset *dataset, const gr_settings *settings,
                              gr_split *split, gr_error *error) {
     int choice = gr_choice(settings, GR_DATASET_STANDARDIZE);
@@ -190,14 +233,17 @@ static gr_status standardize(const gr_dataset *dataset, const gr_settings *setti
     size_t groups = (size_t)split->groups;
     split->mean = calloc(groups, sizeof *split->mean);
     split->deviation = calloc(groups, sizeof *split->deviation);
-    split->level = malloc(groups * sizeof *split->level);
-    if (!split->mean || !split->deviation || !split->level)
+    bool pixels = dataset->training.pixels != NULL;
+    if (pixels) split->level = malloc(groups * sizeof *split->level);
+    if (!split->mean || !split->deviation || (pixels && !split->level))
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the standardisation");
     if (choice == GR_STANDARDIZE_NONE)
         split->deviation[0] = 1;
+    else if (pixels)
+        GR_TRY(measure_pixels(dataset, split, choice == GR_STANDARDIZE_PER_FEATURE, error));
     else
-        GR_TRY(measure(dataset, split, choice == GR_STANDARDIZE_PER_FEATURE, error));
-    for (size_t group = 0; group < groups; group++)
+        measure_values(dataset, split);
+    for (size_t group = 0; pixels && group < groups; group++)
         for (int level = 0; level < LEVELS; level++)
             split->level[group][level] =
                 (gr_real)((level / 255.0 - split->mean[group]) / split->deviation[group]);

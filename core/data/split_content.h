@@ -10,12 +10,14 @@ struct gr_split {
     int64_t size[3];           /* by gr_part */
     int64_t *indices[3];       /* [size], owned */
     bool from_test_samples[3];
-    uint8_t *training_labels; /* [size of the training part], label noise applied; owned */
+    uint8_t *training_labels; /* [size of the training part], label noise applied; owned; NULL for
+                                 regression */
     /* Features are standardised in `groups` groups of equal size that follow each other: all,
      * channels, features. */
     int64_t groups;
     double *mean, *deviation; /* [groups], owned */
-    gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned */
+    gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned; NULL
+                                 where the data set has numbers instead of pixels */
     double shift;             /* augmentation */
     bool flip;
 };

@@ -16,6 +16,9 @@ typedef struct gr_dataset_information {
     int64_t targets;      /* width of a regression target; 0 for classification */
     int64_t training_samples, test_samples;
     int64_t default_validation_size;
+    bool knows_derivatives;         /* gr_split_fill_derivatives can be used (toy1, toy2) */
+    const char *const *class_names; /* [classes], UTF-8; NULL where they have none */
+    char description[256];          /* one line for people: what was found or generated */
 } gr_dataset_information;
 
 /* Loads or generates the data set that `settings` (of gr_dataset_family) name. `directory` holds
@@ -27,9 +30,10 @@ gr_status gr_dataset_load(const gr_settings *settings, const char *directory, gr
 void gr_dataset_free(gr_dataset *dataset);
 const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset); /* borrowed */
 
-/* A text that is equal for settings that mean the same loaded data ("mnist"): the key under which a
- * loaded data set may be shared. Written into key. */
-void gr_dataset_key(const gr_settings *settings, char key[256]);
+/* A text that is equal for settings that mean the same loaded data ("mnist", "toy1 n=100 …"): the
+ * key under which a loaded data set may be shared. Written into key. */
+enum { GR_DATASET_KEY_SIZE = 1024 };
+void gr_dataset_key(const gr_settings *settings, char key[GR_DATASET_KEY_SIZE]);
 
 /* Calls `consume` with all content (samples, labels, shapes) in a fixed order, for hashing. */
 void gr_dataset_content(const gr_dataset *dataset,
@@ -60,7 +64,13 @@ void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions
 void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int64_t *positions,
                              int64_t count, gr_real *x, int32_t *labels, gr_real *targets);
 
-/* What standardisation uses, in units of pixels/255: the mean that is subtracted and the deviation
+/* The derivatives of the data set's truth (without noise) with respect to the standardised inputs,
+ * [targets][features][count], of samples that gr_split_fill would give. Only where the data set
+ * knows_derivatives. */
+void gr_split_fill_derivatives(const gr_split *split, gr_part part, const int64_t *positions,
+                               int64_t count, gr_real *derivatives);
+
+/* What standardisation uses, in units of pixels/255 (of the numbers, where inputs are no bytes): the mean that is subtracted and the deviation
  * that is then divided by (1e-7 or what else keeps it from being zero included), `*count` of each
  * (1 for "global" and "none", else one for each channel or feature); borrowed. */
 void gr_split_standardization(const gr_split *split, const double **mean, const double **deviation,
