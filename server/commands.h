@@ -2,8 +2,8 @@
 #ifndef SERVER_COMMANDS_H
 #define SERVER_COMMANDS_H
 
-/* argv[0] is the command's own name. Each returns the process's exit status: 0 done, 1 failed (with one line
- * on stderr), 2 wrong usage. */
+/* argv[0] is the command's own name. Each returns the process's exit status: 0 done, 1 failed (with
+ * one line on stderr), 2 wrong usage. */
 int command_serve(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_submit(int argc, char **argv);

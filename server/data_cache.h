@@ -10,9 +10,10 @@ typedef struct data_cache data_cache;
 data_cache *data_cache_create(const char *directory);
 void data_cache_free(data_cache *cache);
 
-/* The loaded data set and the SHA-256 (hex) of its content. Loads it on first use; concurrent callers wait for
- * the one that loads. The pointer stays valid until the cache is freed. Errors as gr_dataset_load. */
-gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings, const gr_dataset **dataset,
-                         char hash[65], gr_error *error);
+/* The loaded data set and the SHA-256 (hex) of its content. Loads it on first use; concurrent
+ * callers wait for the one that loads. The pointer stays valid until the cache is freed. Errors as
+ * gr_dataset_load. */
+gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
+                         const gr_dataset **dataset, char hash[65], gr_error *error);
 
 #endif

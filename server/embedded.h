@@ -1,4 +1,5 @@
-/* Files that the binary carries (cmake/Embed.cmake). Each is followed by a NUL that is not part of it. */
+/* Files that the binary carries (cmake/Embed.cmake). Each is followed by a NUL that is not part of
+ * it. */
 #ifndef SERVER_EMBEDDED_H
 #define SERVER_EMBEDDED_H
 

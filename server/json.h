@@ -10,13 +10,15 @@
 
 #include "gradreg/status.h"
 
-/* One thing wrong with a document; pointer is an RFC 6901 JSON Pointer ("" is the whole document). */
+/* One thing wrong with a document; pointer is an RFC 6901 JSON Pointer ("" is the whole document).
+ */
 typedef struct problem {
     char pointer[GR_PLACE_SIZE];
     char detail[GR_MESSAGE_SIZE];
 } problem;
 
-/* All that is wrong with a document, in document order; at most MAXIMUM_PROBLEMS are kept and the count goes on. */
+/* All that is wrong with a document, in document order; at most MAXIMUM_PROBLEMS are kept and the
+ * count goes on. */
 enum { MAXIMUM_PROBLEMS = 100 };
 typedef struct problems {
     size_t count; /* found; items[0 … min(count, kept)-1] are described */
@@ -28,13 +30,14 @@ void problems_add(problems *problems, const char *pointer, const char *format, .
     __attribute__((format(printf, 3, 4)));
 void problems_clear(problems *problems);
 
-/* Parses strict JSON (RFC 8259): valid UTF-8, no \u0000, no trailing text, nesting <= 64, and numbers in range.
- * GR_INVALID with line and column for what is not JSON. Duplicate members are legal here; the spec
- * parser reports them. *document is owned by the caller (cJSON_Delete). */
+/* Parses strict JSON (RFC 8259): valid UTF-8, no \u0000, no trailing text, nesting <= 64, and
+ * numbers in range. GR_INVALID with line and column for what is not JSON. Duplicate members are
+ * legal here; the spec parser reports them. *document is owned by the caller (cJSON_Delete). */
 gr_status json_parse(const char *text, size_t length, cJSON **document, gr_error *error);
 
-/* The one way a double becomes JSON: 17 significant digits where they are needed (shortest of 15…17 that reads back
- * equal); NaN and infinities become the strings "NaN", "Infinity", "-Infinity". NULL without memory. */
+/* The one way a double becomes JSON: 17 significant digits where they are needed (shortest of 15…17
+ * that reads back equal); NaN and infinities become the strings "NaN", "Infinity", "-Infinity".
+ * NULL without memory. */
 cJSON *json_number(double value);
 cJSON *json_integer(int64_t value);
 /* The inverse, accepting the three strings. False where item is neither. */

@@ -1,4 +1,5 @@
-/* The experiment spec: from JSON text to settings, all errors at once, and back to its canonical form. */
+/* The experiment spec: from JSON text to settings, all errors at once, and back to its canonical
+ * form. */
 #ifndef SERVER_SPEC_H
 #define SERVER_SPEC_H
 
@@ -7,32 +8,35 @@
 #include "server/json.h"
 
 typedef struct spec {
-    char *name;           /* owned; a name made of the model and regularisers where none was given */
-    cJSON *tags;          /* owned object of strings */
+    char *name;  /* owned; a name made of the model and regularisers where none was given */
+    cJSON *tags; /* owned object of strings */
     gr_settings settings; /* of the kind "experiment": its options are the members of a spec */
 } spec;
 
 /* The family whose only kind is the whole spec: its table drives /presets, documents and forms. */
 extern const gr_family spec_family;
 
-/* Parses and checks text against the tables of kinds. GR_INVALID with at least one problem where it is no
- * spec (and, in *malformed, whether it was not even JSON). On GR_OK *result is owned by the caller. */
-gr_status spec_parse(const char *text, size_t length, spec **result, bool *malformed, problems *problems);
+/* Parses and checks text against the tables of kinds. GR_INVALID with at least one problem where it
+ * is no spec (and, in *malformed, whether it was not even JSON). On GR_OK *result is owned by the
+ * caller. */
+gr_status spec_parse(const char *text, size_t length, spec **result, bool *malformed,
+                     problems *problems);
 void spec_free(spec *spec);
 
-/* One settings object by the same rules: for `gradients`, whose file holds only model, loss and regularizers.
- * Members other than `members` (NULL-terminated) are problems. */
-gr_status spec_parse_members(const char *text, size_t length, const char *const *members, spec **result,
-                             bool *malformed, problems *problems);
+/* One settings object by the same rules: for `gradients`, whose file holds only model, loss and
+ * regularizers. Members other than `members` (NULL-terminated) are problems. */
+gr_status spec_parse_members(const char *text, size_t length, const char *const *members,
+                             spec **result, bool *malformed, problems *problems);
 
-/* The canonical spec: every member, in table order, defaults filled in, aliases resolved. Parsing it gives
- * an equal canonical spec. Owned by the caller (free). */
+/* The canonical spec: every member, in table order, defaults filled in, aliases resolved. Parsing
+ * it gives an equal canonical spec. Owned by the caller (free). */
 char *spec_canonical(const spec *spec);
 /* The same as a document. */
 cJSON *spec_document(const spec *spec);
 /* Settings as JSON, with the discriminator first: {"type": "adam", "learning_rate": 0.001}. */
 cJSON *spec_settings_document(const gr_family *family, const gr_settings *settings);
-/* A family's kinds and options, for GET /presets: {"layer": [{"name", "help", "options": [{name, type…}]}]}. */
+/* A family's kinds and options, for GET /presets: {"layer": [{"name", "help", "options": [{name,
+ * type…}]}]}. */
 cJSON *spec_family_document(const gr_family *family);
 
 /* What the core needs of it; borrowed from the spec. */

@@ -1,7 +1,7 @@
-/* The store: experiments, their metrics and their leases, in SQLite. Opaque; the only folder that sees
- * sqlite3.h is server/store. Every function may be called from any thread; none lets a caller see
- * SQLITE_BUSY. Writes go through one writer thread that commits in groups: a call returns after its
- * group's commit. */
+/* The store: experiments, their metrics and their leases, in SQLite. Opaque; the only folder that
+ * sees sqlite3.h is server/store. Every function may be called from any thread; none lets a caller
+ * see SQLITE_BUSY. Writes go through one writer thread that commits in groups: a call returns after
+ * its group's commit. */
 #ifndef SERVER_STORE_H
 #define SERVER_STORE_H
 
@@ -15,7 +15,13 @@
 typedef struct store store;
 
 typedef enum experiment_state {
-    STATE_QUEUED, STATE_RUNNING, STATE_PAUSED, STATE_SUCCEEDED, STATE_FAILED, STATE_DIVERGED, STATE_CANCELLED,
+    STATE_QUEUED,
+    STATE_RUNNING,
+    STATE_PAUSED,
+    STATE_SUCCEEDED,
+    STATE_FAILED,
+    STATE_DIVERGED,
+    STATE_CANCELLED,
     STATE_COUNT
 } experiment_state;
 
@@ -23,13 +29,14 @@ const char *state_name(experiment_state state); /* "queued", … */
 bool state_from_name(const char *name, experiment_state *state);
 bool state_is_final(experiment_state state); /* succeeded, failed, diverged, cancelled */
 
-/* One experiment as stored. All strings are owned by the record (experiment_clear). Times are milliseconds
- * since 1970 UTC, 0: not yet. */
+/* One experiment as stored. All strings are owned by the record (experiment_clear). Times are
+ * milliseconds since 1970 UTC, 0: not yet. */
 typedef struct experiment {
     int64_t id;
-    int64_t revision; /* grows with every change of any experiment or its metrics: ETag and event id */
+    int64_t
+        revision; /* grows with every change of any experiment or its metrics: ETag and event id */
     experiment_state state;
-    bool cancel_requested; /* a running experiment's worker will see it within one batch */
+    bool cancel_requested;     /* a running experiment's worker will see it within one batch */
     char *name, *tags, *notes; /* tags: JSON object text */
     char *spec;                /* canonical JSON text */
     char *data_hash;           /* SHA-256 (hex) of the data set's content */
@@ -37,15 +44,15 @@ typedef struct experiment {
     char *environment; /* JSON text: kernels, BLAS kernel of the last attempt; may be NULL */
     int64_t priority;
     int64_t iteration, iterations;
-    double iterations_per_second; /* 0: not known */
-    int64_t attempt;                 /* 0 before the first lease: the fencing token */
-    int64_t resumed_from_iteration;  /* of the last attempt; 0 if from the start */
-    int64_t checkpoint_iteration;    /* 0: none */
-    char *checkpoint_file;           /* name within the artifacts folder; NULL: none */
-    char *model_file;                /* NULL until succeeded */
-    char *worker;                    /* NULL unless running */
-    char *error;                     /* why it failed or diverged; NULL otherwise */
-    char *warning;             /* the last thing that went wrong without ending it; NULL: nothing did */
+    double iterations_per_second;   /* 0: not known */
+    int64_t attempt;                /* 0 before the first lease: the fencing token */
+    int64_t resumed_from_iteration; /* of the last attempt; 0 if from the start */
+    int64_t checkpoint_iteration;   /* 0: none */
+    char *checkpoint_file;          /* name within the artifacts folder; NULL: none */
+    char *model_file;               /* NULL until succeeded */
+    char *worker;                   /* NULL unless running */
+    char *error;                    /* why it failed or diverged; NULL otherwise */
+    char *warning; /* the last thing that went wrong without ending it; NULL: nothing did */
     char *latest_metrics, *best_metrics; /* JSON object texts: name → value */
     int64_t created_at, started_at, finished_at, lease_expires_at;
     double elapsed_seconds; /* training time over all attempts */
@@ -53,23 +60,26 @@ typedef struct experiment {
 void experiment_clear(experiment *experiment);
 void experiments_free(experiment *items, size_t count);
 
-/* Opens (creates, migrates) <directory>/gradreg.db and <directory>/artifacts, after locking the directory for the
- * life of the process: GR_CONFLICT where another process has it, GR_IO with the reason where it can't be
- * written, GR_INVALID where the file belongs to a newer program. Recovers: what was running is queued again, or failed after
- * three attempts in a row without a new checkpoint; orphaned files in artifacts are removed. */
+/* Opens (creates, migrates) <directory>/gradreg.db and <directory>/artifacts, after locking the
+ * directory for the life of the process: GR_CONFLICT where another process has it, GR_IO with the
+ * reason where it can't be written, GR_INVALID where the file belongs to a newer program. Recovers:
+ * what was running is queued again, or failed after three attempts in a row without a new
+ * checkpoint; orphaned files in artifacts are removed. */
 gr_status store_open(const char *directory, store **store, gr_error *error);
 void store_close(store *store);
 /* The artifacts folder's path; borrowed. */
 const char *store_artifacts(const store *store);
 
-/* -- submission and control ------------------------------------------------------------------------------ */
+/* -- submission and control
+ * ------------------------------------------------------------------------------ */
 typedef struct submission {
     const char *name, *tags, *spec, *data_hash, *engine_version;
     int64_t iterations;
 } submission;
 /* Durable (synchronous=FULL) when it returns GR_OK. */
 gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error);
-gr_status store_get(store *store, int64_t id, experiment *experiment, gr_error *error); /* GR_NOT_FOUND */
+gr_status store_get(store *store, int64_t id, experiment *experiment,
+                    gr_error *error); /* GR_NOT_FOUND */
 
 typedef struct listing {
     int64_t before_id; /* newest first; 0: from the newest */
@@ -77,52 +87,64 @@ typedef struct listing {
     int64_t limit;     /* 1 … 1000 */
 } listing;
 /* *items (experiments_free) holds at most limit rows. */
-gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count, gr_error *error);
+gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count,
+                     gr_error *error);
 /* Experiments changed after `revision`, oldest change first: replay of an event stream. */
-gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items, size_t *count,
-                              gr_error *error);
+gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items,
+                              size_t *count, gr_error *error);
 /* The greatest revision there is: where a stream that only wants what is new begins. */
 gr_status store_revision(store *store, int64_t *revision, gr_error *error);
 gr_status store_counts(store *store, int64_t counts[STATE_COUNT], gr_error *error);
 
-/* queued/paused → cancelled at once; running → cancel_requested. GR_CONFLICT in a final state. The new record is
- * written to *after (may be NULL). */
+/* queued/paused → cancelled at once; running → cancel_requested. GR_CONFLICT in a final state. The
+ * new record is written to *after (may be NULL). */
 gr_status store_cancel(store *store, int64_t id, experiment *after, gr_error *error);
-/* Moves a final experiment to the trash (it disappears from every query). GR_CONFLICT while queued or running. */
+/* Moves a final experiment to the trash (it disappears from every query). GR_CONFLICT while queued
+ * or running. */
 gr_status store_delete(store *store, int64_t id, gr_error *error);
 
-/* -- work --------------------------------------------------------------------------------------------------- */
+/* -- work
+ * ---------------------------------------------------------------------------------------------------
+ */
 enum { LEASE_SECONDS = 60 };
-/* Gives the queued experiment of highest priority (then lowest id) to `worker`: running, attempt + 1, lease set.
- * GR_NOT_FOUND where nothing is queued. */
+/* Gives the queued experiment of highest priority (then lowest id) to `worker`: running, attempt +
+ * 1, lease set. GR_NOT_FOUND where nothing is queued. */
 gr_status store_lease(store *store, const char *worker, experiment *experiment, gr_error *error);
-/* Every write below is checked against (id, attempt): GR_CONFLICT where the lease has been lost, and
- * then the worker must drop the run. */
+/* Every write below is checked against (id, attempt): GR_CONFLICT where the lease has been lost,
+ * and then the worker must drop the run. */
 gr_status store_heartbeat(store *store, int64_t id, int64_t attempt, int64_t iteration,
                           double iterations_per_second, bool *cancel_requested, gr_error *error);
 gr_status store_started(store *store, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
                         const char *environment, gr_error *error);
-/* Metric rows: those that are already there are replaced (a resumed run repeats rows bit for bit). */
-gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metric *rows, size_t count,
-                        gr_error *error);
-/* The file (already fsynced and renamed into artifacts) becomes the checkpoint; the previous one is removed after the commit. */
-gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration, const char *file,
-                           gr_error *error);
-/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk). */
-gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning, gr_error *error);
-/* Back to queued (a shutdown); a checkpoint was stored before. The attempt is not counted as one that made no progress. */
+/* Metric rows: those that are already there are replaced (a resumed run repeats rows bit for bit).
+ */
+gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metric *rows,
+                        size_t count, gr_error *error);
+/* The file (already fsynced and renamed into artifacts) becomes the checkpoint; the previous one is
+ * removed after the commit. */
+gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration,
+                           const char *file, gr_error *error);
+/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk).
+ */
+gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
+                     gr_error *error);
+/* Back to queued (a shutdown); a checkpoint was stored before. The attempt is not counted as one
+ * that made no progress. */
 gr_status store_release(store *store, int64_t id, int64_t attempt, gr_error *error);
 /* To a final state. model_file NULL unless succeeded; reason NULL unless failed or diverged. */
-gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state, int64_t iteration,
-                       const char *model_file, const char *reason, gr_error *error);
+gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state,
+                       int64_t iteration, const char *model_file, const char *reason,
+                       gr_error *error);
 
-/* -- metrics ---------------------------------------------------------------------------------------------- */
+/* -- metrics
+ * ---------------------------------------------------------------------------------------------- */
 typedef struct metric_row {
     char name[64];
     int64_t iteration;
     double value;
 } metric_row;
-/* Rows of one experiment in order (name, iteration); name NULL: all; only those with iteration > after. *rows: free(). */
+/* Rows of one experiment in order (name, iteration); name NULL: all; only those with iteration >
+ * after. *rows: free(). */
 gr_status store_series(store *store, int64_t id, const char *name, int64_t after, metric_row **rows,
                        size_t *count, gr_error *error);
 

@@ -1,5 +1,5 @@
-/* Named arrays: what a model, a checkpoint, a batch or a gradient is at rest. The core knows only names,
- * types, shapes and bytes; the file format (safetensors) is the server's. */
+/* Named arrays: what a model, a checkpoint, a batch or a gradient is at rest. The core knows only
+ * names, types, shapes and bytes; the file format (safetensors) is the server's. */
 #ifndef GRADREG_ARRAYS_H
 #define GRADREG_ARRAYS_H
 
@@ -39,15 +39,16 @@ typedef struct gr_array {
     void *data; /* owned, row-major, gr_shape_elements(shape) elements */
 } gr_array;
 
-/* A growing list of arrays with distinct names. Zero-initialise; gr_arrays_clear frees everything. */
+/* A growing list of arrays with distinct names. Zero-initialise; gr_arrays_clear frees everything.
+ */
 typedef struct gr_arrays {
     size_t count, capacity;
     gr_array *items;
 } gr_arrays;
 
 void gr_arrays_clear(gr_arrays *arrays);
-/* Adds an array with room for its (zeroed) data, returned in *data (borrowed; may be NULL if not wanted).
- * `name` is copied. GR_INVALID for a name that is already there. */
+/* Adds an array with room for its (zeroed) data, returned in *data (borrowed; may be NULL if not
+ * wanted). `name` is copied. GR_INVALID for a name that is already there. */
 gr_status gr_arrays_add(gr_arrays *arrays, const char *name, gr_element_type type,
                         const gr_shape *shape, void **data, gr_error *error);
 /* The array called `name`, or NULL; borrowed. */

@@ -8,12 +8,13 @@
 const char *gr_blas_kernel(void);
 /* OpenBLAS's own description of its build and version. */
 const char *gr_blas_configuration(void);
-/* The value of OPENBLAS_CORETYPE that suits this processor: "SkylakeX" with AVX-512 (F, VL, DQ, BW, CD),
- * "Haswell" with AVX2 and FMA, else NULL. By CPUID (and what the operating system saves). */
+/* The value of OPENBLAS_CORETYPE that suits this processor: "SkylakeX" with AVX-512 (F, VL, DQ, BW,
+ * CD), "Haswell" with AVX2 and FMA, else NULL. By CPUID (and what the operating system saves). */
 const char *gr_blas_best_kernel(void);
 /* True where the kernel in use is known to be worse than the best one for this processor. */
 bool gr_blas_kernel_is_worse(const char *in_use, const char *best);
-/* The set of own kernels in use: "avx512", "avx2" or "baseline"; GRADREG_KERNELS overrides the choice. */
+/* The set of own kernels in use: "avx512", "avx2" or "baseline"; GRADREG_KERNELS overrides the
+ * choice. */
 const char *gr_kernels_name(void);
 /* The version of the numerical engine: part of every result. */
 const char *gr_engine_version(void);

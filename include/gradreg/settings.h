@@ -1,9 +1,9 @@
 /* Kinds, their options, and the values that a user gave them.
  *
- * A *kind* is one member of a *family*: `conv2d` is a kind of layer, `adam` a kind of optimiser. A kind
- * declares its options as data; everything that reads, writes, checks, documents or lists specs is
- * driven by these tables and by nothing else. A *settings* is one kind with a value for each of its
- * options, in the order of its option table. */
+ * A *kind* is one member of a *family*: `conv2d` is a kind of layer, `adam` a kind of optimiser. A
+ * kind declares its options as data; everything that reads, writes, checks, documents or lists
+ * specs is driven by these tables and by nothing else. A *settings* is one kind with a value for
+ * each of its options, in the order of its option table. */
 #ifndef GRADREG_SETTINGS_H
 #define GRADREG_SETTINGS_H
 
@@ -59,14 +59,15 @@ typedef struct gr_option {
     const char *name;
     const char *help; /* one line, with the unit */
     unsigned accepts; /* GR_ACCEPT bits */
-    /* Bounds of GR_INTEGER, GR_NUMBER and of each item of GR_NUMBERS; where only GR_STRING has bounds, of its
-     * length in bytes. Both 0: no bounds (of a string: 1 … 4096 bytes). */
+    /* Bounds of GR_INTEGER, GR_NUMBER and of each item of GR_NUMBERS; where only GR_STRING has
+     * bounds, of its length in bytes. Both 0: no bounds (of a string: 1 … 4096 bytes). */
     double minimum, maximum;
     bool minimum_excluded, maximum_excluded;
     const char *const *choices; /* for GR_CHOICE: NULL-terminated */
     const gr_family *family;    /* for GR_SETTINGS and GR_LIST */
     bool required;              /* else default_json stands in for a missing member */
-    const char *default_json;   /* the default as JSON text: "0.001", "\"same\"", "null", "[0.5, 0.75]", "{}" */
+    const char *default_json;   /* the default as JSON text: "0.001", "\"same\"", "null", "[0.5,
+                                   0.75]", "{}" */
 } gr_option;
 
 /* A fixed value that an alias gives to an option of the kind it stands for. */
@@ -80,19 +81,20 @@ struct gr_kind {
     const char *help; /* one line; for a method, with its source */
     const gr_option *options;
     size_t option_count;
-    /* An alias is another name for a point of a kind: it takes the same options but the fixed ones, and
-     * the settings that come of it have the kind `alias_of`. NULL for a kind of its own. */
+    /* An alias is another name for a point of a kind: it takes the same options but the fixed ones,
+     * and the settings that come of it have the kind `alias_of`. NULL for a kind of its own. */
     const gr_kind *alias_of;
     const gr_alias_value *alias_values;
     size_t alias_value_count;
 };
 
 struct gr_family {
-    const char *name;          /* "layer", "optimizer", …: for messages and documents */
-    const char *discriminator; /* the member that names the kind: "type", "name", "preset"; NULL where the
-                                  family has one kind and its objects name none */
+    const char *name;            /* "layer", "optimizer", …: for messages and documents */
+    const char *discriminator;   /* the member that names the kind: "type", "name", "preset"; NULL
+                                    where the   family has one kind and its objects name none */
     const gr_kind *const *kinds; /* NULL-terminated, aliases included */
-    const gr_kind *unnamed;      /* the kind of an object without a discriminator, or NULL: then it is required */
+    const gr_kind
+        *unnamed; /* the kind of an object without a discriminator, or NULL: then it is required */
 };
 
 /* One kind with its values: values[i] belongs to kind->options[i]. Values own their memory.
@@ -116,9 +118,9 @@ int gr_kind_option(const gr_kind *kind, const char *name);
 /* The kind called `name` (aliases included), or NULL. */
 const gr_kind *gr_family_kind(const gr_family *family, const char *name);
 
-/* Values by option index (the enumeration that stands beside an option table). A number is readable as
- * double also where the value is an integer. Asking for another type than the value has is a defect:
- * it is asserted. */
+/* Values by option index (the enumeration that stands beside an option table). A number is readable
+ * as double also where the value is an integer. Asking for another type than the value has is a
+ * defect: it is asserted. */
 static inline bool gr_is_null(const gr_settings *settings, int option) {
     return settings->values[option].type == GR_NULL;
 }
@@ -126,10 +128,10 @@ int64_t gr_integer(const gr_settings *settings, int option);
 double gr_number(const gr_settings *settings, int option);
 bool gr_boolean(const gr_settings *settings, int option);
 int gr_choice(const gr_settings *settings, int option);
-const char *gr_string(const gr_settings *settings, int option);                   /* borrowed */
-const gr_settings *gr_settings_of(const gr_settings *settings, int option);       /* borrowed */
+const char *gr_string(const gr_settings *settings, int option);                     /* borrowed */
+const gr_settings *gr_settings_of(const gr_settings *settings, int option);         /* borrowed */
 const gr_settings *gr_list(const gr_settings *settings, int option, size_t *count); /* borrowed */
-const double *gr_numbers(const gr_settings *settings, int option, size_t *count); /* borrowed */
+const double *gr_numbers(const gr_settings *settings, int option, size_t *count);   /* borrowed */
 
 /* The families of the core. */
 extern const gr_family gr_layer_family;       /* discriminator "type" */

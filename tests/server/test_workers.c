@@ -50,6 +50,8 @@ static void listen_to(void *context, const event *change) {
     case EVENT_PROGRESS:
         atomic_fetch_add(&self->progress_events, 1);
         break;
+    case EVENT_DELETED:
+        break;
     }
 }
 
@@ -76,9 +78,9 @@ static void stop(server *self) {
     events_free(self->events);
 }
 
-static gr_status try_submit(server *self, const char *spec, int64_t *id, gr_error *error) {
+static gr_status try_submit(server *self, const char *text, int64_t *id, gr_error *error) {
     experiment_setup setup = {0};
-    GR_TRY(experiment_setup_check(spec, strlen(spec), self->data, &setup, NULL, NULL, error));
+    GR_TRY(experiment_setup_check(text, strlen(text), self->data, &setup, NULL, NULL, error));
     submission form = {.name = "test",
                        .tags = "{}",
                        .spec = setup.canonical,
@@ -91,10 +93,10 @@ static gr_status try_submit(server *self, const char *spec, int64_t *id, gr_erro
     return status;
 }
 
-static int64_t submit(server *self, const char *spec) {
+static int64_t submit(server *self, const char *text) {
     gr_error error = {0};
     int64_t id = 0;
-    assert_ok(try_submit(self, spec, &id, &error));
+    assert_ok(try_submit(self, text, &id, &error));
     return id;
 }
 
