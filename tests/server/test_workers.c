@@ -29,6 +29,11 @@
     " \"checkpoint_every\": 70}}"
 #define SHORT SPEC("1000", "0.001")
 #define LONG SPEC("100000000", "0.001")
+#define DIVERGING                                                                          \
+    "{\"dataset\": {\"name\": \"digits\", \"train_size\": 400, \"validation_size\": 200}," \
+    " \"model\": {\"preset\": \"lenet\"},"                                                 \
+    " \"regularizers\": [{\"type\": \"datagrad\", \"weight\": 1000000}],"                  \
+    " \"optimizer\": {\"type\": \"adam\", \"learning_rate\": 1000000}}"
 
 typedef struct server {
     store *store;
@@ -356,7 +361,7 @@ static void reports_divergence_and_failure(void **state) {
     server self;
     gr_error error = {0};
     start(&self, *state, 1);
-    int64_t id = submit(&self, SPEC("1000", "1e30"));
+    int64_t id = submit(&self, DIVERGING);
     experiment record = wait_for_end(&self, id);
     assert_int_equal(STATE_DIVERGED, record.state);
     assert_non_null(strstr(record.error, "iteration"));
