@@ -77,6 +77,15 @@ typedef struct gr_kernels {
     void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
                  gr_real second_correction, gr_real epsilon);
+    /* velocity = momentum·velocity + g; parameters -= rate·velocity, or with Nesterov's look-ahead
+     * rate·(g + momentum·velocity). */
+    void (*momentum)(int64_t count, gr_real *parameters, const gr_real *gradients,
+                     gr_real *velocity, gr_real rate, gr_real momentum, bool nesterov);
+    /* squares = alpha·squares + (1 - alpha)·g²; velocity = momentum·velocity + g/(√squares + ε);
+     * parameters -= rate·velocity. */
+    void (*rmsprop)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *squares,
+                    gr_real *velocity, gr_real rate, gr_real alpha, gr_real epsilon,
+                    gr_real momentum);
 } gr_kernels;
 
 /* The best set for this processor, or the one that GRADREG_KERNELS names ("avx512", "avx2",

@@ -168,6 +168,29 @@ static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, g
     }
 }
 
+static void momentum(int64_t count, gr_real *parameters, const gr_real *gradients,
+                     gr_real *velocity, gr_real rate, gr_real kept, bool nesterov) {
+    for (int64_t i = 0; i < count; i++) {
+        const double g = (double)gradients[i];
+        const double v = (double)kept * (double)velocity[i] + g;
+        const double step = nesterov ? g + (double)kept * v : v;
+        velocity[i] = (gr_real)v;
+        parameters[i] = (gr_real)((double)parameters[i] - (double)rate * step);
+    }
+}
+
+static void rmsprop(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *squares,
+                    gr_real *velocity, gr_real rate, gr_real alpha, gr_real epsilon, gr_real kept) {
+    for (int64_t i = 0; i < count; i++) {
+        const double g = (double)gradients[i];
+        const double s = (double)alpha * (double)squares[i] + (1 - (double)alpha) * g * g;
+        const double v = (double)kept * (double)velocity[i] + g / (sqrt(s) + (double)epsilon);
+        squares[i] = (gr_real)s;
+        velocity[i] = (gr_real)v;
+        parameters[i] = (gr_real)((double)parameters[i] - (double)rate * v);
+    }
+}
+
 const gr_kernels gr_kernels_reference = {
     .name = "reference",
     .convolve = convolve,
@@ -181,4 +204,6 @@ const gr_kernels gr_kernels_reference = {
     .window_scatter = window_scatter,
     .window_gather = window_gather,
     .adam = adam,
+    .momentum = momentum,
+    .rmsprop = rmsprop,
 };

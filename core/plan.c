@@ -34,6 +34,22 @@ static const gr_option options[] = {
                                       .minimum = 1,
                                       .maximum = 1e9,
                                       .default_json = "1000"},
+    [GR_TRAINING_CLIP_NORM] = {.name = "clip_norm",
+                               .help = "the largest l2 norm of the whole gradient, which is scaled "
+                                       "down to it; null: no limit",
+                               .accepts = GR_ACCEPT(GR_NUMBER) | GR_ACCEPT(GR_NULL),
+                               .minimum = 0,
+                               .maximum = 1e30,
+                               .minimum_excluded = true,
+                               .default_json = "null"},
+    [GR_TRAINING_CLIP_VALUE] = {.name = "clip_value",
+                                .help = "the largest magnitude of each component of the gradient, "
+                                        "which is cut off there; null: no limit",
+                                .accepts = GR_ACCEPT(GR_NUMBER) | GR_ACCEPT(GR_NULL),
+                                .minimum = 0,
+                                .maximum = 1e30,
+                                .minimum_excluded = true,
+                                .default_json = "null"},
 };
 
 static const gr_kind training = {.name = "training",
@@ -64,16 +80,22 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                           about->classes ? "classification" : "regression");
     GR_TRY(gr_objective_check(network, plan->loss, plan->regularizers, plan->regularizer_count,
                               labels, error));
-    const gr_schedule_kind *schedule = gr_schedule_kind_of(plan->schedule);
-    if (schedule->check) {
-        gr_status status = schedule->check(plan->schedule, error);
-        if (status != GR_OK) {
-            gr_error_prefix_place(error, "/schedule");
-            return status;
-        }
+    gr_status status = gr_schedule_check(plan->schedule, error);
+    if (status != GR_OK) {
+        gr_error_prefix_place(error, "/schedule");
+        return status;
     }
+    status = gr_optimizer_check(plan->optimizer, error);
+    if (status != GR_OK) {
+        gr_error_prefix_place(error, "/optimizer");
+        return status;
+    }
+    if (!gr_is_null(plan->training, GR_TRAINING_CLIP_NORM) &&
+        !gr_is_null(plan->training, GR_TRAINING_CLIP_VALUE))
+        return gr_fail_at(error, GR_INVALID, "/training/clip_value",
+                          "clip_norm is given too: leave one of the two out");
     gr_split *split;
-    gr_status status = gr_split_create(dataset, plan->dataset, plan->seed, &split, error);
+    status = gr_split_create(dataset, plan->dataset, plan->seed, &split, error);
     if (status != GR_OK) {
         gr_error_prefix_place(error, "/dataset");
         return status;

@@ -41,6 +41,7 @@ struct gr_training {
     gr_split *split;
     int64_t iterations, batch_size, evaluate_every, block_samples;
     bool classification;
+    gr_clipping clipping;
 
     /* One block of memory: parameters, gradients, moments, buffers. */
     gr_real *parameters, *gradients, *moments[GR_MAXIMUM_MOMENTS], *buffers;
@@ -101,6 +102,15 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     return GR_OK;
 }
 
+static gr_clipping clipping_of(const gr_settings *settings) {
+    gr_clipping clipping = {0};
+    if (!gr_is_null(settings, GR_TRAINING_CLIP_NORM))
+        clipping.norm = gr_number(settings, GR_TRAINING_CLIP_NORM);
+    if (!gr_is_null(settings, GR_TRAINING_CLIP_VALUE))
+        clipping.value = gr_number(settings, GR_TRAINING_CLIP_VALUE);
+    return clipping;
+}
+
 gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_training **result,
                              gr_error *error) {
     GR_TRY(gr_plan_check(plan, dataset, NULL, error));
@@ -114,6 +124,7 @@ gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_
     training->batch_size = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
     training->evaluate_every = gr_integer(plan->training, GR_TRAINING_EVALUATE_EVERY);
     training->classification = gr_dataset_describe(dataset)->classes > 0;
+    training->clipping = clipping_of(plan->training);
     training->order_epoch = -1;
     for (size_t i = 0; i < plan->regularizer_count; i++)
         snprintf(training->penalty_names[i], sizeof training->penalty_names[i], "penalty.%zu", i);
@@ -178,12 +189,13 @@ static gr_status step(gr_training *training, gr_error *error) {
                        (long long)training->iteration);
 
     const gr_settings *optimizer = training->plan.optimizer;
-    const double rate = gr_learning_rate(optimizer) *
-                        gr_schedule_kind_of(training->plan.schedule)
-                            ->factor(training->plan.schedule, iteration, training->iterations);
-    gr_optimizer_kind_of(optimizer)->step(optimizer, training->objective->workspace->kernels, count,
-                                          iteration + 1, rate, training->parameters,
-                                          training->gradients, training->moments);
+    const double rate =
+        gr_learning_rate(optimizer) *
+        gr_schedule_factor(training->plan.schedule, iteration, training->iterations);
+    gr_clip(&training->clipping, count, training->gradients);
+    gr_optimizer_step(optimizer, training->network, training->objective->workspace->kernels,
+                      iteration + 1, rate, training->parameters, training->gradients,
+                      training->moments);
 
     interval *sums = &training->interval;
     sums->iterations++;

@@ -96,18 +96,42 @@ static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int6
     }
 }
 
+INLINE gr_real root_of(gr_real x) {
+#ifdef GR_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
 static void adam(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
                  gr_real *restrict first, gr_real *restrict second, gr_real beta1, gr_real beta2,
                  gr_real step_size, gr_real second_correction, gr_real epsilon) {
     for (int64_t i = 0; i < count; i++) {
         first[i] = beta1 * first[i] + (1 - beta1) * gradients[i];
         second[i] = beta2 * second[i] + (1 - beta2) * gradients[i] * gradients[i];
-#ifdef GR_DOUBLE
-        gr_real root = sqrt(second[i]);
-#else
-        gr_real root = sqrtf(second[i]);
-#endif
-        parameters[i] -= step_size * first[i] / (root * second_correction + epsilon);
+        parameters[i] -= step_size * first[i] / (root_of(second[i]) * second_correction + epsilon);
+    }
+}
+
+static void momentum(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
+                     gr_real *restrict velocity, gr_real rate, gr_real kept, bool nesterov) {
+    /* g + momentum·v, or v itself as 0·g + 1·v: no branch in the loop. */
+    const gr_real of_gradient = nesterov ? 1 : 0, of_velocity = nesterov ? kept : 1;
+    for (int64_t i = 0; i < count; i++) {
+        velocity[i] = kept * velocity[i] + gradients[i];
+        parameters[i] -= rate * (of_gradient * gradients[i] + of_velocity * velocity[i]);
+    }
+}
+
+static void rmsprop(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
+                    gr_real *restrict squares, gr_real *restrict velocity, gr_real rate,
+                    gr_real alpha, gr_real epsilon, gr_real kept) {
+    for (int64_t i = 0; i < count; i++) {
+        const gr_real g = gradients[i];
+        squares[i] = alpha * squares[i] + (1 - alpha) * g * g;
+        velocity[i] = kept * velocity[i] + g / (root_of(squares[i]) + epsilon);
+        parameters[i] -= rate * velocity[i];
     }
 }
 
@@ -124,4 +148,6 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .window_scatter = window_scatter,
     .window_gather = window_gather,
     .adam = adam,
+    .momentum = momentum,
+    .rmsprop = rmsprop,
 };

@@ -1,18 +1,12 @@
 /* adam: Kingma & Ba 2015, with PyTorch's defaults and its place of epsilon (outside the corrected
- * root). */
+ * root). adamw: the same with a decay that no moment sees (Loshchilov & Hutter 2019). */
 #include <math.h>
 
 #include "core/optimizer.h"
 
-enum { LEARNING_RATE, BETA1, BETA2, EPSILON };
+enum { LEARNING_RATE, BETA1, BETA2, EPSILON, ADAM_OPTIONS, WEIGHT_DECAY = ADAM_OPTIONS };
 static const gr_option options[] = {
-    [LEARNING_RATE] = {.name = "learning_rate",
-                       .help = "step size, before the schedule's factor",
-                       .accepts = GR_ACCEPT(GR_NUMBER),
-                       .minimum = 0,
-                       .maximum = 1e6,
-                       .minimum_excluded = true,
-                       .default_json = "0.001"},
+    [LEARNING_RATE] = GR_LEARNING_RATE_OPTION("0.001"),
     [BETA1] = {.name = "beta1",
                .help = "decay of the mean of gradients",
                .accepts = GR_ACCEPT(GR_NUMBER),
@@ -34,6 +28,16 @@ static const gr_option options[] = {
                  .maximum = 1,
                  .minimum_excluded = true,
                  .default_json = "1e-8"},
+    /* adamw alone */
+    [WEIGHT_DECAY] = {.name = "weight_decay",
+                      .help =
+                          "decoupled decay of the weights of rank 2 and more (not of biases and "
+                          "normalisations): each step takes learning rate times this share "
+                          "of them",
+                      .accepts = GR_ACCEPT(GR_NUMBER),
+                      .minimum = 0,
+                      .maximum = 1e6,
+                      .default_json = "0.01"},
 };
 
 static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
@@ -47,11 +51,25 @@ static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t
                   (gr_real)(1 / sqrt(second_correction)), (gr_real)gr_number(settings, EPSILON));
 }
 
+static double decoupled_decay(const gr_settings *settings) {
+    return gr_number(settings, WEIGHT_DECAY);
+}
+
 const gr_optimizer_kind gr_optimizer_adam = {
     .kind = {.name = "adam",
              .help = "adaptive moments (Kingma & Ba 2015)",
              .options = options,
+             .option_count = ADAM_OPTIONS},
+    .moments = 2,
+    .step = step,
+};
+
+const gr_optimizer_kind gr_optimizer_adamw = {
+    .kind = {.name = "adamw",
+             .help = "adam with decoupled weight decay (Loshchilov & Hutter 2019)",
+             .options = options,
              .option_count = sizeof options / sizeof *options},
     .moments = 2,
+    .decoupled_decay = decoupled_decay,
     .step = step,
 };

@@ -2,7 +2,7 @@
  */
 #include "core/optimizer.h"
 
-enum { BOUNDARIES, FACTORS };
+enum { BOUNDARIES, FACTORS, WARMUP };
 static const gr_option options[] = {
     [BOUNDARIES] = {.name = "boundaries",
                     .help = "where the factor changes, as rising shares of the iterations",
@@ -16,6 +16,7 @@ static const gr_option options[] = {
                  .minimum = 0,
                  .maximum = 1e6,
                  .default_json = "[1, 0.1, 0.01]"},
+    [WARMUP] = GR_WARMUP_OPTION,
 };
 
 static gr_status check(const gr_settings *settings, gr_error *error) {
