@@ -421,6 +421,72 @@ static void test_adam(void **state) {
     }
 }
 
+/* As for adam: what a step moves is known up to a few roundings of the magnitudes of its terms,
+ * and the subtraction rounds once more. */
+static void test_momentum_and_rmsprop(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    const gr_real rate = (gr_real)0.01, kept = (gr_real)0.9, alpha = (gr_real)0.95,
+                  epsilon = (gr_real)1e-3;
+    enum { MOMENTUM, NESTEROV, RMSPROP, KERNELS };
+    static const char *const names[] = {"momentum", "momentum (nesterov)", "rmsprop"};
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const int64_t count = chosen(test, 0, 1, 300);
+        guarded p = guarded_normal(count, test, 1), g = guarded_normal(count, test, 2);
+        guarded v = guarded_normal(count, test, 3), s = guarded_normal(count, test, 4);
+        for (int64_t i = 0; i < count; i++) /* mean squares are not negative; some are zero */
+            ((gr_real *)s.data)[i] *= i % 5 ? ((gr_real *)s.data)[i] : 0;
+        if (count > 1) ((gr_real *)g.data)[0] = 0;
+        for (int kernel = 0; kernel < KERNELS; kernel++) {
+            guarded wanted[] = {guarded_copy(&p), guarded_copy(&v), guarded_copy(&s)};
+            if (kernel == RMSPROP)
+                gr_kernels_reference.rmsprop(count, wanted[0].data, g.data, wanted[2].data,
+                                             wanted[1].data, rate, alpha, epsilon, kept);
+            else
+                gr_kernels_reference.momentum(count, wanted[0].data, g.data, wanted[1].data, rate,
+                                              kept, kernel == NESTEROV);
+            for (int i = 0; i < sets; i++) {
+                char what[256], shape[64];
+                snprintf(shape, sizeof shape, "case %u: %lld parameters", test, (long long)count);
+                set_name(set[i], names[kernel], shape, what);
+                guarded got[] = {guarded_copy(&p), guarded_copy(&v), guarded_copy(&s)};
+                if (kernel == RMSPROP)
+                    set[i]->rmsprop(count, got[0].data, g.data, got[2].data, got[1].data, rate,
+                                    alpha, epsilon, kept);
+                else
+                    set[i]->momentum(count, got[0].data, g.data, got[1].data, rate, kept,
+                                     kernel == NESTEROV);
+                for (int64_t e = 0; e < count; e++) {
+#define AT(array) fabs((double)((const gr_real *)(array).data)[e])
+                    const double scaled =
+                        kernel == RMSPROP ? AT(g) / (sqrt(AT(wanted[2])) + (double)epsilon) : AT(g);
+                    const double velocity = (double)kept * AT(v) + scaled;
+                    const double step = (double)rate * (velocity + AT(g));
+                    const double bounds[] = {ADAM_STEP_ROUNDINGS * UNIT_ROUNDOFF * (AT(p) + step),
+                                             ADAM_STEP_ROUNDINGS * UNIT_ROUNDOFF * velocity,
+                                             ADAM_MOMENT_ROUNDINGS * UNIT_ROUNDOFF * AT(wanted[2])};
+#undef AT
+                    for (int a = 0; a < 3; a++) {
+                        const double is = (double)((const gr_real *)got[a].data)[e];
+                        const double should = (double)((const gr_real *)wanted[a].data)[e];
+                        if (!(fabs(is - should) <= bounds[a]))
+                            fail_msg("%s: array %d, element %lld is %.9g, not %.9g", what, a,
+                                     (long long)e, is, should);
+                    }
+                }
+                for (int a = 0; a < 3; a++) {
+                    guarded_check(&got[a], what);
+                    guarded_free(&got[a]);
+                }
+            }
+            for (int a = 0; a < 3; a++) guarded_free(&wanted[a]);
+        }
+        guarded *const all[] = {&p, &g, &v, &s};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
 /* -- the choice of a set
  * ----------------------------------------------------------------------------------- */
 
@@ -452,6 +518,7 @@ int main(void) {
         cmocka_unit_test(test_scale_and_add_products),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_momentum_and_rmsprop),
         cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

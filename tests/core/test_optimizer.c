@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/model.h"
 #include "core/optimizer.h"
 #include "tests/core/kernel_sets.h"
 #include "tests/near.h"
@@ -17,7 +19,7 @@
 enum { COUNT = 67, STEPS = 500 };
 
 /* Kinds with a test below. */
-static const char *const tested[] = {"adam"};
+static const char *const tested[] = {"sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"};
 
 static void test_every_kind_is_tested(void **state) {
     (void)state;
@@ -29,13 +31,42 @@ static void test_every_kind_is_tested(void **state) {
     }
 }
 
-/* Kingma & Ba 2015, Algorithm 1, as written there. */
-static void adam_textbook(double *theta, double *m, double *v, double g, int t, double alpha,
-                          double beta1, double beta2, double epsilon) {
-    *m = beta1 * *m + (1 - beta1) * g;
-    *v = beta2 * *v + (1 - beta2) * g * g;
-    const double m_hat = *m / (1 - pow(beta1, t)), v_hat = *v / (1 - pow(beta2, t));
-    *theta -= alpha * m_hat / (sqrt(v_hat) + epsilon);
+/* The textbooks' steps, one number at a time: `state` is theirs, `o` the options in the order that
+ * the book names them. */
+typedef void textbook_step(double *theta, double state[2], double g, int t, double alpha,
+                           const double *o);
+
+/* Kingma & Ba 2015, Algorithm 1, as written there. o: beta1, beta2, epsilon. */
+static void adam_textbook(double *theta, double state[2], double g, int t, double alpha,
+                          const double *o) {
+    state[0] = o[0] * state[0] + (1 - o[0]) * g;
+    state[1] = o[1] * state[1] + (1 - o[1]) * g * g;
+    const double m_hat = state[0] / (1 - pow(o[0], t)), v_hat = state[1] / (1 - pow(o[1], t));
+    *theta -= alpha * m_hat / (sqrt(v_hat) + o[2]);
+}
+
+/* PyTorch's SGD: the velocity holds gradients, the rate stands before it. o: momentum. */
+static void momentum_textbook(double *theta, double state[2], double g, int t, double alpha,
+                              const double *o) {
+    state[0] = t == 1 ? g : o[0] * state[0] + g;
+    *theta -= alpha * state[0];
+}
+
+static void nesterov_textbook(double *theta, double state[2], double g, int t, double alpha,
+                              const double *o) {
+    state[0] = t == 1 ? g : o[0] * state[0] + g;
+    *theta -= alpha * (g + o[0] * state[0]);
+}
+
+/* Tieleman & Hinton 2012, lecture 6e, with PyTorch's epsilon and momentum. o: alpha, epsilon,
+ * momentum. */
+static void rmsprop_textbook(double *theta, double state[2], double g, int t, double alpha,
+                             const double *o) {
+    (void)t;
+    state[0] = o[0] * state[0] + (1 - o[0]) * g * g;
+    const double scaled = g / (sqrt(state[0]) + o[1]);
+    state[1] = o[2] * state[1] + scaled;
+    *theta -= alpha * state[1];
 }
 
 /* The gradient of a bowl whose axes differ by 10^3, with a wobble: no step is like another. */
@@ -43,42 +74,169 @@ static double gradient_at(double theta, int element, int t) {
     return pow(10, (element % 7) - 3) * (theta - 0.3 * element) + 0.1 * sin(t + element);
 }
 
-/* A step moves by at most about α, and each rounds by a few u of what it moves and of θ; gradients
- * here pull errors together, so that they do not grow: θ (up to 20) rounded STEPS times. */
-#define ADAM_TOLERANCE (STEPS * 4 * UNIT_ROUNDOFF * 20)
+/* A step of adam or rmsprop moves by at most a few α, and each rounds by a few u of what it moves
+ * and of θ; gradients here pull errors together, so that they do not grow: θ (up to 20) rounded
+ * STEPS times. The others move by α times a gradient up to 2·10^4, which the small rates below keep
+ * within the same. */
+#define STEPS_TOLERANCE (STEPS * 4 * UNIT_ROUNDOFF * 20)
 
-static void check_adam(const char *text, double alpha, double beta1, double beta2, double epsilon) {
+static void check(const char *text, textbook_step *textbook, double alpha, const double *o) {
     gr_settings settings = settings_build(&gr_optimizer_family, text);
     const gr_optimizer_kind *kind = gr_optimizer_kind_of(&settings);
-    assert_int_equal(kind->moments, 2);
+    assert_int_equal(gr_optimizer_check(&settings, NULL), GR_OK);
     assert_near(gr_learning_rate(&settings), alpha, 0);
     int sets;
     const gr_kernels *const *set = runnable_sets(&sets);
     for (int i = 0; i < sets; i++) {
-        gr_real theta[COUNT], g[COUNT], first[COUNT] = {0}, second[COUNT] = {0};
-        double wanted[COUNT], m[COUNT] = {0}, v[COUNT] = {0};
+        gr_real theta[COUNT], g[COUNT], moment[2][COUNT] = {{0}};
+        double wanted[COUNT], state[COUNT][2] = {{0}}, moved = 0;
         for (int e = 0; e < COUNT; e++) theta[e] = (gr_real)(wanted[e] = (double)(e % 5));
         for (int t = 1; t <= STEPS; t++) {
             const double rate = t > STEPS / 2 ? alpha / 10 : alpha; /* as a schedule changes it */
             for (int e = 0; e < COUNT; e++) {
                 g[e] = (gr_real)gradient_at((double)theta[e], e, t);
-                adam_textbook(&wanted[e], &m[e], &v[e], gradient_at(wanted[e], e, t), t, rate,
-                              beta1, beta2, epsilon);
+                textbook(&wanted[e], state[e], gradient_at(wanted[e], e, t), t, rate, o);
             }
-            gr_real *const moments[] = {first, second};
+            gr_real *const moments[] = {moment[0], moment[1]};
             kind->step(&settings, set[i], COUNT, t, rate, theta, g, moments);
         }
-        for (int e = 0; e < COUNT; e++) assert_near((double)theta[e], wanted[e], ADAM_TOLERANCE);
+        for (int e = 0; e < COUNT; e++) {
+            moved += fabs(wanted[e] - (double)(e % 5));
+            if (!(fabs((double)theta[e] - wanted[e]) <= STEPS_TOLERANCE))
+                fail_msg("%s, %s, element %d: %.9g, not %.9g", text, set[i]->name, e,
+                         (double)theta[e], wanted[e]);
+        }
+        assert_true(moved > 1); /* it does something */
     }
     gr_settings_clear(&settings);
 }
 
 static void test_adam(void **state) {
     (void)state;
-    check_adam("{type: adam}", 0.001, 0.9, 0.999, 1e-8);
-    check_adam("{type: adam, learning_rate: 0.02, beta1: 0.8, beta2: 0.95, epsilon: 0.001}", 0.02,
-               0.8, 0.95, 0.001);
-    check_adam("{type: adam, learning_rate: 0.01, beta1: 0, beta2: 0}", 0.01, 0, 0, 1e-8);
+    check("{type: adam}", adam_textbook, 0.001, (double[]){0.9, 0.999, 1e-8});
+    check("{type: adam, learning_rate: 0.02, beta1: 0.8, beta2: 0.95, epsilon: 0.001}",
+          adam_textbook, 0.02, (double[]){0.8, 0.95, 0.001});
+    check("{type: adam, learning_rate: 0.01, beta1: 0, beta2: 0}", adam_textbook, 0.01,
+          (double[]){0, 0, 1e-8});
+    check("{type: adamw}", adam_textbook, 0.001, (double[]){0.9, 0.999, 1e-8});
+}
+
+static void test_sgd(void **state) {
+    (void)state;
+    check("{type: sgd, learning_rate: 0.0004}", momentum_textbook, 0.0004, (double[]){0});
+    check("{type: sgd, learning_rate: 0.0001, momentum: 0.7}", momentum_textbook, 0.0001,
+          (double[]){0.7});
+    check("{type: sgd, learning_rate: 0.0001, momentum: 0.7, nesterov: true}", nesterov_textbook,
+          0.0001, (double[]){0.7});
+    check("{type: momentum, learning_rate: 0.0001}", momentum_textbook, 0.0001, (double[]){0.9});
+    check("{type: nesterov, learning_rate: 0.0001}", nesterov_textbook, 0.0001, (double[]){0.9});
+    check("{type: nesterov, learning_rate: 0.0001, momentum: 0.5}", nesterov_textbook, 0.0001,
+          (double[]){0.5});
+    gr_settings settings = settings_build(&gr_optimizer_family, "{type: sgd, nesterov: true}");
+    gr_error error = {0};
+    assert_int_equal(gr_optimizer_check(&settings, &error), GR_INVALID);
+    assert_string_equal(error.place, "/momentum");
+    gr_settings_clear(&settings);
+}
+
+static void test_rmsprop(void **state) {
+    (void)state;
+    check("{type: rmsprop}", rmsprop_textbook, 0.01, (double[]){0.99, 1e-8, 0});
+    check("{type: rmsprop, learning_rate: 0.001, alpha: 0.9, epsilon: 0.01, momentum: 0.8}",
+          rmsprop_textbook, 0.001, (double[]){0.9, 0.01, 0.8});
+}
+
+/* AdamW: θ ← θ - lr·λθ - lr·(Adam's step), on matrices and kernels alone (Loshchilov & Hutter 2019,
+ * Algorithm 2). With gradients of zero nothing else moves. */
+static void test_decoupled_decay(void **state) {
+    (void)state;
+    static const gr_shape input = {3, {1, 4, 4}};
+    gr_settings model = settings_build(
+        &gr_model_family, "{layers: [{type: conv2d, filters: 2, kernel: 3}, {type: batchnorm}, "
+                          "{type: flatten}, {type: linear, units: 3}]}");
+    gr_network *network;
+    assert_int_equal(gr_model_build(&model, &input, 3, &network, NULL), GR_OK);
+    const int64_t count = network->parameter_count;
+    gr_real *block = calloc((size_t)count * 5, sizeof *block);
+    gr_real *theta = block, *before = block + count, *zero = block + 2 * count;
+    gr_real *const moments[] = {block + 3 * count, block + 4 * count};
+    gr_network_initialize(network, 3, theta);
+    for (int64_t i = 0; i < count; i++) theta[i] += (gr_real)0.5; /* biases are not zero */
+    memcpy(before, theta, (size_t)count * sizeof *theta);
+    static const char *const texts[] = {"{type: adamw, weight_decay: 0.3}", "{type: adamw}",
+                                        "{type: adam}"};
+    static const double weights[] = {0.3, 0.01, 0};
+    for (int k = 0; k < 3; k++) {
+        gr_settings settings = settings_build(&gr_optimizer_family, texts[k]);
+        memcpy(theta, before, (size_t)count * sizeof *theta);
+        gr_optimizer_step(&settings, network, gr_kernels_choose(), 1, 0.5, theta, zero, moments);
+        int64_t decayed = 0;
+        for (int n = 0; n < network->node_count; n++)
+            for (int p = 0; p < network->nodes[n].parameter_count; p++) {
+                const gr_parameter *parameter = &network->nodes[n].parameters[p];
+                const double factor = parameter->shape.rank >= 2 ? 1 - 0.5 * weights[k] : 1;
+                for (int64_t e = 0; e < gr_shape_elements(&parameter->shape); e++) {
+                    const double from = (double)before[parameter->offset + e];
+                    assert_near((double)theta[parameter->offset + e], factor * from,
+                                4 * UNIT_ROUNDOFF * fabs(from));
+                    decayed += factor < 1;
+                }
+            }
+        assert_int_equal(decayed, weights[k] > 0 ? 2 * 9 + 3 * 8 : 0);
+        gr_settings_clear(&settings);
+    }
+    free(block);
+    gr_network_free(network);
+    gr_settings_clear(&model);
+}
+
+/* -- clipping
+ * ------------------------------------------------------------------------------------------ */
+
+static void test_clip_norm(void **state) {
+    (void)state;
+    for (int count = 1; count <= COUNT; count++) {
+        gr_real g[COUNT], before[COUNT];
+        double norm = 0, clipped = 0;
+        for (int i = 0; i < count; i++) {
+            before[i] = g[i] = (gr_real)(i % 2 ? -i - 1 : i + 2);
+            norm += (double)g[i] * (double)g[i];
+        }
+        norm = sqrt(norm);
+        gr_clip(&(gr_clipping){.norm = 2 * norm}, count, g); /* short enough */
+        assert_memory_equal(g, before, sizeof *g * (size_t)count);
+        gr_clip(&(gr_clipping){0}, count, g); /* no limit */
+        assert_memory_equal(g, before, sizeof *g * (size_t)count);
+        gr_clip(&(gr_clipping){.norm = 1.5}, count, g);
+        for (int i = 0; i < count; i++) {
+            const double expected =
+                (double)before[i] * 1.5 / (norm + 1e-6); /* the direction stays */
+            assert_near((double)g[i], expected, 4 * UNIT_ROUNDOFF * fabs(expected));
+            clipped += (double)g[i] * (double)g[i];
+        }
+        assert_near(sqrt(clipped), 1.5, 1e-5);
+    }
+    gr_real zero[] = {0, 0}; /* no NaN from 0/0 */
+    gr_clip(&(gr_clipping){.norm = 1e-30}, 2, zero);
+    assert_true(zero[0] == 0 && zero[1] == 0);
+    /* Squares beyond float's range are none of its business; what is no number is not hidden. */
+    gr_real large[] = {(gr_real)3e30, (gr_real)-4e30};
+    gr_clip(&(gr_clipping){.norm = 5}, 2, large);
+    assert_near((double)large[0], 3, 1e-5);
+    assert_near((double)large[1], -4, 1e-5);
+    gr_real bad[] = {(gr_real)INFINITY, 1}, worse[] = {(gr_real)NAN, 1};
+    gr_clip(&(gr_clipping){.norm = 5}, 2, bad);
+    gr_clip(&(gr_clipping){.norm = 5}, 2, worse);
+    assert_true(isnan(bad[0]) && isnan(worse[0]) && isnan(worse[1]));
+}
+
+static void test_clip_value(void **state) {
+    (void)state;
+    gr_real g[] = {(gr_real)-7, (gr_real)-0.5, 0, (gr_real)0.25, (gr_real)0.5, 9, (gr_real)NAN};
+    gr_clip(&(gr_clipping){.value = 0.5}, 7, g);
+    static const double expected[] = {-0.5, -0.5, 0, 0.25, 0.5, 0.5};
+    for (int i = 0; i < 6; i++) assert_near((double)g[i], expected[i], 0);
+    assert_true(isnan(g[6]));
 }
 
 /* The first step is α·sign(g), however large or small the gradient. */
@@ -99,6 +257,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kind_is_tested),
         cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_sgd),
+        cmocka_unit_test(test_rmsprop),
+        cmocka_unit_test(test_decoupled_decay),
+        cmocka_unit_test(test_clip_norm),
+        cmocka_unit_test(test_clip_value),
         cmocka_unit_test(test_adam_first_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
