@@ -1,0 +1,253 @@
+/* The binary itself: run, gradients and the table of commands. Skipped where GRADREG_BINARY is not
+ * set. */
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/files.h"
+#include "server/json.h"
+#include "server/safetensors.h"
+
+static char folder[] = "/tmp/gradreg-test-XXXXXX";
+
+static const char quick[] =
+    "{\"dataset\": {\"name\": \"digits\", \"train_size\": 100, \"validation_size\": 100}, "
+    "\"model\": {\"preset\": \"mlp\", \"widths\": [8]}, "
+    "\"regularizers\": [{\"type\": \"datagrad\", \"weight\": 1}], "
+    "\"training\": {\"iterations\": 40, \"batch_size\": 20, \"evaluate_every\": 20}}";
+static const char endless[] =
+    "{\"dataset\": {\"name\": \"digits\", \"train_size\": 100, \"validation_size\": 100}, "
+    "\"model\": {\"preset\": \"lenet\"}, "
+    "\"training\": {\"iterations\": 1000000000, \"evaluate_every\": 1000000000}}";
+
+static int set_up(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static void write_text(const char *name, const char *text) {
+    char path[256];
+    gr_error error = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (file_replace(path, text, strlen(text), &error) != GR_OK) fail_msg("%s", error.message);
+}
+
+/* The content of a file in the test's folder; NULL where there is none. Owned by the caller. */
+static char *read_text(const char *name) {
+    char path[256];
+    void *bytes;
+    size_t count;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return file_read(path, 1 << 24, &bytes, &count, NULL) == GR_OK ? bytes : NULL;
+}
+
+/* Runs `gradreg <arguments>` in the test's folder by the shell; output goes to the files out and
+ * err. Returns the exit status. */
+static int gradreg(const char *arguments) {
+    char command[2048];
+    if (!getenv("GRADREG_BINARY")) {
+        printf("skipped: GRADREG_BINARY is not set\n");
+        skip();
+    }
+    snprintf(command, sizeof command, "cd %s && '%s' %s >out 2>err", folder,
+             getenv("GRADREG_BINARY"), arguments);
+    const int status = system(command);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void assert_output(const char *name, const char *part) {
+    char *text = read_text(name);
+    assert_non_null(text);
+    if (!strstr(text, part)) fail_msg("%s does not hold \"%s\":\n%s", name, part, text);
+    free(text);
+}
+
+static void assert_no_file(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void the_table_of_commands(void **state) {
+    (void)state;
+    assert_int_equal(gradreg(""), 2);
+    assert_output("err", "usage: gradreg COMMAND");
+    assert_int_equal(gradreg("--help"), 0);
+    assert_output("out", "gradients");
+    assert_int_equal(gradreg("--version"), 0);
+    assert_output("out", "gradreg " GRADREG_VERSION);
+    assert_int_equal(gradreg("sumbit"), 2);
+    assert_output("err", "no command is called \"sumbit\"; did you mean \"submit\"?");
+    assert_int_equal(gradreg("xyzzy"), 2);
+    assert_output("err", "see gradreg --help");
+    assert_int_equal(gradreg("run"), 2);
+    assert_int_equal(gradreg("run --outt x s.json"), 2);
+    assert_int_equal(gradreg("gradients --spec x"), 2);
+    assert_output("err", "--weights is missing");
+}
+
+static void run_trains(void **state) {
+    (void)state;
+    write_text("quick.json", quick);
+    assert_int_equal(gradreg("run quick.json --out a.safetensors --metrics a.jsonl"), 0);
+    assert_output("out", "mlp, digits, datagrad 1: 6370 parameters, 40 iterations");
+    assert_output("out", "\niteration 20: ");
+    assert_output("out", "\niteration 40: ");
+    assert_output("out", "test_accuracy ");
+    assert_output("err", "");
+    assert_output("a.jsonl", "{\"iteration\":20,\"train_loss\":");
+    assert_output("a.jsonl", "\"test_accuracy\":");
+    assert_int_equal(gradreg("run - --out b.safetensors <quick.json"), 0);
+    /* The same spec, the same bytes; and the metadata that a user needs. */
+    gr_arrays a, b;
+    char path[256], *metadata, *again;
+    gr_error error;
+    snprintf(path, sizeof path, "%s/a.safetensors", folder);
+    assert_int_equal(safetensors_read_file(path, &a, &metadata, &error), GR_OK);
+    snprintf(path, sizeof path, "%s/b.safetensors", folder);
+    assert_int_equal(safetensors_read_file(path, &b, &again, &error), GR_OK);
+    assert_string_equal(metadata, again);
+    assert_int_equal(a.count, b.count);
+    for (size_t i = 0; i < a.count; i++)
+        assert_memory_equal(a.items[i].data, b.items[i].data,
+                            (size_t)gr_shape_elements(&a.items[i].shape) * sizeof(float));
+    static const char *const members[] = {"mean",      "standard_deviation", "classes",
+                                          "iteration", "data_sha256",        "spec"};
+    cJSON *document = cJSON_Parse(metadata);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        assert_true(cJSON_IsString(cJSON_GetObjectItemCaseSensitive(document, members[i])));
+    cJSON_Delete(document);
+    free(metadata);
+    free(again);
+    gr_arrays_clear(&a);
+    gr_arrays_clear(&b);
+}
+
+static void run_refuses(void **state) {
+    (void)state;
+    write_text("bad.json",
+               "{\"dataset\": {\"name\": \"digits\"}, \"model\": {\"preset\": \"lenett\"}, "
+               "\"sed\": 1, \"a\\u001b[2Jb\": 1}");
+    assert_int_equal(gradreg("run bad.json --out bad.safetensors --metrics bad.jsonl"), 1);
+    assert_output("err", "gradreg run: spec /model/preset: ");
+    assert_output("err", "gradreg run: spec /sed: experiment has no member \"sed\"; did you mean "
+                         "\"seed\"?");
+    assert_output("err", "gradreg run: spec /a?[2Jb: "); /* no terminal is cleared */
+    write_text("bad.json", "{\"dataset\": {\"name\": \"digits\", \"train_size\": 10}, \"model\": "
+                           "{\"preset\": \"mlp\"}, \"training\": {\"batch_size\": 20}}");
+    assert_int_equal(gradreg("run bad.json --out bad.safetensors --metrics bad.jsonl"), 1);
+    assert_output("err", "gradreg run: spec /training/batch_size: ");
+    write_text("bad.json",
+               "{\"dataset\": {\"name\": \"mnist\"}, \"model\": {\"preset\": \"mlp\"}}");
+    assert_int_equal(gradreg("run bad.json --data-dir nowhere --out bad.safetensors"), 1);
+    assert_output("err", "gradreg run: spec /dataset");
+    assert_output("err", "gradreg data fetch mnist");
+    write_text("bad.json", "{\"dataset\": }");
+    assert_int_equal(gradreg("run bad.json"), 1);
+    assert_output("err", "gradreg run: line 1, column 13: expected a JSON value");
+    assert_int_equal(gradreg("run none.json"), 1);
+    assert_output("err", "none.json: cannot be opened: No such file");
+    assert_int_equal(gradreg("run /dev/null"), 1);
+    assert_output("err", "not a regular file");
+    assert_no_file("bad.safetensors");
+    assert_no_file("bad.jsonl");
+    /* Known before the training, not after hours of it. */
+    write_text("endless.json", endless);
+    assert_int_equal(gradreg("run endless.json --out none/m.safetensors"), 1);
+    assert_output("err", "none/m.safetensors: its folder cannot be written");
+    assert_int_equal(gradreg("run endless.json --metrics none/m.jsonl"), 1);
+    assert_output("err", "none/m.jsonl: cannot be written");
+    write_text("quick.json", quick);
+    assert_int_equal(gradreg("run quick.json --metrics /dev/full"), 1);
+    assert_output("err", "/dev/full: cannot be written: No space left");
+}
+
+/* On a terminal: one line, drawn again and again; Ctrl-C ends it cleanly. */
+static void a_terminal_gets_a_bar(void **state) {
+    (void)state;
+    if (!getenv("GRADREG_BINARY")) skip();
+    write_text("endless.json", endless);
+    const struct winsize size = {.ws_row = 24, .ws_col = 100};
+    int terminal;
+    const pid_t child = forkpty(&terminal, NULL, NULL, &size);
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (chdir(folder) == 0)
+            execl(getenv("GRADREG_BINARY"), "gradreg", "run", "endless.json", "--out",
+                  "endless.safetensors", (char *)NULL);
+        _exit(99);
+    }
+    static char screen[1 << 20];
+    size_t length = 0;
+    int bars = 0, status;
+    bool sent = false;
+    for (;;) {
+        const ssize_t got = read(terminal, screen + length, sizeof screen - 1 - length);
+        if (got <= 0) break;
+        length += (size_t)got;
+        screen[length] = '\0';
+        bars = 0;
+        for (const char *p = screen; (p = strstr(p, " it/s")); p++) bars++;
+        if (bars >= 3 && !sent) {
+            sent = true;
+            assert_int_equal(write(terminal, "\x03", 1), 1); /* Ctrl-C */
+        }
+    }
+    close(terminal);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 130)
+        fail_msg("status %x\n%s", (unsigned)status, screen);
+    assert_non_null(strstr(screen, "/1000000000"));
+    assert_non_null(strstr(screen, "ETA "));
+    assert_non_null(strstr(screen, "interrupted at iteration "));
+    assert_null(
+        strstr(screen, "\033[?25l")); /* a cursor that was never hidden needs no restoring */
+    assert_no_file("endless.safetensors");
+}
+
+static void gradients_refuses(void **state) {
+    (void)state;
+    write_text("g.json", "{\"model\": {\"input_shape\": [4], \"layers\": [{\"type\": \"linear\", "
+                         "\"units\": 3}, {\"type\": \"attention\"}]}, \"seed\": 1}");
+    const char *call = "gradients --spec g.json --weights w.safetensors --batch b.safetensors "
+                       "--out g.safetensors";
+    assert_int_equal(gradreg(call), 1);
+    assert_output("err", "gradreg gradients: spec /model/layers/1/type: no layer is called "
+                         "\"attention\"; there are linear");
+    assert_output("err", "gradreg gradients: spec /seed: ");
+    write_text("g.json", "{\"model\": {\"input_shape\": [4], \"layers\": [{\"type\": \"linear\", "
+                         "\"units\": 3}]}}");
+    assert_int_equal(gradreg(call), 1);
+    assert_output("err", "w.safetensors: cannot be opened");
+    write_text("w.safetensors", "x");
+    assert_int_equal(gradreg(call), 1);
+    assert_output("err", "w.safetensors: 1 bytes are too few");
+    assert_no_file("g.safetensors");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_of_commands), cmocka_unit_test(run_trains),
+        cmocka_unit_test(run_refuses),           cmocka_unit_test(a_terminal_gets_a_bar),
+        cmocka_unit_test(gradients_refuses),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
