@@ -105,7 +105,8 @@ export class Chart {
   #options() {
     const ink = colour('--muted');
     const grid = {stroke: colour('--chart-grid'), width: 1};
-    const font = `11.5px ${getComputedStyle(document.body).fontFamily}`;
+    // A whole number: uPlot multiplies the digits before "px" for dense screens.
+    const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = {stroke: ink, grid, ticks: {...grid, size: 5}, font, gap: 6};
     return {
       width: this.place.clientWidth, height: this.place.clientHeight, padding: [10, 24, 0, 0],

@@ -129,11 +129,11 @@ export function regularizer(setting) {
   return weight === undefined ? name : `${name} ${number(weight, 6)}`;
 }
 
-// One line on what an experiment is: model, data, regularisers, seed.
+// One line on what an experiment is: the seed first, as a narrow column cuts the end.
 export function summary(spec) {
   if (!spec) return '';
   const {model = {}, dataset = {}, regularizers = [], seed} = spec;
-  const parts = [];
+  const parts = seed === undefined ? [] : [`seed ${seed}`];
   const architecture = model.preset ?? model.type
     ?? (Array.isArray(model.layers) ? plural(model.layers.length, 'layer') : null);
   if (architecture && architecture !== 'layers') parts.push(String(architecture).replaceAll('_', ' '));
@@ -141,7 +141,6 @@ export function summary(spec) {
   const data = dataset.name ?? dataset.type;
   if (data) parts.push(dataset.train_size ? `${data} (${count(dataset.train_size)})` : data);
   parts.push(regularizers.length ? regularizers.map(regularizer).join(' + ') : 'no regulariser');
-  if (seed !== undefined) parts.push(`seed ${seed}`);
   return parts.join(' · ');
 }
 
