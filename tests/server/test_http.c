@@ -155,6 +155,12 @@ static gr_status refuse(void *context, const http_request *request, http_respons
     return gr_fail_at(error, GR_CONFLICT, "/place", "not now");
 }
 
+static gr_status slow(void *context, const http_request *request, http_response *response,
+                      gr_error *error) {
+    sleep(3); /* longer than the stop waits for the clients */
+    return echo(context, request, response, error);
+}
+
 static void stream_open(void *context, http_stream *stream) {
     (void)context;
     atomic_store(&streaming, stream);
@@ -186,22 +192,34 @@ static ssize_t flood_read(void *context, char *buffer, size_t size) {
     atomic_fetch_add(&flooded, (int)size);
     return atomic_load(&flooded) > FLOOD ? HTTP_STREAM_END : (ssize_t)size;
 }
+/* Is woken between having found nothing and falling asleep. */
+static atomic_int racing_calls;
+static ssize_t racing_read(void *context, char *buffer, size_t size) {
+    (void)context, (void)buffer, (void)size;
+    if (atomic_fetch_add(&racing_calls, 1) > 20) return HTTP_STREAM_END;
+    http_stream_wake(atomic_load(&streaming));
+    return 0;
+}
+static const http_stream_source racing = {stream_open, racing_read, stream_close};
 static const http_stream_source quiet = {stream_open, quiet_read, stream_close};
 static const http_stream_source flood = {stream_open, flood_read, stream_close};
 
 static gr_status stream(void *context, const http_request *request, http_response *response,
                         gr_error *error) {
     (void)context, (void)error;
-    response->stream = http_query(request, "flood") ? &flood : &quiet;
+    response->stream = http_query(request, "flood")  ? &flood
+                       : http_query(request, "race") ? &racing
+                                                     : &quiet;
     response->content_type = "text/plain";
     return GR_OK;
 }
 
-static const http_parameter stream_query[] = {{"flood", ""}, {0}};
+static const http_parameter stream_query[] = {{"flood", ""}, {"race", ""}, {0}};
 static const http_route routes[] = {{"GET", "/things/{id}", echo, "", NULL, false},
                                     {"POST", "/things", echo, "", NULL, true},
                                     {"GET", "/things", echo, "", NULL, false},
                                     {"POST", "/refuse", refuse, "", NULL, false},
+                                    {"GET", "/slow", slow, "", NULL, false},
                                     {"GET", "/stream", stream, "", stream_query, false},
                                     {0}};
 static const http_route files[] = {{"GET", "/{file*}", echo, "", NULL, false}, {0}};
@@ -212,7 +230,7 @@ typedef struct fixture {
     uint16_t port;
 } fixture;
 
-static int set_up(void **state) {
+static int start(void **state, int keep_alive_seconds, int maximum_streams) {
     static fixture self;
     listen_address address;
     gr_error error;
@@ -226,12 +244,20 @@ static int set_up(void **state) {
                                   .body_limit = BODY_LIMIT,
                                   .request_seconds = 2,
                                   .stall_seconds = 3,
-                                  .keep_alive_seconds = 1,
-                                  .maximum_streams = 3};
+                                  .keep_alive_seconds = keep_alive_seconds,
+                                  .maximum_streams = maximum_streams};
     *state = &self;
     atomic_store(&streams_closed, 0);
     atomic_store(&flooded, 0);
     return http_start(&options, &self.server, &error) == GR_OK ? 0 : -1;
+}
+
+static int set_up(void **state) {
+    return start(state, 1, 3);
+}
+/* Nothing but the stop itself wakes a stream. */
+static int set_up_long(void **state) {
+    return start(state, 600, 40);
 }
 
 static int tear_down(void **state) {
@@ -426,6 +452,13 @@ static void test_streams(void **state) {
     wait_for_closed(1);
 }
 
+static void test_no_wake_is_lost(void **state) {
+    fixture *self = *state;
+    double begin = seconds();
+    ASSERT_ANSWER(ask(self, "GET /stream?race HTTP/1.1\r\n" HOST "\r\n"), "200", "0\r\n\r\n");
+    assert_true(seconds() - begin < 0.8); /* the first keep-alive would come after a second */
+}
+
 static void test_stream_limit(void **state) {
     fixture *self = *state;
     int clients[3];
@@ -474,6 +507,27 @@ static void test_stop_with_open_streams(void **state) {
     close(idle);
 }
 
+/* Threads that are busy with an answer cannot look after their streams: the stop waits for them. */
+static void test_stop_with_busy_threads(void **state) {
+    fixture *self = *state;
+    enum { STREAMS = 24, SLOW = 4 };
+    int clients[STREAMS + SLOW];
+    for (int i = 0; i < STREAMS; i++) {
+        clients[i] = dial(self);
+        say(clients[i], "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        hear(clients[i], "\r\n\r\n");
+    }
+    for (int i = STREAMS; i < STREAMS + SLOW; i++) {
+        clients[i] = dial(self);
+        say(clients[i], "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    usleep(200000);
+    http_stop(self->server);
+    self->server = NULL;
+    assert_int_equal(atomic_load(&streams_closed), STREAMS);
+    for (int i = 0; i < STREAMS + SLOW; i++) close(clients[i]);
+}
+
 #define LIVE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -487,9 +541,11 @@ int main(void) {
         LIVE(test_bodies),
         LIVE(test_slow_client_is_cut),
         LIVE(test_streams),
+        LIVE(test_no_wake_is_lost),
         LIVE(test_stream_limit),
         LIVE(test_stalled_stream_is_cut),
-        LIVE(test_stop_with_open_streams),
+        cmocka_unit_test_setup_teardown(test_stop_with_open_streams, set_up_long, tear_down),
+        cmocka_unit_test_setup_teardown(test_stop_with_busy_threads, set_up_long, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
