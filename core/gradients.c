@@ -117,6 +117,7 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     GR_TRY_OR(done,
               gr_objective_check(network, loss, regularizers, regularizer_count, labels, error));
     GR_TRY_OR(done, read_batch(arrays, network, labels, &b, error));
+    GR_TRY_OR(done, gr_network_check_batch(network, b.samples, error));
     const int64_t block =
         gr_objective_block_samples(network, regularizers, regularizer_count, b.samples);
     GR_TRY_OR(done, gr_objective_create(network, loss, regularizers, regularizer_count, labels,

@@ -207,6 +207,18 @@ void gr_network_free(gr_network *network) {
     free(network);
 }
 
+gr_status gr_network_check_batch(const gr_network *network, int64_t batch_size, gr_error *error) {
+    for (int i = 0; i < network->node_count; i++) {
+        const gr_node *node = &network->nodes[i];
+        if (node->couples_samples && node->in_features / node->in.size[0] * batch_size < 2)
+            return gr_fail(error, GR_INVALID,
+                           "layer %s (%s) normalises each channel by its values in the batch, and "
+                           "a batch of %lld has one: take at least 2 samples",
+                           node->name, node->kind->kind.name, (long long)batch_size);
+    }
+    return GR_OK;
+}
+
 void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *parameters) {
     for (int i = 0; i < network->node_count; i++) {
         const gr_node *node = &network->nodes[i];

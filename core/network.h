@@ -42,6 +42,10 @@ static inline int64_t gr_network_features(const gr_network *network, int value) 
     return value ? network->nodes[value - 1].out_features : network->nodes[0].in_features;
 }
 
+/* GR_INVALID where a node that couples the samples would see a single value of a channel in a batch
+ * of this size: its statistics would say nothing. */
+gr_status gr_network_check_batch(const gr_network *network, int64_t batch_size, gr_error *error);
+
 /* Initial parameters (METHODS §4), a function of the seed. */
 void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *parameters);
 

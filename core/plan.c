@@ -108,7 +108,9 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                           "a batch of %lld is larger than the %lld training samples: lower it, or "
                           "raise train_size",
                           (long long)batch, (long long)samples);
-    return GR_OK;
+    status = gr_network_check_batch(network, batch, error);
+    if (status != GR_OK) gr_error_prefix_place(error, "/training/batch_size");
+    return status;
 }
 
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,

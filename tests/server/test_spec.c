@@ -195,7 +195,7 @@ static void canonical_form_holds_every_member(void **state) {
         strstr(text, "{\"type\":\"gradient_penalty\",\"probe\":\"loss\",\"norm\":\"l2\""));
     assert_null(strstr(text, "datagrad\",\""));
     assert_non_null(strstr(text, "\"weight\":0.030000000000000002"));
-    assert_non_null(strstr(text, "{\"preset\":\"lenet\",\"dropout\":0.5}"));
+    assert_non_null(strstr(text, "{\"preset\":\"lenet\",\"dropout\":null,\"batchnorm\":false}"));
     free(text);
     cJSON_Delete(document);
     assert_string_equal(parsed->name,
