@@ -11,10 +11,11 @@
 /* A batch as the passes take it. */
 typedef struct batch {
     int64_t samples;
-    gr_real *x;       /* [samples][features], as in the file */
-    int32_t *labels;  /* [samples] */
-    gr_real *targets; /* [samples][outputs] */
-    gr_real *probe;   /* [outputs] or NULL */
+    gr_real *x;           /* [samples][features], as in the file */
+    int32_t *labels;      /* [samples] */
+    gr_real *targets;     /* [samples][outputs] */
+    gr_real *probe;       /* [outputs] or NULL */
+    gr_real *derivatives; /* [samples][outputs][features] of the truth, or NULL */
 } batch;
 
 static void batch_clear(batch *b) {
@@ -22,6 +23,7 @@ static void batch_clear(batch *b) {
     free(b->labels);
     free(b->targets);
     free(b->probe);
+    free(b->derivatives);
 }
 
 /* The elements of an F32 or F64 array as gr_real, or an error. */
@@ -78,6 +80,14 @@ static gr_status read_batch(const gr_arrays *arrays, const gr_network *network, 
     b->samples = x->shape.size[0];
     GR_TRY(reals_of(x, &b->x, error));
     GR_TRY(read_targets(y, network, labels, b, error));
+    const gr_array *derivatives = gr_arrays_find(arrays, "derivatives");
+    if (derivatives) {
+        if (gr_shape_elements(&derivatives->shape) !=
+            b->samples * gr_network_outputs(network) * gr_network_features(network, 0))
+            return gr_fail(error, GR_INVALID,
+                           "the batch's \"derivatives\" must be [samples, outputs, features]");
+        GR_TRY(reals_of(derivatives, &b->derivatives, error));
+    }
     if (!probe) return GR_OK;
     if (gr_shape_elements(&probe->shape) != gr_network_outputs(network))
         return gr_fail(error, GR_INVALID, "the batch's \"probe\" must have %lld elements",
@@ -106,7 +116,7 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     gr_blas_single_thread();
     gr_network *network = NULL;
     gr_objective *objective = NULL;
-    gr_real *parameters = NULL, *gradient = NULL, *targets = NULL;
+    gr_real *parameters = NULL, *gradient = NULL, *targets = NULL, *derivatives = NULL;
     batch b = {0};
     gr_status status = GR_OK;
     GR_TRY_OR(done, gr_model_build(model, NULL, 0, &network, error));
@@ -114,19 +124,24 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     const int64_t features = gr_network_features(network, 0), outputs = gr_network_outputs(network);
     const gr_array *y = gr_arrays_find(arrays, "y");
     const bool labels = gr_loss_kind_of(loss)->softmax || (y && y->type == GR_I64);
-    GR_TRY_OR(done,
-              gr_objective_check(network, loss, regularizers, regularizer_count, labels, error));
+    const gr_fit fit = {.network = network,
+                        .loss = gr_loss_kind_of(loss),
+                        .labels = labels,
+                        .derivatives = gr_arrays_find(arrays, "derivatives") != NULL};
+    GR_TRY_OR(done, gr_objective_check(&fit, regularizers, regularizer_count, error));
     GR_TRY_OR(done, read_batch(arrays, network, labels, &b, error));
     GR_TRY_OR(done, gr_network_check_batch(network, b.samples, error));
     const int64_t block =
         gr_objective_block_samples(network, regularizers, regularizer_count, b.samples);
-    GR_TRY_OR(done, gr_objective_create(network, loss, regularizers, regularizer_count, labels,
-                                        block, &objective, error));
-    objective->given_probe = b.probe;
+    GR_TRY_OR(done, gr_objective_create(&fit, loss, regularizers, regularizer_count, block, 0, 0,
+                                        &objective, error));
+    gr_objective_set_probe(objective, b.probe);
     parameters = calloc(count + GR_SLACK_BYTES, sizeof *parameters);
     gradient = calloc(count, sizeof *gradient);
     targets = calloc((size_t)(block * outputs), sizeof *targets);
-    if (!parameters || !gradient || !targets) {
+    derivatives =
+        calloc(b.derivatives ? (size_t)(block * outputs * features) : 1, sizeof *derivatives);
+    if (!parameters || !gradient || !targets || !derivatives) {
         status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %zu parameters", count);
         goto done;
     }
@@ -137,13 +152,23 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
         const int64_t samples = b.samples - first < block ? b.samples - first : block;
         transpose(samples, features, b.x + first * features, gr_objective_input(objective));
         if (!labels) transpose(samples, outputs, b.targets + first * outputs, targets);
-        gr_objective_block(objective, parameters, samples, b.samples,
-                           (gr_draw){.first_sample = (uint32_t)first},
-                           labels ? b.labels + first : NULL, targets, gradient, &result);
+        for (int64_t k = 0; b.derivatives && k < outputs; k++)
+            for (int64_t f = 0; f < features; f++)
+                for (int64_t i = 0; i < samples; i++)
+                    derivatives[(k * features + f) * samples + i] =
+                        b.derivatives[((first + i) * outputs + k) * features + f];
+        gr_objective_block(objective, parameters,
+                           &(gr_block){.samples = samples,
+                                       .batch_size = b.samples,
+                                       .draw = {.first_sample = (uint32_t)first},
+                                       .labels = labels ? b.labels + first : NULL,
+                                       .targets = targets,
+                                       .derivatives = b.derivatives ? derivatives : NULL},
+                           gradient, &result);
     }
-    gr_objective_finish(objective, parameters, gradient, &result);
+    gr_objective_finish(objective, parameters, 0, gradient, &result);
 
-    GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, NULL, gradients, error));
+    GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, NULL, 0, gradients, error));
     GR_TRY_OR(done, add_scalar(gradients, "loss", result.loss, error));
     for (size_t i = 0; i < regularizer_count; i++) {
         char name[48];
@@ -158,5 +183,6 @@ done:
     free(parameters);
     free(gradient);
     free(targets);
+    free(derivatives);
     return status;
 }

@@ -131,7 +131,7 @@ static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, co
         winner[s] = 0;
         for (int64_t pixel = 0; pixel < size * size; pixel++) {
             const gr_real x = in[pixel / size * row_stride + pixel % size * samples + s];
-            if (pixel == 0 || x > out[s]) out[s] = x, winner[s] = (int32_t)pixel;
+            if (pixel == 0 || x > out[s] || x != x) out[s] = x, winner[s] = (int32_t)pixel;
         }
     }
 }

@@ -15,6 +15,9 @@
 typedef struct gr_layer_kind gr_layer_kind;
 typedef struct gr_node gr_node;
 
+/* Nodes of a network at most. */
+enum { GR_MAXIMUM_NODES = 4096 };
+
 enum { GR_NODE_NAME_SIZE = 96, GR_NODE_PARAMETERS = 2, GR_NODE_BUFFERS = 3, GR_NODE_INPUTS = 2 };
 
 /* One parameter array of a node, under PyTorch's name and layout. */
@@ -23,7 +26,7 @@ typedef struct gr_parameter {
     gr_shape shape;
     int64_t offset; /* of its first element in the network's block of parameters */
     double initial_value;
-    bool counter;             /* a buffer that is I64 in files (num_batches_tracked) */
+    bool counter;             /* a buffer that counts batches: I64 in files, not read here */
     double initial_deviation; /* uniform on ±√3 of it around initial_value; 0: constant */
 } gr_parameter;
 
@@ -53,6 +56,7 @@ typedef struct gr_draw {
     uint64_t seed;
     uint32_t iteration;
     uint32_t first_sample; /* position in the batch of lane 0 */
+    uint32_t stream;       /* 0 at the data; passes at other points may draw their own numbers */
 } gr_draw;
 
 /* A node at work on a block of lanes. */

@@ -12,6 +12,7 @@ typedef struct gr_loss_block {
     const int32_t *labels;  /* [samples]; NULL for a regression */
     const gr_real *targets; /* [outputs][samples]; not read where there are labels */
     gr_real *p;             /* softmax of z, written where the kind has it */
+    gr_real *losses;        /* [samples], written where not NULL */
     gr_real *r;             /* ∂ℓ/∂z per sample, written */
 } gr_loss_block;
 

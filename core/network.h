@@ -18,7 +18,7 @@ typedef struct gr_network {
     double operations; /* multiply-accumulates of one lane's forward pass */
 } gr_network;
 
-enum { GR_MAXIMUM_FEATURES = 1 << 26, GR_MAXIMUM_NODES = 4096 };
+enum { GR_MAXIMUM_FEATURES = 1 << 26 };
 #define GR_MAXIMUM_PARAMETERS ((int64_t)1 << 28)
 
 /* Builds the nodes. Takes over `layers` (also where it fails). error->place is relative to the
@@ -37,6 +37,12 @@ static inline const gr_shape *gr_network_output(const gr_network *network) {
 static inline int64_t gr_network_outputs(const gr_network *network) {
     return network->nodes[network->node_count - 1].out_features;
 }
+/* Whether a node has weights, not only biases and scales: parameters of rank 2 or more. */
+static inline bool gr_node_has_weights(const gr_node *node) {
+    for (int p = 0; p < node->parameter_count; p++)
+        if (node->parameters[p].shape.rank >= 2) return true;
+    return false;
+}
 /* Features of a value. */
 static inline int64_t gr_network_features(const gr_network *network, int value) {
     return value ? network->nodes[value - 1].out_features : network->nodes[0].in_features;
@@ -53,10 +59,10 @@ void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *pa
 void gr_network_initialize_buffers(const gr_network *network, gr_real *buffers);
 
 /* Parameters as arrays called <prefix><node>.<parameter>, of gr_real's type; and buffers, where not
- * NULL. */
+ * NULL; `batches` are the training passes that they have seen. */
 gr_status gr_network_to_arrays(const gr_network *network, const char *prefix,
-                               const gr_real *parameters, const gr_real *buffers, gr_arrays *arrays,
-                               gr_error *error);
+                               const gr_real *parameters, const gr_real *buffers, int64_t batches,
+                               gr_arrays *arrays, gr_error *error);
 /* F32 or F64 arrays of exactly these names and shapes into the blocks; an array that the network
  * does not have is an error. With buffers NULL those may be missing and are passed over. */
 gr_status gr_network_from_arrays(const gr_network *network, const gr_arrays *arrays,

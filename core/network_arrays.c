@@ -12,14 +12,15 @@ static void full_name(const char *prefix, const gr_node *node, const gr_paramete
 }
 
 static gr_status add_array(const char *prefix, const gr_node *node, const gr_parameter *parameter,
-                           const gr_real *block, gr_arrays *arrays, gr_error *error) {
+                           const gr_real *block, int64_t batches, gr_arrays *arrays,
+                           gr_error *error) {
     char name[NAME_SIZE];
     full_name(prefix, node, parameter, name);
     const gr_real *values = block + parameter->offset;
     void *data;
     if (parameter->counter) {
         GR_TRY(gr_arrays_add(arrays, name, GR_I64, &parameter->shape, &data, error));
-        *(int64_t *)data = (int64_t)values[0];
+        *(int64_t *)data = batches;
         return GR_OK;
     }
     GR_TRY(gr_arrays_add(arrays, name, GR_REAL_ELEMENT, &parameter->shape, &data, error));
@@ -28,14 +29,14 @@ static gr_status add_array(const char *prefix, const gr_node *node, const gr_par
 }
 
 gr_status gr_network_to_arrays(const gr_network *network, const char *prefix,
-                               const gr_real *parameters, const gr_real *buffers, gr_arrays *arrays,
-                               gr_error *error) {
+                               const gr_real *parameters, const gr_real *buffers, int64_t batches,
+                               gr_arrays *arrays, gr_error *error) {
     for (int i = 0; i < network->node_count; i++) {
         const gr_node *node = &network->nodes[i];
         for (int p = 0; p < node->parameter_count; p++)
-            GR_TRY(add_array(prefix, node, &node->parameters[p], parameters, arrays, error));
+            GR_TRY(add_array(prefix, node, &node->parameters[p], parameters, 0, arrays, error));
         for (int b = 0; buffers && b < node->buffer_count; b++)
-            GR_TRY(add_array(prefix, node, &node->buffers[b], buffers, arrays, error));
+            GR_TRY(add_array(prefix, node, &node->buffers[b], buffers, batches, arrays, error));
     }
     return GR_OK;
 }

@@ -1,36 +1,99 @@
 #include "core/objective.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t probes_of(const gr_settings *regularizer, int64_t outputs) {
-    const gr_regularizer_kind *kind = gr_regularizer_kind_of(regularizer);
-    return kind->probes ? kind->probes(regularizer, outputs) : 0;
+/* The sets of probe lanes at the data's points. */
+enum { PULLED, PUSHED, LAYERWISE, LANE_SETS };
+
+struct gr_objective {
+    const gr_network *network;
+    const gr_settings *loss;         /* borrowed */
+    const gr_settings *regularizers; /* borrowed */
+    size_t count;
+    int64_t iterations;
+    int64_t probes[GR_MAXIMUM_REGULARIZERS];   /* of each regulariser, at the data's points */
+    int64_t tangents[GR_MAXIMUM_REGULARIZERS]; /* likewise */
+    gr_workspace *workspace, *own_points;      /* own_points: NULL where nothing needs it */
+    gr_lanes *lanes[LANE_SETS];                /* NULL where there are none */
+    gr_lanes *own_lanes[GR_MAXIMUM_REGULARIZERS];
+    gr_real *memory; /* what the pointers below point into */
+    gr_real *p, *r, *losses, *scratch, *own_p, *own_losses;
+    gr_real *state; /* of all regularisers */
+    int64_t state_count;
+    gr_real *buffers;
+    const gr_real *given_probe;
+};
+
+/* -- what each regulariser needs
+ * -------------------------------------------------------------------------- */
+
+static bool has_own_points(const gr_settings *settings) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->points && (!kind->has_points || kind->has_points(settings));
 }
 
-static int64_t probes_of_all(const gr_network *network, const gr_settings *regularizers,
-                             size_t count) {
-    int64_t probes = 0;
-    for (size_t i = 0; i < count; i++)
-        probes += probes_of(&regularizers[i], gr_network_outputs(network));
-    return probes;
+static int64_t probes_of(const gr_settings *settings, int64_t outputs) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->probes && !has_own_points(settings) ? kind->probes(settings, outputs) : 0;
 }
 
-gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
-                             const gr_settings *regularizers, size_t count, bool labels,
+static int64_t tangents_of(const gr_settings *settings) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->tangents ? kind->tangents(settings) : 0;
+}
+
+static int64_t own_probes_of(const gr_settings *settings, int64_t outputs) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return has_own_points(settings) && kind->points_probes ? kind->points_probes(settings, outputs)
+                                                           : 0;
+}
+
+/* Lanes for each sample, and what else depends on all regularisers. */
+typedef struct needs {
+    int64_t lanes[LANE_SETS];
+    int64_t own_lanes; /* summed over the regularisers with own points */
+    bool own_points, couples;
+} needs;
+
+static needs needs_of(const gr_network *network, const gr_settings *regularizers, size_t count) {
+    needs n = {.couples = network->couples_samples};
+    const int64_t outputs = gr_network_outputs(network);
+    for (size_t i = 0; i < count; i++) {
+        const gr_settings *settings = &regularizers[i];
+        n.lanes[PULLED] += probes_of(settings, outputs);
+        n.lanes[PUSHED] += tangents_of(settings);
+        n.lanes[LAYERWISE] += gr_regularizer_kind_of(settings)->layer_input != NULL;
+        n.own_lanes += own_probes_of(settings, outputs);
+        n.own_points = n.own_points || has_own_points(settings);
+        n.couples = n.couples || gr_regularizer_kind_of(settings)->couples_samples;
+    }
+    if (n.lanes[LAYERWISE] > 1) n.lanes[LAYERWISE] = 1; /* one after the other */
+    return n;
+}
+
+gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error) {
     if (count > GR_MAXIMUM_REGULARIZERS)
         return gr_fail_at(error, GR_INVALID, "/regularizers",
                           "%zu regularizers, but at most %d are allowed", count,
                           GR_MAXIMUM_REGULARIZERS);
-    if (gr_network_output(network)->rank != 1)
+    if (gr_network_output(fit->network)->rank != 1)
         return gr_fail_at(error, GR_INVALID, "/model/layers",
                           "the network ends in an image: put a flatten layer before its end");
     for (size_t i = 0; i < count; i++) {
-        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&regularizers[i]);
-        if (!kind->check) continue;
-        gr_status status =
-            kind->check(&regularizers[i], network, gr_loss_kind_of(loss), labels, error);
+        const gr_settings *settings = &regularizers[i];
+        const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+        gr_status status = kind->check ? kind->check(settings, fit, error) : GR_OK;
+        const int ramp = gr_kind_option(&kind->kind, "ramp");
+        if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
+            size_t ends;
+            const double *shares = gr_numbers(settings, ramp, &ends);
+            if (ends != 2 || shares[0] >= shares[1])
+                status = gr_fail_at(error, GR_INVALID, "/ramp",
+                                    "ramp is [begin, end] with begin before end");
+        }
         if (status != GR_OK) {
             gr_error_prefix_place(error, "/regularizers/%zu", i);
             return status;
@@ -44,169 +107,386 @@ int64_t gr_objective_block_samples(const gr_network *network, const gr_settings 
     /* So many lanes that rows are long enough for the kernels, and few enough for the caches;
      * many probes need more, or their samples' rows become too short. */
     enum { LANES = 64, PROBE_LANES = 256 };
-    if (network->couples_samples) return batch_size;
-    const int64_t probes = probes_of_all(network, regularizers, count);
+    const needs n = needs_of(network, regularizers, count);
+    if (n.couples) return batch_size;
+    int64_t probes = n.lanes[PULLED] > n.lanes[PUSHED] ? n.lanes[PULLED] : n.lanes[PUSHED];
+    if (n.own_lanes > probes) probes = n.own_lanes;
     const int64_t lanes = batch_size * (probes > 1 ? probes : 1);
     const int64_t most = probes > 1 ? PROBE_LANES : LANES;
     const int64_t blocks = (lanes + most - 1) / most;
     return (batch_size + blocks - 1) / blocks;
 }
 
-/* p and r over outputs, z's cotangents, and two rows of scratch. */
+/* p and r at the data, p elsewhere: [outputs][samples]; losses twice and scratch: [samples] each.
+ */
 static int64_t extra_reals(const gr_network *network, int64_t samples) {
-    return gr_network_outputs(network) * samples + 2 * samples;
+    return (3 * gr_network_outputs(network) + 4) * samples;
 }
 
 int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regularizers, size_t count,
-                           int64_t block_samples) {
-    return gr_workspace_bytes(network, block_samples, probes_of_all(network, regularizers, count)) +
-           extra_reals(network, block_samples) * (int64_t)sizeof(gr_real);
+                           int64_t samples) {
+    const needs n = needs_of(network, regularizers, count);
+    int64_t bytes = gr_workspace_bytes(network, samples) * (n.own_points ? 2 : 1);
+    for (int set = 0; set < LANE_SETS; set++)
+        bytes += gr_lanes_bytes(network, samples, n.lanes[set], set != PUSHED);
+    bytes += gr_lanes_bytes(network, samples, n.own_lanes, true);
+    return bytes + extra_reals(network, samples) * (int64_t)sizeof(gr_real);
 }
 
 double gr_objective_operations(const gr_network *network, const gr_settings *regularizers,
                                size_t count) {
-    return network->operations * (3 + 3 * (double)probes_of_all(network, regularizers, count));
+    const needs n = needs_of(network, regularizers, count);
+    const int64_t lanes = n.lanes[PULLED] + n.lanes[PUSHED] + n.lanes[LAYERWISE] + n.own_lanes;
+    return network->operations * (3 * (n.own_points ? 2 : 1) + 3 * (double)lanes);
 }
 
-gr_status gr_objective_create(const gr_network *network, const gr_settings *loss,
-                              const gr_settings *regularizers, size_t count, bool labels,
-                              int64_t block_samples, gr_objective **result, gr_error *error) {
-    GR_TRY(gr_objective_check(network, loss, regularizers, count, labels, error));
-    gr_objective *objective = calloc(1, sizeof *objective);
-    if (!objective) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
-    objective->network = network;
-    objective->loss = loss;
-    objective->regularizers = regularizers;
-    objective->regularizer_count = count;
-    for (size_t i = 0; i < count; i++) {
-        objective->probes[i] = probes_of(&regularizers[i], gr_network_outputs(network));
-        objective->probe_count += objective->probes[i];
+/* -- creation
+ * ---------------------------------------------------------------------------------------------- */
+
+static gr_status allocate_state(gr_objective *o, uint64_t seed, gr_error *error) {
+    for (size_t i = 0; i < o->count; i++) {
+        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->regularizers[i]);
+        if (kind->state_size) o->state_count += kind->state_size(&o->regularizers[i], o->network);
     }
-    objective->p = calloc((size_t)extra_reals(network, block_samples), sizeof *objective->p);
-    objective->scratch = objective->p + gr_network_outputs(network) * block_samples;
-    gr_status status = objective->p
-                           ? gr_workspace_create(network, block_samples, objective->probe_count,
-                                                 &objective->workspace, error)
-                           : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
-    if (status != GR_OK) {
-        gr_objective_free(objective);
-        return status;
+    o->state = calloc((size_t)o->state_count + 1, sizeof *o->state);
+    if (!o->state) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a regularizer's state");
+    gr_real *state = o->state;
+    for (size_t i = 0; i < o->count; i++) {
+        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->regularizers[i]);
+        if (!kind->state_size) continue;
+        kind->initialize_state(&o->regularizers[i], o->network, seed, state);
+        state += kind->state_size(&o->regularizers[i], o->network);
     }
-    *result = objective;
     return GR_OK;
 }
 
-void gr_objective_free(gr_objective *objective) {
-    if (!objective) return;
-    gr_workspace_free(objective->workspace);
-    free(objective->p);
-    free(objective);
+static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
+    const gr_network *network = o->network;
+    const int64_t outputs = gr_network_outputs(network);
+    const needs n = needs_of(network, o->regularizers, o->count);
+    o->memory = calloc((size_t)extra_reals(network, samples), sizeof *o->memory);
+    if (!o->memory) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
+    o->p = o->memory;
+    o->r = o->p + outputs * samples;
+    o->own_p = o->r + outputs * samples;
+    o->losses = o->own_p + outputs * samples;
+    o->own_losses = o->losses + samples;
+    o->scratch = o->own_losses + samples;
+    GR_TRY(gr_workspace_create(network, samples, &o->workspace, error));
+    if (n.own_points) GR_TRY(gr_workspace_create(network, samples, &o->own_points, error));
+    for (int set = 0; set < LANE_SETS; set++)
+        if (n.lanes[set])
+            GR_TRY(gr_lanes_create(network, samples, n.lanes[set], set != PUSHED, &o->lanes[set],
+                                   error));
+    for (size_t i = 0; i < o->count; i++) {
+        const int64_t probes = own_probes_of(&o->regularizers[i], outputs);
+        if (probes)
+            GR_TRY(gr_lanes_create(network, samples, probes, true, &o->own_lanes[i], error));
+        o->probes[i] = probes_of(&o->regularizers[i], outputs);
+        o->tangents[i] = tangents_of(&o->regularizers[i]);
+    }
+    return GR_OK;
 }
 
-gr_real *gr_objective_input(gr_objective *objective) {
-    return objective->workspace->a[0];
+gr_status gr_objective_create(const gr_fit *fit, const gr_settings *loss,
+                              const gr_settings *regularizers, size_t count, int64_t block_samples,
+                              int64_t iterations, uint64_t seed, gr_objective **result,
+                              gr_error *error) {
+    GR_TRY(gr_objective_check(fit, regularizers, count, error));
+    gr_objective *o = calloc(1, sizeof *o);
+    if (!o) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
+    o->network = fit->network;
+    o->loss = loss;
+    o->regularizers = regularizers;
+    o->count = count;
+    o->iterations = iterations;
+    gr_status status = allocate(o, block_samples, error);
+    if (status == GR_OK) status = allocate_state(o, seed, error);
+    if (status != GR_OK) {
+        gr_objective_free(o);
+        return status;
+    }
+    *result = o;
+    return GR_OK;
 }
 
-void gr_objective_block(gr_objective *objective, const gr_real *parameters, int64_t samples,
-                        int64_t batch_size, gr_draw draw, const int32_t *labels,
-                        const gr_real *targets, gr_real *gradients, gr_objective_result *result) {
-    gr_workspace *w = objective->workspace;
-    const int last = objective->network->node_count;
-    const int64_t outputs = gr_network_outputs(objective->network);
-    const gr_pass pass = {.workspace = w,
-                          .parameters = parameters,
-                          .samples = samples,
-                          .probes = objective->probe_count,
-                          .training = true,
-                          .buffers = objective->buffers,
-                          .draw = draw};
-    gr_pass_forward(&pass);
+void gr_objective_free(gr_objective *o) {
+    if (!o) return;
+    gr_workspace_free(o->workspace);
+    gr_workspace_free(o->own_points);
+    for (int set = 0; set < LANE_SETS; set++) gr_lanes_free(o->lanes[set]);
+    for (size_t i = 0; i < o->count; i++) gr_lanes_free(o->own_lanes[i]);
+    free(o->memory);
+    free(o->state);
+    free(o);
+}
 
-    gr_real *d = w->d[last];
-    const gr_loss_kind *loss_kind = gr_loss_kind_of(objective->loss);
-    const gr_loss_block loss = {.outputs = outputs,
-                                .samples = samples,
-                                .z = w->a[last],
-                                .labels = labels,
-                                .targets = targets,
-                                .p = objective->p,
-                                .r = d};
-    result->loss +=
-        loss_kind->evaluate(objective->loss, &loss, &result->correct) / (double)batch_size;
+void gr_objective_set_buffers(gr_objective *o, gr_real *buffers) {
+    o->buffers = buffers;
+}
 
-    gr_probe_block blocks[GR_MAXIMUM_REGULARIZERS];
-    int64_t first[GR_MAXIMUM_REGULARIZERS], lanes = 0;
-    for (size_t i = 0; i < objective->regularizer_count; i++) {
-        first[i] = lanes;
-        lanes += objective->probes[i] * samples;
-        blocks[i] = (gr_probe_block){.settings = &objective->regularizers[i],
-                                     .loss_kind = loss_kind,
-                                     .loss = &loss,
-                                     .features = gr_network_features(objective->network, 0),
-                                     .probes = objective->probes[i],
-                                     .stride = objective->probe_count * samples,
-                                     .batch_size = batch_size,
-                                     .index = (uint32_t)i,
-                                     .draw = draw,
-                                     .given = objective->given_probe,
-                                     .scratch = objective->scratch};
+void gr_objective_set_probe(gr_objective *o, const gr_real *probe) {
+    o->given_probe = probe;
+}
+
+const gr_kernels *gr_objective_kernels(const gr_objective *o) {
+    return o->workspace->kernels;
+}
+
+gr_real *gr_objective_state(gr_objective *o, int64_t *count) {
+    *count = o->state_count;
+    return o->state;
+}
+
+gr_real *gr_objective_input(gr_objective *o) {
+    return o->workspace->a[0];
+}
+
+/* -- one block
+ * --------------------------------------------------------------------------------------------- */
+
+static double weight_of(const gr_objective *o, const gr_settings *settings, uint32_t iteration) {
+    const int option = gr_kind_option(settings->kind, "weight");
+    if (option < 0) return 1;
+    const double weight = gr_number(settings, option);
+    const int ramp = gr_kind_option(settings->kind, "ramp");
+    if (ramp < 0 || gr_is_null(settings, ramp) || !o->iterations) return weight;
+    size_t ends;
+    const double *shares = gr_numbers(settings, ramp, &ends);
+    const double at = (double)iteration / (double)o->iterations;
+    const double risen = (at - shares[0]) / (shares[1] - shares[0]);
+    return weight * (risen < 0 ? 0 : risen > 1 ? 1 : risen);
+}
+
+/* A block on its way: the blocks of its regularisers, and where their lanes begin. */
+typedef struct work {
+    gr_objective *o;
+    const gr_block *block;
+    gr_pass pass;
+    gr_loss_block loss;
+    gr_probe_block probes[GR_MAXIMUM_REGULARIZERS];
+    int64_t first[LANE_SETS][GR_MAXIMUM_REGULARIZERS];
+    gr_real *gradients;
+    gr_objective_result *result;
+} work;
+
+static const gr_regularizer_kind *kind_of(const work *w, size_t i) {
+    return gr_regularizer_kind_of(w->probes[i].settings);
+}
+
+static void prepare(work *w) {
+    gr_objective *o = w->o;
+    const int64_t samples = w->block->samples;
+    int64_t lanes[LANE_SETS] = {0};
+    for (size_t i = 0; i < o->count; i++) {
+        const gr_settings *settings = &o->regularizers[i];
+        w->first[PULLED][i] = lanes[PULLED];
+        w->first[PUSHED][i] = lanes[PUSHED];
+        lanes[PULLED] += o->probes[i] * samples;
+        lanes[PUSHED] += o->tangents[i] * samples;
+        w->probes[i] = (gr_probe_block){.settings = settings,
+                                        .weight = weight_of(o, settings, w->block->draw.iteration),
+                                        .loss_kind = gr_loss_kind_of(o->loss),
+                                        .loss = &w->loss,
+                                        .input = *gr_network_input(o->network),
+                                        .features = gr_network_features(o->network, 0),
+                                        .probes = o->probes[i]     ? o->probes[i]
+                                                  : o->tangents[i] ? o->tangents[i]
+                                                                   : 1,
+                                        .batch_size = w->block->batch_size,
+                                        .index = (uint32_t)i,
+                                        .draw = w->block->draw,
+                                        .x = o->workspace->a[0],
+                                        .given = o->given_probe,
+                                        .derivatives = w->block->derivatives,
+                                        .scratch = o->scratch};
     }
-#define FOR_EACH_PENALTY(i)                                   \
-    for (size_t i = 0; i < objective->regularizer_count; i++) \
-        if (objective->probes[i])
+    for (size_t i = 0; i < o->count; i++)
+        w->probes[i].stride = o->probes[i]     ? lanes[PULLED]
+                              : o->tangents[i] ? lanes[PUSHED]
+                                               : samples;
+}
 
-    if (objective->probe_count) {
-        FOR_EACH_PENALTY(i)
-        gr_regularizer_kind_of(blocks[i].settings)
-            ->cotangent(&blocks[i], w->delta[last] + first[i]);
-        gr_pass_probe_backward(&pass);
-        FOR_EACH_PENALTY(i)
-        result->values[i] +=
-            gr_regularizer_kind_of(blocks[i].settings)->input(&blocks[i], w->delta[0] + first[i]) /
-            (double)batch_size;
-        gr_pass_tangent(&pass);
-        gr_pass_accumulate_probes(&pass, gradients);
+static void add_value(work *w, size_t i, double sum) {
+    w->result->values[i] += sum / (double)w->block->batch_size;
+}
+
+/* Penalties of g = Jᵀc: c, back to g, u, forward to ż. */
+static void pull(work *w) {
+    gr_objective *o = w->o;
+    const gr_lanes *lanes = o->lanes[PULLED];
+    if (!lanes) return;
+    const int last = o->network->node_count;
+    const gr_range all = gr_all_nodes(o->network);
+    for (size_t i = 0; i < o->count; i++)
+        if (o->probes[i])
+            kind_of(w, i)->cotangent(&w->probes[i], lanes->delta[last] + w->first[PULLED][i]);
+    gr_pass_probe_backward(&w->pass, lanes, all);
+    for (size_t i = 0; i < o->count; i++)
+        if (o->probes[i])
+            add_value(w, i,
+                      kind_of(w, i)->input(&w->probes[i], lanes->delta[0] + w->first[PULLED][i]));
+    gr_pass_tangent(&w->pass, lanes, all);
+    gr_pass_accumulate_probes(&w->pass, lanes, all, w->gradients);
+}
+
+/* Penalties of ż = J u: u, forward to ż, c, back. */
+static void push(work *w) {
+    gr_objective *o = w->o;
+    const gr_lanes *lanes = o->lanes[PUSHED];
+    if (!lanes) return;
+    const int last = o->network->node_count;
+    const gr_range all = gr_all_nodes(o->network);
+    for (size_t i = 0; i < o->count; i++)
+        if (o->tangents[i])
+            kind_of(w, i)->tangent(&w->probes[i], lanes->t[0] + w->first[PUSHED][i]);
+    gr_pass_tangent(&w->pass, lanes, all);
+    for (size_t i = 0; i < o->count; i++)
+        if (o->tangents[i])
+            add_value(w, i,
+                      kind_of(w, i)->tangent_output(&w->probes[i],
+                                                    lanes->t[last] + w->first[PUSHED][i],
+                                                    lanes->delta[last] + w->first[PUSHED][i]));
+    gr_pass_probe_backward(&w->pass, lanes, all);
+    gr_pass_accumulate_probes(&w->pass, lanes, all, w->gradients);
+}
+
+/* Penalties of each layer's own Jacobian: from the last weights to the first. */
+static void layerwise(work *w, size_t i) {
+    gr_objective *o = w->o;
+    const gr_lanes *lanes = o->lanes[LAYERWISE];
+    const gr_network *network = o->network;
+    gr_probe_block block = w->probes[i];
+    int end = network->node_count;
+    while (end > 0) {
+        int first = end - 1;
+        while (first > 0 && !gr_node_has_weights(&network->nodes[first])) first--;
+        bool more = false; /* weights below: else the first layers join this one */
+        for (int n = 0; n < first; n++) more = more || gr_node_has_weights(&network->nodes[n]);
+        if (!more) first = 0;
+        block.features = gr_network_features(network, end);
+        block.draw.stream = (uint32_t)end;
+        kind_of(w, i)->layer_cotangent(&block, lanes->delta[end]);
+        gr_pass_probe_backward(&w->pass, lanes, (gr_range){first, end});
+        const int64_t reals = gr_network_features(network, first) * block.stride;
+        if (first > 0)
+            memcpy(lanes->t[first], lanes->delta[first], (size_t)reals * sizeof(gr_real));
+        block.features = gr_network_features(network, first);
+        add_value(w, i, kind_of(w, i)->layer_input(&block, lanes->t[first]));
+        gr_pass_tangent(&w->pass, lanes, (gr_range){first, end - 1});
+        gr_pass_accumulate_probes(&w->pass, lanes, (gr_range){first, end}, w->gradients);
+        end = first;
     }
+}
+
+static void at_own_points(work *w, size_t i, gr_real *d) {
+    gr_objective *o = w->o;
+    gr_points_block points = {.probe = w->probes[i],
+                              .pass = w->pass,
+                              .lanes = o->own_lanes[i],
+                              .loss_settings = o->loss,
+                              .loss = w->loss,
+                              .main_losses = o->losses,
+                              .main_d = d,
+                              .main_r = o->r,
+                              .sample_losses = o->own_losses,
+                              .gradients = w->gradients};
+    points.pass.workspace = o->own_points;
+    points.pass.buffers = NULL;
+    points.probe.loss = &points.loss;
+    points.probe.x = o->workspace->a[0];
+    points.probe.probes = own_probes_of(points.probe.settings, gr_network_outputs(o->network));
+    points.probe.stride = points.probe.probes * w->block->samples;
+    points.loss.p = o->own_p;
+    points.loss.z = o->own_points->a[o->network->node_count];
+    points.loss.r = o->own_points->d[o->network->node_count];
+    points.loss.losses = o->own_losses;
+    add_value(w, i, kind_of(w, i)->points(&points));
+}
+
+void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_block *block,
+                        gr_real *gradients, gr_objective_result *result) {
+    gr_workspace *ws = o->workspace;
+    const int last = o->network->node_count;
+    const int64_t outputs = gr_network_outputs(o->network), samples = block->samples;
+    work w = {.o = o,
+              .block = block,
+              .pass = {.workspace = ws,
+                       .parameters = parameters,
+                       .buffers = o->buffers,
+                       .samples = samples,
+                       .training = true,
+                       .draw = block->draw},
+              .loss = {.outputs = outputs,
+                       .samples = samples,
+                       .z = ws->a[last],
+                       .labels = block->labels,
+                       .targets = block->targets,
+                       .p = o->p,
+                       .losses = o->losses,
+                       .r = o->r},
+              .gradients = gradients,
+              .result = result};
+    prepare(&w);
+    for (size_t i = 0; i < o->count; i++)
+        if (kind_of(&w, i)->inputs) kind_of(&w, i)->inputs(&w.probes[i], ws->a[0]);
+    gr_pass_forward(&w.pass);
+    result->loss += gr_loss_kind_of(o->loss)->evaluate(o->loss, &w.loss, &result->correct) /
+                    (double)block->batch_size;
+    pull(&w);
+    push(&w);
+    for (size_t i = 0; i < o->count; i++)
+        if (kind_of(&w, i)->layer_input) layerwise(&w, i);
 
     /* The main loss's cotangent r/B, then what the probes' own dependence on the logits adds to it.
      */
-    const gr_real share = (gr_real)(1.0 / (double)batch_size);
-    for (int64_t i = 0; i < outputs * samples; i++) d[i] *= share;
-    FOR_EACH_PENALTY(i)
-    gr_regularizer_kind_of(blocks[i].settings)->output(&blocks[i], w->t[last] + first[i], d);
-    gr_pass_backward(&pass, gradients);
+    gr_real *d = ws->d[last];
+    const gr_real share = (gr_real)(1.0 / (double)block->batch_size);
+    for (int64_t e = 0; e < outputs * samples; e++) d[e] = share * o->r[e];
+    for (size_t i = 0; i < o->count; i++) {
+        const gr_regularizer_kind *kind = kind_of(&w, i);
+        if (o->probes[i] && kind->output)
+            kind->output(&w.probes[i], o->lanes[PULLED]->t[last] + w.first[PULLED][i], d);
+        if (kind->logits) add_value(&w, i, kind->logits(&w.probes[i], d));
+        if (has_own_points(w.probes[i].settings)) at_own_points(&w, i, d);
+    }
+    const gr_lanes *sets[LANE_SETS];
+    int set_count = 0;
+    for (int set = 0; set < LANE_SETS; set++)
+        if (o->lanes[set]) sets[set_count++] = o->lanes[set];
+    gr_pass_backward(&w.pass, sets, set_count, gradients);
 }
 
-void gr_objective_finish(gr_objective *objective, const gr_real *parameters, gr_real *gradients,
-                         gr_objective_result *result) {
+void gr_objective_finish(gr_objective *o, const gr_real *parameters, uint32_t iteration,
+                         gr_real *gradients, gr_objective_result *result) {
     result->total = result->loss;
-    for (size_t i = 0; i < objective->regularizer_count; i++) {
-        const gr_settings *settings = &objective->regularizers[i];
+    gr_real *state = o->state;
+    for (size_t i = 0; i < o->count; i++) {
+        const gr_settings *settings = &o->regularizers[i];
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+        const double weight = weight_of(o, settings, iteration);
         if (kind->parameters)
             result->values[i] =
-                kind->parameters(settings, objective->network, parameters, gradients);
-        const int weight = gr_kind_option(&kind->kind, "weight");
-        if (weight >= 0) result->total += gr_number(settings, weight) * result->values[i];
+                kind->parameters(settings, weight, o->network, parameters, state, gradients);
+        if (kind->state_size) state += kind->state_size(settings, o->network);
+        result->total += weight * result->values[i];
     }
 }
 
-void gr_objective_evaluate(gr_objective *objective, const gr_real *parameters, int64_t samples,
-                           const int32_t *labels, const gr_real *targets, double *loss_sum,
-                           int64_t *correct) {
-    gr_workspace *w = objective->workspace;
-    const int last = objective->network->node_count;
-    const gr_pass pass = {.workspace = w,
+void gr_objective_evaluate(gr_objective *o, const gr_real *parameters, const gr_block *block,
+                           double *loss_sum, int64_t *correct) {
+    gr_workspace *ws = o->workspace;
+    const gr_pass pass = {.workspace = ws,
                           .parameters = parameters,
-                          .buffers = objective->buffers,
-                          .samples = samples};
+                          .buffers = o->buffers,
+                          .samples = block->samples};
     gr_pass_forward(&pass);
-    const gr_loss_block loss = {.outputs = gr_network_outputs(objective->network),
-                                .samples = samples,
-                                .z = w->a[last],
-                                .labels = labels,
-                                .targets = targets,
-                                .p = objective->p,
-                                .r = w->d[last]};
-    *loss_sum += gr_loss_kind_of(objective->loss)->evaluate(objective->loss, &loss, correct);
+    const gr_loss_block loss = {.outputs = gr_network_outputs(o->network),
+                                .samples = block->samples,
+                                .z = ws->a[o->network->node_count],
+                                .labels = block->labels,
+                                .targets = block->targets,
+                                .p = o->p,
+                                .r = o->r};
+    *loss_sum += gr_loss_kind_of(o->loss)->evaluate(o->loss, &loss, correct);
 }

@@ -7,20 +7,20 @@
 
 enum { GR_MAXIMUM_REGULARIZERS = 16 };
 
-typedef struct gr_objective {
-    const gr_network *network;
-    const gr_settings *loss;         /* borrowed */
-    const gr_settings *regularizers; /* borrowed */
-    size_t regularizer_count;
-    int64_t probes[GR_MAXIMUM_REGULARIZERS]; /* of each regulariser */
-    int64_t probe_count;                     /* of all */
-    gr_workspace *workspace;
-    gr_real *p, *scratch;
-    gr_real *buffers; /* the network's running statistics; borrowed, NULL: none are kept */
-    const gr_real *given_probe; /* [outputs]; borrowed, NULL: drawn */
-} gr_objective;
+typedef struct gr_objective gr_objective;
 
-/* What one batch came to: sums of its blocks. */
+/* A block of samples; [feature][sample], borrowed. The inputs themselves go to gr_objective_input.
+ */
+typedef struct gr_block {
+    int64_t samples;
+    int64_t batch_size; /* of the whole batch: means are over it */
+    gr_draw draw;
+    const int32_t *labels;      /* [samples], or NULL for a regression */
+    const gr_real *targets;     /* [outputs][samples] */
+    const gr_real *derivatives; /* [outputs][features][samples] of the truth, or NULL */
+} gr_block;
+
+/* What one batch came to: sums of its blocks. Zero before the first. */
 typedef struct gr_objective_result {
     double loss; /* mean over the batch */
     int64_t correct;
@@ -28,11 +28,9 @@ typedef struct gr_objective_result {
     double total;                           /* loss + Σ weight·value */
 } gr_objective_result;
 
-/* `labels`: whether the data has classes. Refuses regularisers that do not fit; error->place is
- * relative to the spec
+/* Refuses regularisers that do not fit; error->place is relative to the spec
  * ("/regularizers/1/probe"). */
-gr_status gr_objective_check(const gr_network *network, const gr_settings *loss,
-                             const gr_settings *regularizers, size_t count, bool labels,
+gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error);
 
 /* The number of samples that are worked on at a time, by rule on shapes (DESIGN §3). */
@@ -45,28 +43,36 @@ int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regular
 double gr_objective_operations(const gr_network *network, const gr_settings *regularizers,
                                size_t count);
 
-/* Checks as gr_objective_check. The settings must outlive the objective. */
-gr_status gr_objective_create(const gr_network *network, const gr_settings *loss,
-                              const gr_settings *regularizers, size_t count, bool labels,
-                              int64_t block_samples, gr_objective **objective, gr_error *error);
+/* Checks as gr_objective_check. `iterations`: in all, for weights that ramp; 0: no ramps. `seed`:
+ * of the states that some regularisers keep. The settings must outlive the objective. */
+gr_status gr_objective_create(const gr_fit *fit, const gr_settings *loss,
+                              const gr_settings *regularizers, size_t count, int64_t block_samples,
+                              int64_t iterations, uint64_t seed, gr_objective **objective,
+                              gr_error *error);
 void gr_objective_free(gr_objective *objective);
+
+/* The network's running statistics, which training blocks update; borrowed. NULL (at first): none
+ * are kept. */
+void gr_objective_set_buffers(gr_objective *objective, gr_real *buffers);
+/* [outputs] instead of the drawn vector of the random probe; borrowed. */
+void gr_objective_set_probe(gr_objective *objective, const gr_real *probe);
+const gr_kernels *gr_objective_kernels(const gr_objective *objective);
+/* What the regularisers keep from step to step, *count reals: part of a checkpoint. */
+gr_real *gr_objective_state(gr_objective *objective, int64_t *count);
 
 /* Where a block's inputs go: [features][samples of the block]. */
 gr_real *gr_objective_input(gr_objective *objective);
 
-/* gradients [parameters] and result += the share of a block of `samples` samples of a batch of
- * `batch_size`, whose inputs are in gr_objective_input; labels [samples] or targets
- * [outputs][samples]. */
-void gr_objective_block(gr_objective *objective, const gr_real *parameters, int64_t samples,
-                        int64_t batch_size, gr_draw draw, const int32_t *labels,
-                        const gr_real *targets, gr_real *gradients, gr_objective_result *result);
+/* gradients [parameters] and result += the share of the block whose inputs are in
+ * gr_objective_input. */
+void gr_objective_block(gr_objective *objective, const gr_real *parameters, const gr_block *block,
+                        gr_real *gradients, gr_objective_result *result);
 /* After the last block: the regularisers of the parameters, and the total. */
-void gr_objective_finish(gr_objective *objective, const gr_real *parameters, gr_real *gradients,
-                         gr_objective_result *result);
+void gr_objective_finish(gr_objective *objective, const gr_real *parameters, uint32_t iteration,
+                         gr_real *gradients, gr_objective_result *result);
 
 /* Evaluation mode, no gradients: adds the block's summed loss and right answers. */
-void gr_objective_evaluate(gr_objective *objective, const gr_real *parameters, int64_t samples,
-                           const int32_t *labels, const gr_real *targets, double *loss_sum,
-                           int64_t *correct);
+void gr_objective_evaluate(gr_objective *objective, const gr_real *parameters,
+                           const gr_block *block, double *loss_sum, int64_t *correct);
 
 #endif

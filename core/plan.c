@@ -68,6 +68,12 @@ gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_net
                           about->classes ? about->classes : about->targets, network, error);
 }
 
+gr_fit gr_plan_fit(const gr_plan *plan, const gr_dataset *dataset, const gr_network *network) {
+    return (gr_fit){.network = network,
+                    .loss = gr_loss_kind_of(plan->loss),
+                    .labels = gr_dataset_describe(dataset)->classes > 0};
+}
+
 static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                              const gr_network *network, gr_error *error) {
     const gr_dataset_information *about = gr_dataset_describe(dataset);
@@ -78,8 +84,8 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                           "the loss %s does not fit the data set %s, which is a %s",
                           plan->loss->kind->name, about->name,
                           about->classes ? "classification" : "regression");
-    GR_TRY(gr_objective_check(network, plan->loss, plan->regularizers, plan->regularizer_count,
-                              labels, error));
+    const gr_fit fit = gr_plan_fit(plan, dataset, network);
+    GR_TRY(gr_objective_check(&fit, plan->regularizers, plan->regularizer_count, error));
     gr_status status = gr_schedule_check(plan->schedule, error);
     if (status != GR_OK) {
         gr_error_prefix_place(error, "/schedule");

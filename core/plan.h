@@ -3,10 +3,14 @@
 #define CORE_PLAN_H
 
 #include "core/model.h"
+#include "core/regularizer.h"
 #include "gradreg/training.h"
 
 /* The network of the plan for this data set. */
 gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_network **network,
                           gr_error *error);
+
+/* What its regularisers have to fit. */
+gr_fit gr_plan_fit(const gr_plan *plan, const gr_dataset *dataset, const gr_network *network);
 
 #endif

@@ -131,14 +131,16 @@ gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_
     GR_TRY_OR(fail, gr_plan_network(plan, dataset, &training->network, error));
     training->block_samples = gr_objective_block_samples(
         training->network, plan->regularizers, plan->regularizer_count, training->batch_size);
-    GR_TRY_OR(fail, gr_objective_create(training->network, plan->loss, plan->regularizers,
-                                        plan->regularizer_count, training->classification,
-                                        training->block_samples, &training->objective, error));
+    const gr_fit fit = gr_plan_fit(plan, dataset, training->network);
+    GR_TRY_OR(fail,
+              gr_objective_create(&fit, plan->loss, plan->regularizers, plan->regularizer_count,
+                                  training->block_samples, training->iterations, plan->seed,
+                                  &training->objective, error));
     GR_TRY_OR(fail, gr_split_create(dataset, plan->dataset, plan->seed, &training->split, error));
     GR_TRY_OR(fail, allocate(training, error));
     gr_network_initialize(training->network, plan->seed, training->parameters);
     gr_network_initialize_buffers(training->network, training->buffers);
-    training->objective->buffers = training->buffers;
+    gr_objective_set_buffers(training->objective, training->buffers);
     *result = training;
     return GR_OK;
 fail:
@@ -171,15 +173,20 @@ static gr_status step(gr_training *training, gr_error *error) {
     for (int64_t first = 0; first < training->batch_size; first += training->block_samples) {
         int64_t samples = training->batch_size - first;
         if (samples > training->block_samples) samples = training->block_samples;
-        const gr_draw draw = {training->plan.seed, (uint32_t)iteration, (uint32_t)first};
+        const gr_block block = {
+            .samples = samples,
+            .batch_size = training->batch_size,
+            .draw = {training->plan.seed, (uint32_t)iteration, (uint32_t)first, 0},
+            .labels = training->classification ? training->labels : NULL,
+            .targets = training->targets};
         gr_split_fill_augmented(training->split, iteration, positions + first, samples,
                                 gr_objective_input(training->objective), training->labels,
                                 training->targets);
-        gr_objective_block(training->objective, training->parameters, samples, training->batch_size,
-                           draw, training->classification ? training->labels : NULL,
-                           training->targets, training->gradients, &result);
+        gr_objective_block(training->objective, training->parameters, &block, training->gradients,
+                           &result);
     }
-    gr_objective_finish(training->objective, training->parameters, training->gradients, &result);
+    gr_objective_finish(training->objective, training->parameters, (uint32_t)iteration,
+                        training->gradients, &result);
     training->iteration++;
     if (!isfinite(result.total))
         return gr_fail(error, GR_DIVERGED,
@@ -193,7 +200,7 @@ static gr_status step(gr_training *training, gr_error *error) {
         gr_learning_rate(optimizer) *
         gr_schedule_factor(training->plan.schedule, iteration, training->iterations);
     gr_clip(&training->clipping, count, training->gradients);
-    gr_optimizer_step(optimizer, training->network, training->objective->workspace->kernels,
+    gr_optimizer_step(optimizer, training->network, gr_objective_kernels(training->objective),
                       iteration + 1, rate, training->parameters, training->gradients,
                       training->moments);
 
@@ -257,9 +264,12 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
         for (int64_t i = 0; i < samples; i++) training->positions[i] = e->position + i;
         gr_split_fill(training->split, e->part, training->positions, samples,
                       gr_objective_input(training->objective), training->labels, training->targets);
-        gr_objective_evaluate(training->objective, training->parameters, samples,
-                              training->classification ? training->labels : NULL, training->targets,
-                              &e->loss, &e->correct);
+        const gr_block block = {.samples = samples,
+                                .batch_size = samples,
+                                .labels = training->classification ? training->labels : NULL,
+                                .targets = training->targets};
+        gr_objective_evaluate(training->objective, training->parameters, &block, &e->loss,
+                              &e->correct);
         e->position += samples;
     }
     if (e->position < e->size) return GR_OK;
@@ -332,6 +342,12 @@ gr_status gr_training_save(const gr_training *training, gr_arrays *state, gr_err
     const gr_shape buffers = {1, {training->network->buffer_count}};
     GR_TRY(gr_arrays_add(state, "buffers", GR_REAL_ELEMENT, &buffers, &data, error));
     if (buffers.size[0]) memcpy(data, training->buffers, (size_t)buffers.size[0] * sizeof(gr_real));
+    gr_shape kept = {1, {0}};
+    const gr_real *regularizer_state = gr_objective_state(training->objective, &kept.size[0]);
+    if (kept.size[0]) {
+        GR_TRY(gr_arrays_add(state, "regularizers", GR_REAL_ELEMENT, &kept, &data, error));
+        memcpy(data, regularizer_state, (size_t)kept.size[0] * sizeof(gr_real));
+    }
     GR_TRY(gr_arrays_add(state, "counters", GR_I64, &counters, &data, error));
     int64_t *counter = data;
     counter[COUNTER_ITERATION] = training->iteration;
@@ -360,6 +376,11 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
     const void *buffer_data = NULL;
     if (buffers.size[0])
         GR_TRY(gr_arrays_require(state, "buffers", GR_REAL_ELEMENT, &buffers, &buffer_data, error));
+    gr_shape kept = {1, {0}};
+    gr_real *regularizer_state = gr_objective_state(training->objective, &kept.size[0]);
+    const void *kept_data = NULL;
+    if (kept.size[0])
+        GR_TRY(gr_arrays_require(state, "regularizers", GR_REAL_ELEMENT, &kept, &kept_data, error));
     const int64_t *counter = counter_data;
     const double *sum = sum_data;
     if (counter[COUNTER_ITERATION] < 0 || counter[COUNTER_ITERATION] > training->iterations ||
@@ -371,6 +392,7 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
         memcpy(training->moments[m], moment[m], (size_t)count * sizeof(gr_real));
     if (buffers.size[0])
         memcpy(training->buffers, buffer_data, (size_t)buffers.size[0] * sizeof(gr_real));
+    if (kept.size[0]) memcpy(regularizer_state, kept_data, (size_t)kept.size[0] * sizeof(gr_real));
     training->iteration = counter[COUNTER_ITERATION];
     training->evaluated = counter[COUNTER_EVALUATED];
     training->interval.iterations = counter[COUNTER_INTERVAL];
@@ -384,7 +406,7 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
 
 gr_status gr_training_model(const gr_training *training, gr_arrays *model, gr_error *error) {
     return gr_network_to_arrays(training->network, "", training->parameters, training->buffers,
-                                model, error);
+                                training->iteration, model, error);
 }
 
 const gr_split *gr_training_split(const gr_training *training) {

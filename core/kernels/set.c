@@ -59,8 +59,9 @@ static void window_maximum(int64_t size, int64_t row_stride, int64_t samples,
             const int32_t pixel = (int32_t)(i * size + j);
             for (int64_t s = 0; s < samples; s++) {
                 const gr_real value = x[s], best = out[s];
-                winner[s] = value > best ? pixel : winner[s];
-                out[s] = value > best ? value : best;
+                const bool wins = value > best || value != value; /* a NaN is passed on */
+                winner[s] = wins ? pixel : winner[s];
+                out[s] = wins ? value : best;
             }
         }
 }

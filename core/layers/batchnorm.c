@@ -76,7 +76,6 @@ static void forward(const gr_site *site) {
     if (site->buffers) {
         running_mean = site->buffers + node->buffers[RUNNING_MEAN].offset;
         running_var = site->buffers + node->buffers[RUNNING_VAR].offset;
-        if (site->training) site->buffers[node->buffers[TRACKED].offset] += 1;
     }
     for (int64_t c = 0; c < channels; c++) {
         const gr_real *a = site->in + c * count;

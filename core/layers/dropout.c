@@ -37,8 +37,10 @@ static void forward(const gr_site *site) {
         const double rate = gr_number(site->node->settings, RATE);
         const uint32_t threshold = (uint32_t)(rate * 0x1p32);
         const gr_real kept = (gr_real)(1 / (1 - rate));
-        const gr_random random = gr_random_source(
-            site->draw.seed, GR_PURPOSE_DROPOUT, (uint32_t)site->node->index, site->draw.iteration);
+        const gr_random random =
+            gr_random_source(site->draw.seed, GR_PURPOSE_DROPOUT,
+                             site->draw.stream * GR_MAXIMUM_NODES + (uint32_t)site->node->index,
+                             site->draw.iteration);
         gr_real *mask = site->state;
         for (int64_t f = 0; f < features; f += 4)
             for (int64_t s = 0; s < samples; s++) {

@@ -34,7 +34,9 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
         }
         const int32_t label = block->labels[s];
         const double target = 1 - smoothing;
-        total += log(sum) - target * ((double)z[label * n] - largest) - spread * mean;
+        const double loss = log(sum) - target * ((double)z[label * n] - largest) - spread * mean;
+        total += loss;
+        if (block->losses) block->losses[s] = (gr_real)loss;
         *correct += best == label;
         for (int64_t k = 0; k < K; k++) {
             const double p = exp((double)z[k * n] - largest) / sum;

@@ -5,7 +5,18 @@
 
 #include "core/regularizer.h"
 
-enum { PROBE, NORM, SHAPE, TARGET, PER, TOP, WEIGHT };
+enum {
+    PROBE = GR_REGULARIZER_OPTIONS,
+    NORM,
+    SHAPE,
+    TARGET,
+    PER,
+    TOP,
+    PROJECTIONS,
+    AT,
+    SIGMA,
+    RESAMPLE_DROPOUT
+};
 enum probe {
     PROBE_LOSS,
     PROBE_RANDOM,
@@ -20,12 +31,15 @@ static const char *const probe_choices[] = {
     "loss", "random", "logits", "softmax", "label", "random_label", "expected", "top_k", NULL};
 enum { NORM_L2, NORM_L1 };
 static const char *const norm_choices[] = {"l2", "l1", NULL};
-enum { SHAPE_SQUARED, SHAPE_TWO_SIDED, SHAPE_ONE_SIDED };
-static const char *const shape_choices[] = {"squared", "two_sided", "one_sided", NULL};
+enum { SHAPE_SQUARED, SHAPE_TWO_SIDED, SHAPE_ONE_SIDED, SHAPE_NORM };
+static const char *const shape_choices[] = {"squared", "two_sided", "one_sided", "norm", NULL};
 enum { PER_BATCH, PER_SAMPLE };
 static const char *const per_choices[] = {"batch", "sample", NULL};
+enum { AT_DATA, AT_NOISE, AT_UNIFORM, AT_MIXUP };
+static const char *const at_choices[] = {"data", "noise", "uniform", "mixup", NULL};
 
 static const gr_option options[] = {
+    GR_WEIGHT_OPTIONS("factor of the penalty (mean over the batch)"),
     [PROBE] = {.name = "probe",
                .help = "which combination of the outputs has its input gradient penalised",
                .accepts = GR_ACCEPT(GR_CHOICE),
@@ -37,8 +51,8 @@ static const gr_option options[] = {
               .choices = norm_choices,
               .default_json = "\"l2\""},
     [SHAPE] = {.name = "shape",
-               .help =
-                   "squared: |g|^2; two_sided: (|g| - target)^2; one_sided: max(0, |g| - target)^2",
+               .help = "squared: |g|^2; two_sided: (|g| - target)^2; one_sided: max(0, |g| - "
+                       "target)^2; norm: |g|",
                .accepts = GR_ACCEPT(GR_CHOICE),
                .choices = shape_choices,
                .default_json = "\"squared\""},
@@ -59,26 +73,43 @@ static const gr_option options[] = {
              .minimum = 1,
              .maximum = 65536,
              .default_json = "1"},
-    [WEIGHT] = {.name = "weight",
-                .help = "factor of the penalty (mean over the batch)",
-                .accepts = GR_ACCEPT(GR_NUMBER),
-                .minimum = 0,
-                .maximum = 1e12,
-                .required = true},
+    [PROJECTIONS] = {.name = "projections",
+                     .help = "the logits probe takes so many random unit vectors for each sample, "
+                             "scaled to the same expectation; null: all logits",
+                     .accepts = GR_ACCEPT(GR_INTEGER) | GR_ACCEPT(GR_NULL),
+                     .minimum = 1,
+                     .maximum = 1024,
+                     .default_json = "null"},
+    [AT] = {.name = "at",
+            .help = "where: the data; noise: data + N(0, sigma^2); uniform: random points of the "
+                    "data's scale; mixup: between two samples",
+            .accepts = GR_ACCEPT(GR_CHOICE),
+            .choices = at_choices,
+            .default_json = "\"data\""},
+    [SIGMA] = {.name = "sigma",
+               .help = "standard deviation of the noise, in standardised units",
+               .accepts = GR_ACCEPT(GR_NUMBER),
+               .minimum = 0,
+               .maximum = 1e6,
+               .default_json = "0.2"},
+    [RESAMPLE_DROPOUT] = {.name = "resample_dropout",
+                          .help = "draw dropout masks of its own, in a second forward pass",
+                          .accepts = GR_ACCEPT(GR_BOOLEAN),
+                          .default_json = "false"},
 };
 
-static gr_status check(const gr_settings *settings, const gr_network *network,
-                       const gr_loss_kind *loss, bool labels, gr_error *error) {
+static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error *error) {
+    const gr_loss_kind *loss = fit->loss;
     const enum probe probe = (enum probe)gr_choice(settings, PROBE);
     const char *name = probe_choices[probe];
-    const int64_t outputs = gr_network_outputs(network);
+    const int64_t outputs = gr_network_outputs(fit->network);
     if ((probe == PROBE_SOFTMAX || probe == PROBE_EXPECTED) && !loss->softmax)
         return gr_fail_at(
             error, GR_INVALID, "/probe",
             "the probe \"%s\" needs class probabilities, and the loss %s has none: use "
             "loss, random or logits",
             name, loss->kind.name);
-    if (probe == PROBE_LABEL && !labels)
+    if (probe == PROBE_LABEL && !fit->labels)
         return gr_fail_at(error, GR_INVALID, "/probe",
                           "the probe \"label\" needs a classification: use loss, random or logits");
     if (probe == PROBE_TOP_K && gr_integer(settings, TOP) > outputs)
@@ -87,11 +118,15 @@ static gr_status check(const gr_settings *settings, const gr_network *network,
     if (gr_choice(settings, NORM) == NORM_L1 && gr_choice(settings, SHAPE) != SHAPE_SQUARED)
         return gr_fail_at(error, GR_INVALID, "/shape",
                           "the norm l1 has no shapes: leave shape out, or use the norm l2");
+    if (!gr_is_null(settings, PROJECTIONS) && probe != PROBE_LOGITS)
+        return gr_fail_at(error, GR_INVALID, "/projections",
+                          "only the probe \"logits\" takes projections: leave them out");
     return GR_OK;
 }
 
 static int64_t probes(const gr_settings *settings, int64_t outputs) {
     const int probe = gr_choice(settings, PROBE);
+    if (!gr_is_null(settings, PROJECTIONS)) return gr_integer(settings, PROJECTIONS);
     return probe == PROBE_LOGITS || probe == PROBE_SOFTMAX ? outputs : 1;
 }
 
@@ -113,6 +148,26 @@ static void random_cotangent(const gr_probe_block *b, gr_real *c) {
                               : gr_random_normal(&random, b->draw.first_sample + (uint32_t)s,
                                                  (uint32_t)k));
     }
+}
+
+/* Random unit vectors times √(K/n) (Hoffman et al. 2019): the same expectation as all logits. */
+static void projection_cotangent(const gr_probe_block *b, gr_real *c) {
+    const gr_random random =
+        gr_random_source(b->draw.seed, GR_PURPOSE_PROBE, b->index, b->draw.iteration);
+    const int64_t K = b->loss->outputs, n = b->loss->samples;
+    for (int64_t probe = 0; probe < b->probes; probe++)
+        for (int64_t s = 0; s < n; s++) {
+            gr_real *direction = c + probe * n + s;
+            double squares = 0;
+            for (int64_t k = 0; k < K; k++) {
+                const double v = gr_random_normal(&random, b->draw.first_sample + (uint32_t)s,
+                                                  (uint32_t)(probe * K + k));
+                direction[k * b->stride] = (gr_real)v;
+                squares += v * v;
+            }
+            const gr_real scale = (gr_real)sqrt((double)K / ((double)b->probes * squares));
+            for (int64_t k = 0; k < K; k++) direction[k * b->stride] *= scale;
+        }
 }
 
 /* Ones at the k largest logits of each sample; of equals the first. */
@@ -151,9 +206,10 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
         random_cotangent(b, c);
         break;
     case PROBE_LOGITS:
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t probe = 0; probe < K; probe++)
-                for (int64_t s = 0; s < n; s++) c[k * b->stride + probe * n + s] = k == probe;
+        if (gr_is_null(b->settings, PROJECTIONS))
+            gr_unit_cotangents(b, c);
+        else
+            projection_cotangent(b, c);
         break;
     case PROBE_SOFTMAX: /* row m of the softmax's Jacobian: p_m(e_m - p) */
         for (int64_t k = 0; k < K; k++)
@@ -194,7 +250,7 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
 
 static double input_l1(const gr_probe_block *b, gr_real *g) {
     const int64_t lanes = b->probes * b->loss->samples;
-    const gr_real factor = (gr_real)(gr_number(b->settings, WEIGHT) / (double)b->batch_size);
+    const gr_real factor = (gr_real)(b->weight / (double)b->batch_size);
     double total = 0;
     for (int64_t f = 0; f < b->features; f++, g += b->stride) {
         gr_real sum = 0;
@@ -210,7 +266,7 @@ static double input_l1(const gr_probe_block *b, gr_real *g) {
 static double input(const gr_probe_block *b, gr_real *g) {
     if (gr_choice(b->settings, NORM) == NORM_L1) return input_l1(b, g);
     const int64_t n = b->loss->samples;
-    const double scale = gr_number(b->settings, WEIGHT) / (double)b->batch_size;
+    const double scale = b->weight / (double)b->batch_size;
     const int shape = gr_choice(b->settings, SHAPE);
     gr_real *norm = b->scratch, *factor = b->scratch + n; /* ‖g‖² and u = factor·g, per sample */
     memset(norm, 0, (size_t)n * sizeof *norm);
@@ -228,6 +284,11 @@ static double input(const gr_probe_block *b, gr_real *g) {
             continue;
         }
         const double length = sqrt(1e-16 + squared);
+        if (shape == SHAPE_NORM) {
+            total += length;
+            factor[s] = (gr_real)(scale / length);
+            continue;
+        }
         double excess = length - gr_number(b->settings, TARGET);
         if (shape == SHAPE_ONE_SIDED && excess < 0) excess = 0;
         total += excess * excess;
@@ -302,6 +363,48 @@ static void output(const gr_probe_block *b, const gr_real *t_z, gr_real *q) {
     }
 }
 
+/* -- at other points than the data's
+ * ------------------------------------------------------------------------- */
+
+static bool has_points(const gr_settings *settings) {
+    return gr_choice(settings, AT) != AT_DATA || gr_boolean(settings, RESAMPLE_DROPOUT);
+}
+
+/* Uniform with the unit variance of standardised data, or a random point on the way to the next
+ * sample of the block. */
+static void random_points(const gr_probe_block *b, gr_real *x) {
+    const gr_random random =
+        gr_random_source(b->draw.seed, GR_PURPOSE_INPUT_NOISE, b->index, b->draw.iteration);
+    const int64_t n = b->loss->samples;
+    const bool mixup = gr_choice(b->settings, AT) == AT_MIXUP;
+    for (int64_t f = 0; f < b->features; f++)
+        for (int64_t s = 0; s < n; s++) {
+            const gr_real here = b->x[f * n + s], next = b->x[f * n + (s + 1) % n];
+            const double drawn = gr_random_uniform(&random, b->draw.first_sample + (uint32_t)s,
+                                                   mixup ? 0 : (uint32_t)f);
+            x[f * n + s] = mixup ? here + (gr_real)drawn * (next - here)
+                                 : (gr_real)(sqrt(3.0) * (2 * drawn - 1));
+        }
+}
+
+static double points(gr_points_block *b) {
+    const gr_settings *settings = b->probe.settings;
+    gr_real *x = b->pass.workspace->a[0];
+    switch (gr_choice(settings, AT)) {
+    case AT_DATA:
+        memcpy(x, b->probe.x, (size_t)(b->probe.features * b->probe.loss->samples) * sizeof *x);
+        break;
+    case AT_NOISE:
+        gr_add_noise(&b->probe, gr_number(settings, SIGMA), b->probe.x, x);
+        break;
+    default:
+        random_points(&b->probe, x);
+        break;
+    }
+    if (gr_boolean(settings, RESAMPLE_DROPOUT)) b->pass.draw.stream = b->probe.index + 1;
+    return gr_points_penalty(b);
+}
+
 const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .kind = {.name = "gradient_penalty",
              .help = "the mean squared norm of an input gradient",
@@ -312,24 +415,34 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .cotangent = cotangent,
     .input = input,
     .output = output,
+    .has_points = has_points,
+    .points_probes = probes,
+    .points = points,
 };
 
-#define ALIAS(alias, text, probe_json)                                                         \
-    static const gr_alias_value alias##_values[] = {{"probe", probe_json}};                    \
+#define ALIAS(alias, text, ...)                                                                \
+    static const gr_alias_value alias##_values[] = {__VA_ARGS__};                              \
     const gr_kind gr_regularizer_##alias = {.name = #alias,                                    \
                                             .help = text,                                      \
                                             .options = options,                                \
                                             .option_count = sizeof options / sizeof *options,  \
                                             .alias_of = &gr_regularizer_gradient_penalty.kind, \
                                             .alias_values = alias##_values,                    \
-                                            .alias_value_count = 1}
+                                            .alias_value_count =                               \
+                                                sizeof alias##_values / sizeof *alias##_values}
 
 ALIAS(datagrad, "gradient of the loss itself (Drucker & LeCun 1991; Varga et al. 2017)",
-      "\"loss\"");
-ALIAS(double_backprop, "another name of datagrad (Drucker & LeCun 1991)", "\"loss\"");
-ALIAS(spectreg, "gradient of a random projection of the logits (Varga et al. 2017)", "\"random\"");
+      {"probe", "\"loss\""});
+ALIAS(double_backprop, "another name of datagrad (Drucker & LeCun 1991)", {"probe", "\"loss\""});
+ALIAS(spectreg, "gradient of a random projection of the logits (Varga et al. 2017)",
+      {"probe", "\"random\""});
 ALIAS(jacreg, "Frobenius norm of the Jacobian of the class probabilities (Varga et al. 2017)",
-      "\"softmax\"");
-ALIAS(frobreg, "Frobenius norm of the Jacobian of the logits (Sokolic et al. 2017)", "\"logits\"");
-ALIAS(onehot, "gradient of the right class's logit (Varga et al. 2017)", "\"label\"");
-ALIAS(random_onehot, "gradient of a random class's logit (Varga et al. 2017)", "\"random_label\"");
+      {"probe", "\"softmax\""});
+ALIAS(frobreg, "Frobenius norm of the Jacobian of the logits (Sokolic et al. 2017)",
+      {"probe", "\"logits\""});
+ALIAS(onehot, "gradient of the right class's logit (Varga et al. 2017)", {"probe", "\"label\""});
+ALIAS(random_onehot, "gradient of a random class's logit (Varga et al. 2017)",
+      {"probe", "\"random_label\""});
+ALIAS(jacobian_norm,
+      "Frobenius norm, not squared, of the logits' Jacobian (Jakubovitz & Giryes 2018)",
+      {"probe", "\"logits\""}, {"shape", "\"norm\""});

@@ -2,19 +2,13 @@
  * Adam). */
 #include "core/regularizer.h"
 
-enum { WEIGHT };
 static const gr_option options[] = {
-    [WEIGHT] = {.name = "weight",
-                .help = "factor of half the squared norm of all weights",
-                .accepts = GR_ACCEPT(GR_NUMBER),
-                .minimum = 0,
-                .maximum = 1e12,
-                .required = true},
-};
+    GR_WEIGHT_OPTIONS("factor of half the squared norm of all weights")};
 
-static double parameters(const gr_settings *settings, const gr_network *network,
-                         const gr_real *values, gr_real *gradients) {
-    const gr_real weight = (gr_real)gr_number(settings, WEIGHT);
+static double parameters(const gr_settings *settings, double factor, const gr_network *network,
+                         const gr_real *values, gr_real *state, gr_real *gradients) {
+    (void)settings, (void)state;
+    const gr_real weight = (gr_real)factor;
     double total = 0;
     for (int i = 0; i < network->node_count; i++)
         for (int p = 0; p < network->nodes[i].parameter_count; p++) {

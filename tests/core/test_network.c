@@ -106,7 +106,7 @@ static void test_names_and_shapes(void **state) {
     gr_network *network = create();
     gr_real *parameters = initialized(network, 4);
     gr_arrays arrays = {0};
-    assert_int_equal(gr_network_to_arrays(network, "", parameters, NULL, &arrays, NULL), GR_OK);
+    assert_int_equal(gr_network_to_arrays(network, "", parameters, NULL, 0, &arrays, NULL), GR_OK);
     assert_int_equal(arrays.count, sizeof expected / sizeof *expected);
     for (size_t i = 0; i < arrays.count; i++) {
         const gr_array *array = gr_arrays_find(&arrays, expected[i].name);
@@ -131,10 +131,15 @@ static void test_round_trip(void **state) {
     assert_non_null(back);
     gr_network_initialize_buffers(network, buffers);
     for (int64_t i = 0; i < network->buffer_count; i++) buffers[i] += (gr_real)i;
+    enum { BATCHES = 7 };
+    for (int i = 0; i < network->node_count; i++)
+        for (int b = 0; b < network->nodes[i].buffer_count; b++)
+            if (network->nodes[i].buffers[b].counter)
+                buffers[network->nodes[i].buffers[b].offset] = BATCHES;
     gr_arrays arrays = {0};
     gr_error error = {0};
-    assert_int_equal(gr_network_to_arrays(network, "", parameters, buffers, &arrays, &error),
-                     GR_OK);
+    assert_int_equal(
+        gr_network_to_arrays(network, "", parameters, buffers, BATCHES, &arrays, &error), GR_OK);
     assert_int_equal(gr_network_from_arrays(network, &arrays, back, buffers_back, &error), GR_OK);
     assert_memory_equal(back, parameters, (size_t)network->parameter_count * sizeof(gr_real));
     assert_memory_equal(buffers_back, buffers, buffer_bytes);

@@ -45,8 +45,9 @@ static answer evaluate(int64_t block) {
     gr_objective *objective;
     gr_error error = {0};
     assert_int_equal(gr_model_build(&model, NULL, 0, &network, &error), GR_OK);
-    assert_int_equal(
-        gr_objective_create(network, &loss, list, count, true, block, &objective, &error), GR_OK);
+    const gr_fit fit = {.network = network, .loss = gr_loss_kind_of(&loss), .labels = true};
+    assert_int_equal(gr_objective_create(&fit, &loss, list, count, block, 0, 0, &objective, &error),
+                     GR_OK);
     const int64_t features = gr_network_features(network, 0);
     guarded parameters = guarded_normal(network->parameter_count, 1, 1);
     guarded x = guarded_normal(features * BATCH, 1, 2);
@@ -63,11 +64,15 @@ static answer evaluate(int64_t block) {
                 gr_objective_input(objective)[f * samples + s] =
                     ((const gr_real *)x.data)[f * BATCH + first + s];
         }
-        gr_objective_block(objective, parameters.data, samples, BATCH,
-                           (gr_draw){.seed = 3, .iteration = 9, .first_sample = (uint32_t)first},
-                           labels, NULL, a.gradients, &a.result);
+        gr_objective_block(
+            objective, parameters.data,
+            &(gr_block){.samples = samples,
+                        .batch_size = BATCH,
+                        .draw = {.seed = 3, .iteration = 9, .first_sample = (uint32_t)first},
+                        .labels = labels},
+            a.gradients, &a.result);
     }
-    gr_objective_finish(objective, parameters.data, a.gradients, &a.result);
+    gr_objective_finish(objective, parameters.data, 9, a.gradients, &a.result);
     guarded_check(&parameters, "parameters");
     gr_objective_free(objective);
     gr_network_free(network);
@@ -162,11 +167,10 @@ static void test_too_many_regularizers(void **state) {
     for (int i = 0; i <= GR_MAXIMUM_REGULARIZERS; i++)
         list[i] = settings_build(&gr_regularizer_family, "{type: spectreg, weight: 1}");
     gr_error error = {0};
-    assert_int_equal(
-        gr_objective_check(network, &loss, list, GR_MAXIMUM_REGULARIZERS, true, &error), GR_OK);
-    assert_int_equal(
-        gr_objective_check(network, &loss, list, GR_MAXIMUM_REGULARIZERS + 1, true, &error),
-        GR_INVALID);
+    const gr_fit fit = {.network = network, .loss = gr_loss_kind_of(&loss), .labels = true};
+    assert_int_equal(gr_objective_check(&fit, list, GR_MAXIMUM_REGULARIZERS, &error), GR_OK);
+    assert_int_equal(gr_objective_check(&fit, list, GR_MAXIMUM_REGULARIZERS + 1, &error),
+                     GR_INVALID);
     assert_string_equal(error.place, "/regularizers");
     for (int i = 0; i <= GR_MAXIMUM_REGULARIZERS; i++) gr_settings_clear(&list[i]);
     gr_network_free(network);

@@ -45,7 +45,8 @@ static void add_weights(gradient_problem *problem, uint64_t seed) {
      */
     for (size_t i = 0; i < count; i++) parameters[i] += 0.2 * normal(seed, 0, (int64_t)i);
     gr_error error = {0};
-    require(gr_network_to_arrays(network, "", parameters, NULL, &problem->weights, &error), &error);
+    require(gr_network_to_arrays(network, "", parameters, NULL, 0, &problem->weights, &error),
+            &error);
     free(parameters);
 }
 

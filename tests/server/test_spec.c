@@ -191,15 +191,14 @@ static void canonical_form_holds_every_member(void **state) {
         assert_string_equal(child->string, spec_family.kinds[0]->options[members].name);
     assert_int_equal(members, spec_family.kinds[0]->option_count);
     char *text = json_text(document);
-    assert_non_null(
-        strstr(text, "{\"type\":\"gradient_penalty\",\"probe\":\"loss\",\"norm\":\"l2\""));
+    assert_non_null(strstr(text, "\"ramp\":null,\"probe\":\"loss\",\"norm\":\"l2\""));
     assert_null(strstr(text, "datagrad\",\""));
     assert_non_null(strstr(text, "\"weight\":0.030000000000000002"));
     assert_non_null(strstr(text, "{\"preset\":\"lenet\",\"dropout\":null,\"batchnorm\":false}"));
     free(text);
     cJSON_Delete(document);
     assert_string_equal(parsed->name,
-                        "lenet, mnist, datagrad 50, weight_decay 0.0005, spectreg per sample 0.03");
+                        "lenet, mnist, datagrad 50, weight_decay 0.0005, spectreg 0.03 per sample");
     spec_free(parsed);
 }
 
@@ -416,7 +415,7 @@ static void families_describe_themselves(void **state) {
     char *text = json_text(document);
     assert_non_null(strstr(text, "\"named_by\":{\"type\":\"datagrad\"},\"alias_of\":"
                                  "\"gradient_penalty\",\"fixed\":{\"probe\":\"loss\"},\"options\":["
-                                 "{\"name\":\"norm\""));
+                                 "{\"name\":\"weight\""));
     free(text);
     cJSON_Delete(document);
 }
