@@ -3,16 +3,29 @@
 #include "server/api.h"
 #include "server/spec.h"
 
-static const gr_family *const families[] = {
-    &spec_family,         &gr_dataset_family,  &gr_model_family,
-    &gr_layer_family,     &gr_loss_family,     &gr_regularizer_family,
-    &gr_optimizer_family, &gr_schedule_family, &gr_training_family};
+enum { MAXIMUM_FAMILIES = 32 };
+
+/* Adds `family` and all that its options lead to, each once, in the order in which a spec has them.
+ */
+static size_t collect(const gr_family *family, const gr_family **found, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (found[i] == family) return count;
+    if (count == MAXIMUM_FAMILIES) return count;
+    found[count++] = family;
+    for (size_t k = 0; family->kinds[k]; k++)
+        for (size_t i = 0; i < family->kinds[k]->option_count; i++)
+            if (family->kinds[k]->options[i].family)
+                count = collect(family->kinds[k]->options[i].family, found, count);
+    return count;
+}
 
 static gr_status get_presets(void *context, const http_request *request, http_response *response,
                              gr_error *error) {
     (void)context, (void)request;
+    const gr_family *families[MAXIMUM_FAMILIES];
+    const size_t count = collect(&spec_family, families, 0);
     cJSON *document = cJSON_CreateObject();
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    for (size_t i = 0; i < count; i++) {
         /* {"layer": […]}: its one member becomes a member of the answer. */
         cJSON *part = spec_family_document(families[i]);
         cJSON *list = part ? cJSON_DetachItemViaPointer(part, part->child) : NULL;
