@@ -86,6 +86,11 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
         const gr_settings *settings = &regularizers[i];
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
         gr_status status = kind->check ? kind->check(settings, fit, error) : GR_OK;
+        for (size_t j = 0; status == GR_OK && !kind->probes && j < i; j++)
+            if (regularizers[j].kind == settings->kind)
+                status = gr_fail_at(error, GR_INVALID, "/type",
+                                    "%s is there twice: give it once, with one weight",
+                                    settings->kind->name);
         const int ramp = gr_kind_option(&kind->kind, "ramp");
         if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
             size_t ends;

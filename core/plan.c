@@ -71,7 +71,8 @@ gr_status gr_plan_network(const gr_plan *plan, const gr_dataset *dataset, gr_net
 gr_fit gr_plan_fit(const gr_plan *plan, const gr_dataset *dataset, const gr_network *network) {
     return (gr_fit){.network = network,
                     .loss = gr_loss_kind_of(plan->loss),
-                    .labels = gr_dataset_describe(dataset)->classes > 0};
+                    .labels = gr_dataset_describe(dataset)->classes > 0,
+                    .derivatives = gr_dataset_describe(dataset)->knows_derivatives};
 }
 
 static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,

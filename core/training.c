@@ -53,6 +53,7 @@ struct gr_training {
     int64_t order_epoch;
     int32_t *labels;
     gr_real *targets;
+    gr_real *derivatives; /* of the truth, where the data knows them; else NULL */
     int64_t *positions;
 
     evaluation evaluation;
@@ -73,6 +74,7 @@ void gr_training_free(gr_training *training) {
     free(training->order);
     free(training->labels);
     free(training->targets);
+    free(training->derivatives);
     free(training->positions);
     free(training);
 }
@@ -95,6 +97,12 @@ static gr_status allocate(gr_training *training, gr_error *error) {
         !training->positions)
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a training of %zu parameters",
                        count);
+    if (gr_dataset_describe(training->dataset)->knows_derivatives) {
+        const size_t features = (size_t)gr_network_features(training->network, 0);
+        training->derivatives = calloc(outputs * features * block, sizeof(gr_real));
+        if (!training->derivatives)
+            return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for known derivatives");
+    }
     training->gradients = training->parameters + count;
     for (int m = 0; m < moments; m++)
         training->moments[m] = training->gradients + count * (size_t)(m + 1);
@@ -178,7 +186,11 @@ static gr_status step(gr_training *training, gr_error *error) {
             .batch_size = training->batch_size,
             .draw = {training->plan.seed, (uint32_t)iteration, (uint32_t)first, 0},
             .labels = training->classification ? training->labels : NULL,
-            .targets = training->targets};
+            .targets = training->targets,
+            .derivatives = training->derivatives};
+        if (training->derivatives)
+            gr_split_fill_derivatives(training->split, GR_PART_TRAINING, positions + first, samples,
+                                      training->derivatives);
         gr_split_fill_augmented(training->split, iteration, positions + first, samples,
                                 gr_objective_input(training->objective), training->labels,
                                 training->targets);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gradreg/processor.h"
 #include "server/safetensors.h"
@@ -20,6 +21,11 @@ static gr_status first_problem(const problems *found, gr_status status, gr_error
     return gr_fail(error, status, "no memory for a spec");
 }
 
+/* What one training may take: three quarters of the machine's memory. */
+static int64_t memory_limit(void) {
+    return (int64_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (int64_t)sysconf(_SC_PAGESIZE);
+}
+
 static gr_status check(const char *text, size_t length, data_cache *data, experiment_setup *setup,
                        bool *malformed, problems *found, gr_error *error) {
     gr_status status = spec_parse(text, length, &setup->spec, malformed, found);
@@ -34,6 +40,13 @@ static gr_status check(const char *text, size_t length, data_cache *data, experi
         gr_error_prefix_place(error, "/dataset");
     else
         status = gr_plan_check(&setup->plan, setup->dataset, &setup->estimate, error);
+    const int64_t limit = memory_limit();
+    if (status == GR_OK && setup->estimate.memory_bytes > limit)
+        status =
+            gr_fail_at(error, GR_TOO_LARGE, "/training/batch_size",
+                       "this training would take %lld MiB of memory, and at most %lld MiB are "
+                       "allowed here: make the batch, the model or the number of probes smaller",
+                       (long long)(setup->estimate.memory_bytes >> 20), (long long)(limit >> 20));
     if (status == GR_INVALID || status == GR_TOO_LARGE || status == GR_NOT_FOUND)
         problems_add(found, error->place, "%s", error->message);
     return status;
