@@ -2,10 +2,12 @@
  * other. */
 #include "core/plan.h"
 
+#include "core/early_stopping.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
 #include "core/training_options.h"
 
+static const char *const keeps[] = {"last", "best", NULL};
 static const gr_option options[] = {
     [GR_TRAINING_ITERATIONS] = {.name = "iterations",
                                 .help = "optimiser steps in all",
@@ -50,6 +52,18 @@ static const gr_option options[] = {
                                 .maximum = 1e30,
                                 .minimum_excluded = true,
                                 .default_json = "null"},
+    [GR_TRAINING_EARLY_STOPPING] = {.name = "early_stopping",
+                                    .help = "when a run ends before its last iteration, and what "
+                                            "its evaluations are judged by",
+                                    .accepts = GR_ACCEPT(GR_SETTINGS),
+                                    .family = &gr_early_stopping_family,
+                                    .default_json = "{}"},
+    [GR_TRAINING_KEEP] = {.name = "keep",
+                          .help = "the parameters that are tested and stored at the end: those of "
+                                  "the last iteration, or of the best evaluation",
+                          .accepts = GR_ACCEPT(GR_CHOICE),
+                          .choices = keeps,
+                          .default_json = "\"last\""},
 };
 
 static const gr_kind training = {.name = "training",
@@ -108,7 +122,13 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
         return status;
     }
     const int64_t samples = gr_split_size(split, GR_PART_TRAINING);
+    const int64_t validation_samples = gr_split_size(split, GR_PART_VALIDATION);
     gr_split_free(split);
+    status = gr_early_stopping_check(plan->training, labels, validation_samples, error);
+    if (status != GR_OK) {
+        gr_error_prefix_place(error, "/training");
+        return status;
+    }
     const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
     if (batch > samples)
         return gr_fail_at(error, GR_INVALID, "/training/batch_size",
@@ -118,6 +138,13 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
     status = gr_network_check_batch(network, batch, error);
     if (status != GR_OK) gr_error_prefix_place(error, "/training/batch_size");
     return status;
+}
+
+int64_t gr_training_block_reals(const gr_plan *plan, const gr_network *network) {
+    const int64_t moments = gr_optimizer_kind_of(plan->optimizer)->moments;
+    const bool keeps_best = gr_choice(plan->training, GR_TRAINING_KEEP) == GR_TRAINING_KEEP_BEST;
+    const int64_t sets = keeps_best ? 2 : 1; /* of parameters and buffers */
+    return network->parameter_count * (1 + moments + sets) + network->buffer_count * sets;
 }
 
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
@@ -134,8 +161,7 @@ gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estim
             .parameters = network->parameter_count,
             .memory_bytes =
                 gr_objective_bytes(network, plan->regularizers, plan->regularizer_count, block) +
-                network->parameter_count * (int64_t)sizeof(gr_real) *
-                    (2 + gr_optimizer_kind_of(plan->optimizer)->moments) +
+                gr_training_block_reals(plan, network) * (int64_t)sizeof(gr_real) +
                 (about->training_samples + about->test_samples) * 2 * (int64_t)sizeof(int64_t),
             .forward_operations = network->operations,
             .iteration_operations =

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/blas.h"
+#include "core/early_stopping.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
 #include "core/plan.h"
@@ -25,6 +26,7 @@ typedef struct evaluation {
     int64_t position, size; /* samples done, and in all, of the part */
     double loss;
     int64_t correct;
+    gr_early_stopping after; /* what this evaluation makes of the training's */
 } evaluation;
 
 /* Sums since the last metric rows. */
@@ -43,8 +45,10 @@ struct gr_training {
     bool classification;
     gr_clipping clipping;
 
-    /* One block of memory: parameters, gradients, moments, buffers. */
+    /* One block of memory (gr_training_block_reals). */
     gr_real *parameters, *gradients, *moments[GR_MAXIMUM_MOMENTS], *buffers;
+    gr_real *best_parameters, *best_buffers; /* of the best evaluation, where they are kept */
+    gr_early_stopping stopping;
     int64_t iteration;
     int64_t evaluated; /* the iteration whose rows were reported last; 0: none */
     interval interval;
@@ -86,9 +90,9 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     const size_t block = (size_t)training->block_samples;
     const size_t outputs = (size_t)gr_network_outputs(training->network);
     /* Kernels read whole vectors past the end of the parameters: the gradients follow them. */
-    training->parameters = calloc(count * (size_t)(2 + moments) +
-                                      (size_t)training->network->buffer_count + GR_SLACK_BYTES,
-                                  sizeof(gr_real));
+    training->parameters =
+        calloc((size_t)gr_training_block_reals(&training->plan, training->network) + GR_SLACK_BYTES,
+               sizeof(gr_real));
     training->order = malloc(samples * sizeof(int64_t));
     training->labels = calloc(block, sizeof(int32_t));
     training->targets = calloc(block * outputs, sizeof(gr_real));
@@ -107,6 +111,10 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     for (int m = 0; m < moments; m++)
         training->moments[m] = training->gradients + count * (size_t)(m + 1);
     training->buffers = training->gradients + count * (size_t)(moments + 1);
+    if (training->stopping.keeps_best) {
+        training->best_parameters = training->buffers + training->network->buffer_count;
+        training->best_buffers = training->best_parameters + count;
+    }
     return GR_OK;
 }
 
@@ -133,6 +141,7 @@ gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_
     training->evaluate_every = gr_integer(plan->training, GR_TRAINING_EVALUATE_EVERY);
     training->classification = gr_dataset_describe(dataset)->classes > 0;
     training->clipping = clipping_of(plan->training);
+    training->stopping = gr_early_stopping_create(plan->training, training->classification);
     training->order_epoch = -1;
     for (size_t i = 0; i < plan->regularizer_count; i++)
         snprintf(training->penalty_names[i], sizeof training->penalty_names[i], "penalty.%zu", i);
@@ -228,6 +237,16 @@ static gr_status step(gr_training *training, gr_error *error) {
 /* -- evaluation
  * -------------------------------------------------------------------------------------------- */
 
+static bool at_end(const gr_training *training, const gr_early_stopping *stopping) {
+    return stopping->stopped || training->iteration >= training->iterations;
+}
+
+/* Whether the parameters of the best evaluation stand for the present ones. */
+static bool best_is_kept(const gr_training *training, const gr_early_stopping *stopping) {
+    return stopping->keeps_best && stopping->best_iteration > 0 &&
+           stopping->best_iteration != training->iteration;
+}
+
 static void add_metric(gr_training *training, const char *name, double value) {
     training->metrics[training->metric_count++] =
         (gr_metric){.name = name, .iteration = training->iteration, .value = value};
@@ -237,8 +256,10 @@ static void begin_part(gr_training *training, gr_part part) {
     int64_t size = gr_split_size(training->split, part);
     if (part == GR_PART_TRAINING && size > TRAINING_EVALUATION_SAMPLES)
         size = TRAINING_EVALUATION_SAMPLES;
-    if (part == GR_PART_TEST && training->iteration < training->iterations) size = 0;
-    training->evaluation = (evaluation){.running = true, .part = part, .size = size};
+    const gr_early_stopping after = training->evaluation.after;
+    if (part == GR_PART_TEST && !at_end(training, &after)) size = 0;
+    training->evaluation =
+        (evaluation){.running = true, .part = part, .size = size, .after = after};
 }
 
 static void begin_evaluation(gr_training *training) {
@@ -251,25 +272,55 @@ static void begin_evaluation(gr_training *training) {
         for (size_t i = 0; i < training->plan.regularizer_count; i++)
             add_metric(training, training->penalty_names[i], sums->values[i] / n);
     }
+    training->evaluation.after = training->stopping;
     begin_part(training, GR_PART_TRAINING);
 }
 
+/* Adds the rows of a part. */
 static void end_part(gr_training *training) {
     static const char *const losses[] = {NULL, "validation_loss", "test_loss"};
     static const char *const accuracies[] = {"train_accuracy", "validation_accuracy",
                                              "test_accuracy"};
-    const evaluation *done = &training->evaluation;
+    evaluation *done = &training->evaluation;
     if (done->size == 0) return;
-    if (losses[done->part])
-        add_metric(training, losses[done->part], done->loss / (double)done->size);
-    if (training->classification)
-        add_metric(training, accuracies[done->part], (double)done->correct / (double)done->size);
+    const double loss = done->loss / (double)done->size;
+    const double accuracy = (double)done->correct / (double)done->size;
+    if (losses[done->part]) add_metric(training, losses[done->part], loss);
+    if (training->classification) add_metric(training, accuracies[done->part], accuracy);
+    if (done->part == GR_PART_VALIDATION && gr_early_stopping_judges(&training->stopping)) {
+        done->after = gr_early_stopping_after(&training->stopping, training->iteration,
+                                              training->iterations, loss, accuracy);
+        add_metric(training, "best_iteration", (double)done->after.best_iteration);
+        if (done->after.patience && at_end(training, &done->after))
+            add_metric(training, "stopped_early", done->after.stopped);
+    }
+}
+
+/* All parts are done: what they came to becomes the training's state. (Not before, or a run that
+ * is restored within an evaluation would count it twice.) */
+static void end_evaluation(gr_training *training) {
+    const gr_network *network = training->network;
+    training->stopping = training->evaluation.after;
+    training->evaluation.running = false;
+    training->evaluated = training->iteration;
+    training->interval = (interval){0};
+    if (training->stopping.keeps_best && training->stopping.best_iteration == training->iteration) {
+        memcpy(training->best_parameters, training->parameters,
+               (size_t)network->parameter_count * sizeof(gr_real));
+        if (network->buffer_count)
+            memcpy(training->best_buffers, training->buffers,
+                   (size_t)network->buffer_count * sizeof(gr_real));
+    }
 }
 
 static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error *error) {
     evaluation *e = &training->evaluation;
     *progress = GR_PROGRESS_EVALUATION;
     const int64_t stop = e->position + EVALUATION_STEP_SAMPLES;
+    /* The test samples are for what the run ends with. */
+    const bool of_best = e->part == GR_PART_TEST && best_is_kept(training, &e->after);
+    const gr_real *parameters = of_best ? training->best_parameters : training->parameters;
+    if (of_best) gr_objective_set_buffers(training->objective, training->best_buffers);
     while (e->position < e->size && e->position < stop) {
         int64_t samples = e->size - e->position;
         if (samples > training->block_samples) samples = training->block_samples;
@@ -280,10 +331,10 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
                                 .batch_size = samples,
                                 .labels = training->classification ? training->labels : NULL,
                                 .targets = training->targets};
-        gr_objective_evaluate(training->objective, training->parameters, &block, &e->loss,
-                              &e->correct);
+        gr_objective_evaluate(training->objective, parameters, &block, &e->loss, &e->correct);
         e->position += samples;
     }
+    gr_objective_set_buffers(training->objective, training->buffers);
     if (e->position < e->size) return GR_OK;
     if (!isfinite(e->loss))
         return gr_fail(error, GR_DIVERGED,
@@ -295,23 +346,21 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
         begin_part(training, e->part + 1);
         return GR_OK;
     }
-    e->running = false;
-    training->evaluated = training->iteration;
-    training->interval = (interval){0};
+    end_evaluation(training);
     *progress = GR_PROGRESS_METRICS;
     return GR_OK;
 }
 
 gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_error *error) {
     if (training->evaluation.running) return evaluate(training, progress, error);
-    const bool at_end = training->iteration >= training->iterations;
+    const bool ends = at_end(training, &training->stopping);
     const bool due = training->iteration > 0 && training->evaluated != training->iteration &&
-                     (at_end || training->iteration % training->evaluate_every == 0);
+                     (ends || training->iteration % training->evaluate_every == 0);
     if (due) {
         begin_evaluation(training);
         return evaluate(training, progress, error);
     }
-    if (at_end) {
+    if (ends) {
         *progress = GR_PROGRESS_FINISHED;
         return GR_OK;
     }
@@ -337,6 +386,7 @@ const gr_metric *gr_training_metrics(const gr_training *training, size_t *count)
 
 enum { COUNTER_ITERATION, COUNTER_EVALUATED, COUNTER_INTERVAL, COUNTERS };
 enum { SUM_LOSS, SUM_TOTAL, SUM_VALUES, SUMS = SUM_VALUES + GR_MAXIMUM_REGULARIZERS };
+static const char best_parameters_name[] = "best.parameters", best_buffers_name[] = "best.buffers";
 static const char *const moment_names[GR_MAXIMUM_MOMENTS] = {"optimizer.moment.0",
                                                              "optimizer.moment.1"};
 
@@ -370,7 +420,16 @@ gr_status gr_training_save(const gr_training *training, gr_arrays *state, gr_err
     sum[SUM_LOSS] = training->interval.loss;
     sum[SUM_TOTAL] = training->interval.total;
     memcpy(sum + SUM_VALUES, training->interval.values, sizeof training->interval.values);
-    return GR_OK;
+    if (training->stopping.keeps_best) {
+        GR_TRY(gr_arrays_add(state, best_parameters_name, GR_REAL_ELEMENT, &block, &data, error));
+        memcpy(data, training->best_parameters, (size_t)count * sizeof(gr_real));
+        if (buffers.size[0]) {
+            GR_TRY(
+                gr_arrays_add(state, best_buffers_name, GR_REAL_ELEMENT, &buffers, &data, error));
+            memcpy(data, training->best_buffers, (size_t)buffers.size[0] * sizeof(gr_real));
+        }
+    }
+    return gr_early_stopping_save(&training->stopping, state, error);
 }
 
 gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_error *error) {
@@ -393,12 +452,28 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
     const void *kept_data = NULL;
     if (kept.size[0])
         GR_TRY(gr_arrays_require(state, "regularizers", GR_REAL_ELEMENT, &kept, &kept_data, error));
+    const void *best_parameter_data = NULL, *best_buffer_data = NULL;
+    if (training->stopping.keeps_best) {
+        GR_TRY(gr_arrays_require(state, best_parameters_name, GR_REAL_ELEMENT, &block,
+                                 &best_parameter_data, error));
+        if (buffers.size[0])
+            GR_TRY(gr_arrays_require(state, best_buffers_name, GR_REAL_ELEMENT, &buffers,
+                                     &best_buffer_data, error));
+    }
     const int64_t *counter = counter_data;
     const double *sum = sum_data;
     if (counter[COUNTER_ITERATION] < 0 || counter[COUNTER_ITERATION] > training->iterations ||
         counter[COUNTER_EVALUATED] < 0 || counter[COUNTER_EVALUATED] > counter[COUNTER_ITERATION] ||
         counter[COUNTER_INTERVAL] < 0 || counter[COUNTER_INTERVAL] > counter[COUNTER_ITERATION])
         return gr_fail(error, GR_CORRUPT, "the checkpoint's counters are not those of this run");
+    GR_TRY(
+        gr_early_stopping_restore(&training->stopping, state, counter[COUNTER_ITERATION], error));
+    if (training->stopping.keeps_best) {
+        memcpy(training->best_parameters, best_parameter_data, (size_t)count * sizeof(gr_real));
+        if (buffers.size[0])
+            memcpy(training->best_buffers, best_buffer_data,
+                   (size_t)buffers.size[0] * sizeof(gr_real));
+    }
     memcpy(training->parameters, parameters, (size_t)count * sizeof(gr_real));
     for (int m = 0; m < moments; m++)
         memcpy(training->moments[m], moment[m], (size_t)count * sizeof(gr_real));
@@ -417,8 +492,11 @@ gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_
 }
 
 gr_status gr_training_model(const gr_training *training, gr_arrays *model, gr_error *error) {
-    return gr_network_to_arrays(training->network, "", training->parameters, training->buffers,
-                                training->iteration, model, error);
+    const bool of_best = best_is_kept(training, &training->stopping);
+    return gr_network_to_arrays(
+        training->network, "", of_best ? training->best_parameters : training->parameters,
+        of_best ? training->best_buffers : training->buffers,
+        of_best ? training->stopping.best_iteration : training->iteration, model, error);
 }
 
 const gr_split *gr_training_split(const gr_training *training) {

@@ -142,5 +142,6 @@ extern const gr_family gr_optimizer_family;   /* discriminator "type" */
 extern const gr_family gr_schedule_family;    /* discriminator "type" */
 extern const gr_family gr_dataset_family;     /* discriminator "name" */
 extern const gr_family gr_training_family;    /* one kind, no discriminator */
+extern const gr_family gr_early_stopping_family; /* one kind, no discriminator; of "training" */
 
 #endif

@@ -48,12 +48,14 @@ typedef enum gr_progress {
  * first bad iteration, and the training is over (gr_training_iteration gives that iteration). */
 gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_error *error);
 
-int64_t gr_training_iteration(const gr_training *training);  /* steps made so far */
-int64_t gr_training_iterations(const gr_training *training); /* steps in all */
+int64_t gr_training_iteration(const gr_training *training); /* steps made so far */
+/* Steps in all, as planned: a run that stops early (the metric "stopped_early" is then 1) is
+ * finished before. */
+int64_t gr_training_iterations(const gr_training *training);
 
 typedef struct gr_metric {
     const char *name; /* "train_loss", "penalty.0", "train_accuracy", "validation_accuracy",
-                         "test_accuracy", …; borrowed */
+                         "test_accuracy", "best_iteration", …; borrowed */
     int64_t iteration;
     double value; /* may be NaN or infinite */
 } gr_metric;
@@ -69,7 +71,9 @@ gr_status gr_training_save(const gr_training *training, gr_arrays *state, gr_err
  * unusable. */
 gr_status gr_training_restore(gr_training *training, const gr_arrays *state, gr_error *error);
 
-/* The parameters under PyTorch's names and layouts ("0.weight" [out][in][rows][columns]). */
+/* The parameters that are kept so far (the last, or by the option "keep" those of the best
+ * evaluation, once there was one) under PyTorch's names and layouts ("0.weight"
+ * [out][in][rows][columns]). */
 gr_status gr_training_model(const gr_training *training, gr_arrays *model, gr_error *error);
 /* The split in use, for the model's metadata; borrowed. */
 const gr_split *gr_training_split(const gr_training *training);

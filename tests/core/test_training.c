@@ -28,6 +28,7 @@ typedef struct record {
     int row_count;
     int advances;                  /* until GR_PROGRESS_FINISHED, that one not counted */
     int rows_before[MAXIMUM_ROWS]; /* rows reported before each advance */
+    bool stopped_early;
     gr_arrays model;
 } record;
 
@@ -67,7 +68,7 @@ static void run_to_end(gr_training *training, record *r) {
         }
     }
     assert_int_equal(advance(training), GR_PROGRESS_FINISHED); /* and it stays so */
-    assert_int_equal(gr_training_iteration(training), gr_training_iterations(training));
+    r->stopped_early = gr_training_iteration(training) < gr_training_iterations(training);
     gr_error error = {0};
     assert_int_equal(gr_training_model(training, &r->model, &error), GR_OK);
 }
@@ -139,6 +140,7 @@ static void test_rows(void **state) {
     row_value(&r, "test_loss", 17);
     row_value(&r, "test_accuracy", 17);
     assert_int_equal(r.row_count, 4 * 8 + 2);
+    assert_false(r.stopped_early);
     /* The objective is the loss and the weighted penalties, over each interval. */
     for (int i = 0; i < 4; i++) {
         const double total = row_value(&r, "train_loss", iterations[i]) +
@@ -206,9 +208,9 @@ enum { STOPS_TRIED = 11 };
 enum { STOPS_TRIED = 1 };
 #endif
 
-static void stop_anywhere(const char *layers) {
+static void stop_anywhere(const spec_texts *texts) {
     spec s;
-    spec_build(&s, &(spec_texts){.seed = 7, .model = layers});
+    spec_build(&s, texts);
     record whole;
     gr_training *training = create(&s);
     run_to_end(training, &whole);
@@ -252,8 +254,138 @@ static void stop_anywhere(const char *layers) {
 
 static void test_stop_anywhere(void **state) {
     (void)state;
-    stop_anywhere(SMALL_MODEL);
-    stop_anywhere(NORMALISED_MODEL); /* with running statistics */
+    stop_anywhere(&(spec_texts){.seed = 7, .model = SMALL_MODEL});
+    stop_anywhere(&(spec_texts){.seed = 7, .model = NORMALISED_MODEL}); /* running statistics */
+}
+
+/* With every optimiser, a schedule that depends on the length, clipping, and early stopping's state
+ * in play: the best is not the last, and the last may come early. */
+static void test_stop_anywhere_with_options(void **state) {
+    (void)state;
+    static const char *const optimizers[] = {
+        "{type: sgd, learning_rate: 0.05}", "{type: momentum, learning_rate: 0.02}",
+        "{type: nesterov, learning_rate: 0.02}", "{type: adamw, learning_rate: 0.01}",
+        "{type: rmsprop, learning_rate: 0.002, momentum: 0.5}"};
+    static const char *const trainings[] = {
+        "{iterations: 17, batch_size: 20, evaluate_every: 3, clip_norm: 0.5, keep: best}",
+        "{iterations: 17, batch_size: 20, evaluate_every: 3, clip_value: 0.01, keep: best, "
+        "early_stopping: {patience: 2, metric: validation_loss, minimum_change: 0.05}}",
+        "{iterations: 17, batch_size: 20, evaluate_every: 3, "
+        "early_stopping: {patience: 1, minimum_change: 0.5}}"};
+    for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++)
+        for (size_t t = 0; t < sizeof trainings / sizeof *trainings; t++)
+            if (t == o % 3 || o == 1)
+                stop_anywhere(&(spec_texts){.seed = 7,
+                                            .model = NORMALISED_MODEL,
+                                            .optimizer = optimizers[o],
+                                            .schedule = "{type: cosine, warmup: 0.2}",
+                                            .training = trainings[t]});
+}
+
+/* -- what is kept, and when it ends
+ * ---------------------------------------------------------------------------- */
+
+#define HOT_START                                                         \
+    .seed = 4, .model = NORMALISED_MODEL, .schedule = "{type: constant}", \
+    .optimizer = "{type: momentum, learning_rate: 0.6}", .regularizers = "[]"
+
+/* A run that keeps the best ends with what a run of just so many iterations ends with: parameters,
+ * running statistics, and test rows. */
+static void test_keeps_best(void **state) {
+    (void)state;
+    record best, last, shorter;
+    run(&(spec_texts){HOT_START, .training = "{iterations: 30, batch_size: 20, evaluate_every: 2, "
+                                             "keep: best}"},
+        &best);
+    run(&(spec_texts){HOT_START, .training = "{iterations: 30, batch_size: 20, evaluate_every: 2}"},
+        &last);
+    const int64_t at = (int64_t)row_value(&best, "best_iteration", 30);
+    assert_in_range(at, 2, 28); /* or this test shows nothing */
+    double highest = 0;
+    for (int64_t i = 2; i <= 30; i += 2) {
+        const double accuracy = row_value(&best, "validation_accuracy", i);
+        assert_true(accuracy == row_value(&last, "validation_accuracy", i)); /* the same run */
+        if (accuracy > highest) highest = accuracy;
+    }
+    assert_true(row_value(&best, "validation_accuracy", at) == highest);
+    assert_true(row_value(&best, "best_iteration", 2) == 2);
+    char training[96];
+    snprintf(training, sizeof training, "{iterations: %lld, batch_size: 20, evaluate_every: 2}",
+             (long long)at);
+    run(&(spec_texts){HOT_START, .training = training}, &shorter);
+    assert_true(same_arrays(&best.model, &shorter.model));
+    assert_false(same_arrays(&best.model, &last.model));
+    assert_true(row_value(&best, "test_loss", 30) == row_value(&shorter, "test_loss", at));
+    assert_true(row_value(&best, "test_accuracy", 30) == row_value(&shorter, "test_accuracy", at));
+    gr_arrays_clear(&best.model);
+    gr_arrays_clear(&last.model);
+    gr_arrays_clear(&shorter.model);
+}
+
+/* Nothing is progress enough: the first evaluation is waited from. */
+static void test_stops_early(void **state) {
+    (void)state;
+    record r, whole;
+    run(&(spec_texts){HOT_START, .training = "{iterations: 30, batch_size: 20, evaluate_every: 2, "
+                                             "early_stopping: {patience: 3, minimum_change: 1}}"},
+        &r);
+    assert_true(r.stopped_early);
+    const row *end = &r.rows[r.row_count - 1];
+    assert_int_equal(end->iteration, 2 + 3 * 2);
+    assert_true(row_value(&r, "stopped_early", 8) == 1);
+    row_value(&r, "test_accuracy", 8);
+    for (int i = 0; i < r.row_count; i++)
+        assert_true(strcmp(r.rows[i].name, "stopped_early") != 0 || r.rows[i].iteration == 8);
+    /* It keeps the last: what a run of eight iterations ends with. */
+    run(&(spec_texts){HOT_START, .training = "{iterations: 8, batch_size: 20, evaluate_every: 2, "
+                                             "early_stopping: {patience: 3, minimum_change: 1}}"},
+        &whole);
+    assert_true(same_arrays(&r.model, &whole.model));
+    assert_false(whole.stopped_early); /* its time was over anyway */
+    assert_true(row_value(&whole, "stopped_early", 8) == 0);
+    gr_arrays_clear(&r.model);
+    gr_arrays_clear(&whole.model);
+}
+
+/* A gradient cut down to nearly nothing moves nearly nothing; cut to more than it has, nothing
+ * changes. */
+static void test_clipping(void **state) {
+    (void)state;
+    static const char *const clips[] = {"", ", clip_norm: 1e9", ", clip_value: 1e9",
+                                        ", clip_norm: 1e-9", ", clip_value: 1e-12"};
+    record r[5];
+    for (int i = 0; i < 5; i++) {
+        char training[96];
+        snprintf(training, sizeof training, "{iterations: 4, batch_size: 20%s}", clips[i]);
+        run(&(spec_texts){.seed = 4, .optimizer = "{type: sgd}", .training = training}, &r[i]);
+        assert_int_equal(same_arrays(&r[0].model, &r[i].model), i < 3);
+    }
+    for (int i = 0; i < 5; i++) gr_arrays_clear(&r[i].model);
+}
+
+static void test_refused_plans(void **state) {
+    (void)state;
+    static const struct {
+        spec_texts texts;
+        const char *place, *word;
+    } bad[] = {
+        {{.training = "{clip_norm: 1, clip_value: 1}"}, "/training/clip_value", "leave one"},
+        {{.training = "{batch_size: 1}", .model = "{preset: lenet, batchnorm: true}"},
+         "/training/batch_size",
+         "at least 2"},
+        {{.optimizer = "{type: sgd, nesterov: true}"}, "/optimizer/momentum", "0.9"},
+        {{.schedule = "{type: exponential, staircase: true}"}, "/schedule/every", "lower"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        spec s;
+        spec_build(&s, &bad[i].texts);
+        gr_error error = {0};
+        assert_int_equal(gr_plan_check(&s.plan, digits, NULL, &error), GR_INVALID);
+        assert_string_equal(error.place, bad[i].place);
+        if (!strstr(error.message, bad[i].word))
+            fail_msg("\"%s\" is not in: %s", bad[i].word, error.message);
+        spec_clear(&s);
+    }
 }
 
 /* A state may also be restored into a training that has already gone elsewhere. */
@@ -515,6 +647,11 @@ int main(void) {
         cmocka_unit_test(test_same_seed_same_bits),
         cmocka_unit_test(test_split_seed),
         cmocka_unit_test(test_stop_anywhere),
+        cmocka_unit_test(test_stop_anywhere_with_options),
+        cmocka_unit_test(test_keeps_best),
+        cmocka_unit_test(test_stops_early),
+        cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_refused_plans),
         cmocka_unit_test(test_restore_over_another_state),
         cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_foreign_states),
