@@ -1,0 +1,117 @@
+/* ResNet-20 at its full size, 3×32×32, with the penalties that run through batch normalisation and
+ * residuals: a step downhill is one, and the same bits come out twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/model.h"
+#include "core/objective.h"
+#include "core/optimizer.h"
+#include "tests/settings_builder.h"
+
+enum { SAMPLES = 10, CLASSES = 10, STEPS = 6, FEATURES = 3 * 32 * 32 };
+
+/* A picture of each class: a wave of its own, and noise. [features][samples] */
+static void draw(gr_real *x, int32_t *labels) {
+    const gr_random random = gr_random_source(5, GR_PURPOSE_GENERATED_DATA, 0, 0);
+    for (int s = 0; s < SAMPLES; s++) {
+        labels[s] = s % CLASSES;
+        for (int f = 0; f < FEATURES; f++) {
+            const double wave = sin(0.2 * (1 + labels[s]) * (f % 32) + f / 32 % 32 * 0.1);
+            x[f * SAMPLES + s] =
+                (gr_real)(wave + 0.3 * gr_random_normal(&random, (uint32_t)s, (uint32_t)f));
+        }
+    }
+}
+
+/* Runs STEPS steps on one batch; the totals before each, and the parameters (free). */
+static gr_real *train(const char *regularizer, double totals[STEPS]) {
+    static const gr_shape input = {3, {3, 32, 32}};
+    gr_settings model = settings_build(&gr_model_family, "{preset: resnet}");
+    gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
+    gr_settings optimizer =
+        settings_build(&gr_optimizer_family, "{type: nesterov, learning_rate: 0.01}");
+    size_t count;
+    gr_settings *regularizers = settings_build_list(&gr_regularizer_family, regularizer, &count);
+    gr_network *network;
+    gr_objective *objective;
+    gr_error error = {0};
+    assert_int_equal(gr_model_build(&model, &input, CLASSES, &network, &error), GR_OK);
+    const size_t parameters = (size_t)network->parameter_count;
+    gr_real *block =
+        calloc(3 * parameters + (size_t)network->buffer_count + GR_SLACK_BYTES, sizeof *block);
+    gr_real *x = calloc(FEATURES * SAMPLES, sizeof *x);
+    assert_non_null(block);
+    assert_non_null(x);
+    gr_real *gradients = block + parameters, *buffers = block + 3 * parameters;
+    gr_real *const moments[GR_MAXIMUM_MOMENTS] = {block + 2 * parameters, NULL};
+    int32_t labels[SAMPLES];
+    draw(x, labels);
+    gr_network_initialize(network, 2, block);
+    gr_network_initialize_buffers(network, buffers);
+    const gr_fit fit = {.network = network, .loss = gr_loss_kind_of(&loss), .labels = true};
+    if (gr_objective_create(&fit, &loss, regularizers, count, SAMPLES, STEPS, 2, &objective,
+                            &error) != GR_OK)
+        fail_msg("%s %s", error.place, error.message);
+    gr_objective_set_buffers(objective, buffers);
+    for (int t = 0; t < STEPS; t++) {
+        gr_objective_result result = {0};
+        memset(gradients, 0, parameters * sizeof *gradients);
+        memcpy(gr_objective_input(objective), x, FEATURES * SAMPLES * sizeof *x);
+        /* One draw for all steps, so that the random probe's objective stays the same too. */
+        const gr_block all = {
+            .samples = SAMPLES, .batch_size = SAMPLES, .draw = {.seed = 2}, .labels = labels};
+        gr_objective_block(objective, block, &all, gradients, &result);
+        gr_objective_finish(objective, block, 0, gradients, &result);
+        totals[t] = result.total;
+        gr_optimizer_step(&optimizer, network, gr_objective_kernels(objective), t + 1, 0.01, block,
+                          gradients, moments);
+    }
+    gr_objective_free(objective);
+    gr_network_free(network);
+    gr_settings_clear(&model);
+    gr_settings_clear(&loss);
+    gr_settings_clear(&optimizer);
+    gr_settings_array_free(regularizers, count);
+    free(x);
+    return realloc(block, parameters * sizeof *block);
+}
+
+static void check(const char *regularizer) {
+    double totals[STEPS], again[STEPS];
+    gr_real *first = train(regularizer, totals), *second = train(regularizer, again);
+    for (int t = 1; t < STEPS; t++)
+        if (!(totals[t] < totals[t - 1]))
+            fail_msg("%s: the objective rose from %.6g to %.6g at step %d", regularizer,
+                     totals[t - 1], totals[t], t);
+    assert_true(totals[STEPS - 1] < 0.8 * totals[0]);
+    assert_memory_equal(totals, again, sizeof totals);
+    assert_memory_equal(first, second, 270410 * sizeof *first);
+    free(first);
+    free(second);
+}
+
+static void test_datagrad(void **state) {
+    (void)state;
+    check("[{type: datagrad, weight: 1}, {type: weight_decay, weight: 0.003}]");
+}
+
+static void test_spectreg(void **state) {
+    (void)state;
+    check("[{type: spectreg, weight: 0.003}]");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_datagrad),
+        cmocka_unit_test(test_spectreg),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
