@@ -9,14 +9,25 @@
 #include "core/data/dataset_content.h"
 #include "core/data/dataset_options.h"
 
-static const gr_kind *const kinds[] = {&gr_mnist_kind,   &gr_fashion_mnist_kind, &gr_digits_kind,
-                                       &gr_toy1_kind,    &gr_toy2_kind,          &gr_moons_kind,
-                                       &gr_spirals_kind, &gr_gaussians_kind,     NULL};
+/* clang-format off */
+/* A kind and what loads it: one row each. */
+#define ROWS(row)                                                                                  \
+    row(gr_mnist_kind, gr_mnist_load)                                                              \
+    row(gr_fashion_mnist_kind, gr_fashion_mnist_load)                                              \
+    row(gr_cifar10_kind, gr_cifar10_load)                                                          \
+    row(gr_cifar100_kind, gr_cifar100_load)                                                        \
+    row(gr_digits_kind, gr_digits_load)                                                            \
+    row(gr_toy1_kind, gr_toy1_load)                                                                \
+    row(gr_toy2_kind, gr_toy2_load)                                                                \
+    row(gr_moons_kind, gr_moons_load)                                                              \
+    row(gr_spirals_kind, gr_spirals_load)                                                          \
+    row(gr_gaussians_kind, gr_gaussians_load)
+#define KIND(kind, load) &kind,
+#define LOAD(kind, load) load,
 
-/* In the order of `kinds`. */
-static gr_dataset_load_function *const load_functions[] = {
-    gr_mnist_load, gr_fashion_mnist_load, gr_digits_load,  gr_toy1_load,
-    gr_toy2_load,  gr_moons_load,         gr_spirals_load, gr_gaussians_load};
+static const gr_kind *const kinds[] = {ROWS(KIND) NULL};
+static gr_dataset_load_function *const load_functions[] = {ROWS(LOAD)}; /* in the same order */
+/* clang-format on */
 
 const gr_family gr_dataset_family = {.name = "dataset", .discriminator = "name", .kinds = kinds};
 
@@ -135,7 +146,4 @@ void gr_dataset_content(const gr_dataset *dataset,
         if (parts[i]->targets)
             consume(context, parts[i]->targets, count * targets * sizeof(double));
     }
-    /* Which label is which class is content too, where it came with the data. */
-    for (int64_t i = 0; dataset->class_names && i < dataset->information.classes; i++)
-        consume(context, dataset->class_names[i], strlen(dataset->class_names[i]) + 1);
 }
