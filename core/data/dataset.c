@@ -21,7 +21,10 @@
     row(gr_toy2_kind, gr_toy2_load)                                                                \
     row(gr_moons_kind, gr_moons_load)                                                              \
     row(gr_spirals_kind, gr_spirals_load)                                                          \
-    row(gr_gaussians_kind, gr_gaussians_load)
+    row(gr_gaussians_kind, gr_gaussians_load)                                                      \
+    row(gr_csv_kind, gr_csv_load)                                                                  \
+    row(gr_npy_kind, gr_npy_load)                                                                  \
+    row(gr_idx_kind, gr_idx_load)
 #define KIND(kind, load) &kind,
 #define LOAD(kind, load) load,
 

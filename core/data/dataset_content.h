@@ -40,6 +40,8 @@ extern const gr_kind gr_mnist_kind, gr_fashion_mnist_kind, gr_digits_kind;
 gr_dataset_load_function gr_mnist_load, gr_fashion_mnist_load, gr_digits_load;
 extern const gr_kind gr_cifar10_kind, gr_cifar100_kind;
 gr_dataset_load_function gr_cifar10_load, gr_cifar100_load;
+extern const gr_kind gr_csv_kind, gr_npy_kind, gr_idx_kind;
+gr_dataset_load_function gr_csv_load, gr_npy_load, gr_idx_load;
 extern const gr_kind gr_toy1_kind, gr_toy2_kind;
 gr_dataset_load_function gr_toy1_load, gr_toy2_load;
 extern const gr_kind gr_moons_kind, gr_spirals_kind, gr_gaussians_kind;
