@@ -1,5 +1,5 @@
-/* What a layer kind is: a shape rule and the five functions of DESIGN §3. A kind is one file in
- * core/layers/ and one row of the table in core/layers.c.
+/* What a layer kind is: a shape rule and the five functions of docs/architecture.md. A kind is one
+ * file in core/layers/ and one row of the table in core/layers.c.
  *
  * Arrays are [feature][lane], lanes innermost. A forward pass has one lane a sample. Adjoints and
  * tangents of probes are [feature][probe][sample]: lane = probe·samples + sample, and what belongs

@@ -33,7 +33,7 @@ typedef struct gr_objective_result {
 gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error);
 
-/* The number of samples that are worked on at a time, by rule on shapes (DESIGN §3). */
+/* The number of samples that are worked on at a time, by rule on shapes (docs/architecture.md). */
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
                                    size_t count, int64_t batch_size);
 /* Bytes of an objective for such a block. */

@@ -14,7 +14,7 @@
 
 enum {
     TRAINING_EVALUATION_SAMPLES =
-        2000,                      /* at most so many training samples are evaluated (DESIGN §3) */
+        2000, /* at most so many training samples are evaluated (METHODS §4) */
     EVALUATION_STEP_SAMPLES = 512, /* a bounded piece of work */
     MAXIMUM_METRICS = 16 + GR_MAXIMUM_REGULARIZERS
 };

@@ -1,6 +1,6 @@
 /* OpenBLAS chooses its kernels when the program starts, and chooses badly on processors that it
  * does not know: the program then starts itself once more with the right choice in its environment
- * (DESIGN §3). */
+ * (docs/architecture.md). */
 #ifndef SERVER_RESTART_H
 #define SERVER_RESTART_H
 
