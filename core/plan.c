@@ -2,6 +2,8 @@
  * other. */
 #include "core/plan.h"
 
+#include <stdlib.h>
+
 #include "core/early_stopping.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
@@ -168,6 +170,21 @@ gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estim
                 (double)batch *
                 gr_objective_operations(network, plan->regularizers, plan->regularizer_count)};
     }
+    gr_network_free(network);
+    return status;
+}
+
+gr_status gr_plan_check_model(const gr_plan *plan, const gr_dataset *dataset,
+                              const gr_arrays *model, gr_error *error) {
+    gr_network *network;
+    GR_TRY(gr_plan_network(plan, dataset, &network, error));
+    const size_t count = (size_t)(network->parameter_count + network->buffer_count);
+    gr_real *numbers = malloc((count + 1) * sizeof *numbers);
+    gr_status status =
+        numbers ? gr_network_from_arrays(network, model, numbers,
+                                         numbers + network->parameter_count, error)
+                : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %zu parameters", count);
+    free(numbers);
     gr_network_free(network);
     return status;
 }

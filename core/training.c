@@ -165,6 +165,11 @@ fail:
     return status;
 }
 
+gr_status gr_training_set_model(gr_training *training, const gr_arrays *model, gr_error *error) {
+    return gr_network_from_arrays(training->network, model, training->parameters, training->buffers,
+                                  error);
+}
+
 /* -- one optimiser step
  * ------------------------------------------------------------------------------------ */
 

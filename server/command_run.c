@@ -13,6 +13,7 @@
 #include "server/commands.h"
 #include "server/experiment_setup.h"
 #include "server/files.h"
+#include "server/initial_model.h"
 #include "server/paths.h"
 #include "server/progress_bar.h"
 
@@ -182,6 +183,7 @@ static int run_session(const struct arguments *arguments, const experiment_setup
     gr_status status = open_outputs(arguments, &session, &error);
     if (status == GR_OK)
         status = gr_training_create(&setup->plan, setup->dataset, &session.training, &error);
+    if (status == GR_OK) status = initial_model_apply(setup, NULL, session.training, &error);
     /* A second interrupt ends at once. */
     const struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);

@@ -6,6 +6,7 @@
 #include "gradreg/processor.h"
 #include "server/api.h"
 #include "server/experiment_setup.h"
+#include "server/initial_model.h"
 
 enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
 
@@ -72,6 +73,17 @@ static gr_status refuse_spec(http_response *response, gr_status status, bool mal
     return GR_OK;
 }
 
+/* The model to start from must be there, and fit, before the spec is accepted. */
+static gr_status check_initial_model(struct api *api, const experiment_setup *setup,
+                                     problems *found, gr_error *error) {
+    gr_arrays model = {0};
+    const gr_status status = initial_model_load(setup, api->store, &model, error);
+    if (status == GR_INVALID || status == GR_CORRUPT)
+        problems_add(found, error->place, "%s", error->message);
+    gr_arrays_clear(&model);
+    return status;
+}
+
 static gr_status post_experiment(void *context, const http_request *request,
                                  http_response *response, gr_error *error) {
     struct api *api = context;
@@ -82,6 +94,7 @@ static gr_status post_experiment(void *context, const http_request *request,
     experiment stored = {0};
     gr_status status = experiment_setup_check(request->body, request->body_length, api->data,
                                               &setup, &malformed, &found, error);
+    if (status == GR_OK) status = check_initial_model(api, &setup, &found, error);
     if (status != GR_OK) {
         status = refuse_spec(response, status, malformed, &found);
     } else if (only_validate) {

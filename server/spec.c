@@ -17,7 +17,8 @@ enum {
     SPEC_REGULARIZERS,
     SPEC_OPTIMIZER,
     SPEC_SCHEDULE,
-    SPEC_TRAINING
+    SPEC_TRAINING,
+    SPEC_INIT_FROM
 };
 
 enum { MAXIMUM_NAME_BYTES = 200, MAXIMUM_SPEC_BYTES = 1 << 20 };
@@ -75,6 +76,14 @@ static const gr_option options[] = {
                        .accepts = GR_ACCEPT(GR_SETTINGS),
                        .family = &gr_training_family,
                        .default_json = "{}"},
+    [SPEC_INIT_FROM] = {.name = "init_from",
+                        .help = "the model to start from: an experiment's id, or for \"gradreg "
+                                "run\" a model.safetensors file; null: a fresh one",
+                        .accepts =
+                            GR_ACCEPT(GR_INTEGER) | GR_ACCEPT(GR_STRING) | GR_ACCEPT(GR_NULL),
+                        .minimum = 1,
+                        .maximum = 9007199254740991,
+                        .default_json = "null"},
 };
 
 static const gr_kind experiment = {.name = "experiment",
@@ -107,18 +116,21 @@ static bool value_is(const gr_family *family, const gr_settings *settings, const
     return equal;
 }
 
-/* The first alias whose fixed values these settings have, else their kind. */
+/* The alias with the most fixed values that these settings have, else their kind. */
 static const gr_kind *best_name(const gr_family *family, const gr_settings *settings) {
+    const gr_kind *best = settings->kind;
     for (size_t i = 0; family->kinds[i]; i++) {
         const gr_kind *alias = family->kinds[i];
-        if (alias->alias_of != settings->kind) continue;
+        if (alias->alias_of != settings->kind ||
+            alias->alias_value_count <= best->alias_value_count)
+            continue;
         bool fits = true;
         for (size_t v = 0; fits && v < alias->alias_value_count; v++)
             fits = value_is(family, settings, alias->alias_values[v].option,
                             alias->alias_values[v].json);
-        if (fits) return alias;
+        if (fits) best = alias;
     }
-    return settings->kind;
+    return best;
 }
 
 /* Adds ", datagrad 50": the shortest name, and its numbers and choices that are no defaults. */
@@ -245,6 +257,12 @@ char *spec_canonical(const spec *of) {
 static const gr_settings *part(const spec *of, int option) {
     const gr_value *value = &of->settings.values[option];
     return value->type == GR_SETTINGS ? value->settings.items : NULL;
+}
+
+void spec_init_from(const spec *of, int64_t *id, const char **file) {
+    const gr_value *value = &of->settings.values[SPEC_INIT_FROM];
+    *id = value->type == GR_INTEGER ? value->integer : 0;
+    *file = value->type == GR_STRING ? value->string : NULL;
 }
 
 gr_plan spec_plan(const spec *of) {

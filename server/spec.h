@@ -39,6 +39,9 @@ cJSON *spec_settings_document(const gr_family *family, const gr_settings *settin
  * type…}]}]}. */
 cJSON *spec_family_document(const gr_family *family);
 
+/* What init_from says: an experiment's id (else 0), or a file (borrowed; else NULL). */
+void spec_init_from(const spec *spec, int64_t *id, const char **file);
+
 /* What the core needs of it; borrowed from the spec. */
 gr_plan spec_plan(const spec *spec);
 

@@ -10,6 +10,7 @@
 
 #include "gradreg/processor.h"
 #include "server/experiment_setup.h"
+#include "server/initial_model.h"
 #include "server/safetensors.h"
 
 enum {
@@ -185,7 +186,8 @@ static void finish_failed(work *self, const gr_error *error) {
 static gr_status resume(work *self, gr_error *error) {
     run *lease = self->run;
     const experiment *record = &lease->record;
-    if (!record->checkpoint_file) return GR_OK;
+    if (!record->checkpoint_file)
+        return initial_model_apply(&self->setup, lease->store, self->training, error);
     snprintf(self->checkpoint_file, sizeof self->checkpoint_file, "%s", record->checkpoint_file);
     char *path = artifact_path(lease, record->checkpoint_file);
     if (!path) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the checkpoint");
@@ -202,7 +204,8 @@ static gr_status resume(work *self, gr_error *error) {
              (long long)record->checkpoint_iteration, cause.message);
     gr_training_free(self->training);
     self->training = NULL;
-    return gr_training_create(&self->setup.plan, self->setup.dataset, &self->training, error);
+    GR_TRY(gr_training_create(&self->setup.plan, self->setup.dataset, &self->training, error));
+    return initial_model_apply(&self->setup, lease->store, self->training, error);
 }
 
 /* What the numbers may depend on beside the spec, as a JSON object text (free); NULL without

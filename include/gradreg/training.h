@@ -31,11 +31,20 @@ typedef struct gr_estimate {
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
                         gr_error *error);
 
+/* Whether `model` (as gr_training_model gives it) has exactly the parameters of the plan's network:
+ * GR_INVALID names what is missing, foreign or of another shape. */
+gr_status gr_plan_check_model(const gr_plan *plan, const gr_dataset *dataset,
+                              const gr_arrays *model, gr_error *error);
+
 typedef struct gr_training gr_training;
 
 gr_status gr_training_create(const gr_plan *plan, const gr_dataset *dataset, gr_training **training,
                              gr_error *error);
 void gr_training_free(gr_training *training);
+
+/* Starts from a trained model's parameters and running statistics instead of fresh ones; only
+ * before the first advance. */
+gr_status gr_training_set_model(gr_training *training, const gr_arrays *model, gr_error *error);
 
 typedef enum gr_progress {
     GR_PROGRESS_ITERATION,  /* one optimiser step was made */

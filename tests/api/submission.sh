@@ -15,6 +15,17 @@ problem "does not fit the data" 422 "/training/batch_size" -d "$(spec 50 '.train
 problem "huge batch" 422 "/training/batch_size" -d "$(spec 50 '.training.batch_size = 1000000000')" "$api/experiments"
 problem "kernel larger than its input" 422 "/model/layers/0" -d "$(spec 50 '.model = {layers: [{type: "conv2d", filters: 2, kernel: 99, padding: 0}, {type: "flatten"}, {type: "linear", units: 10}]}')" "$api/experiments"
 problem "missing data set" 422 "gradreg data fetch mnist" -d "$(spec 50 '.dataset = {name: "mnist"}')" "$api/experiments"
+problem "larger than the memory" 422 "/training/batch_size" -d "$(spec 50 '.dataset.train_size = 50000 | .training.batch_size = 50000 | .model = {layers: [{type: "conv2d", filters: 4096, kernel: 3}, {type: "batchnorm"}, {type: "flatten"}, {type: "linear", units: 10}]}')" "$api/experiments"
+problem "twice the same" 422 "/regularizers/1/type" -d "$(spec 50 '.regularizers = [{type: "l1", weight: 1}, {type: "l1", weight: 2}]')" "$api/experiments"
+# a model to start from: of an experiment that has one, and that fits
+problem "start from nothing" 422 "there is no experiment 999" -d "$(spec 50 '.init_from = 999')" "$api/experiments"
+problem "start from a file" 422 "/init_from" -d "$(spec 50 '.init_from = "/etc/passwd"')" "$api/experiments"
+problem "start from another shape" 422 "1.weight" -d "$(spec 50 '.init_from = 1 | .model.widths = [17]')" "$api/experiments"
+rested=$(submit 1 '.init_from = 1 | .optimizer = {type: "sgd", learning_rate: 1e-30} | .schedule = {type: "constant"}')
+state "$rested" succeeded
+equal "starts from that model" "$(curl -s "$api/experiments/$rested" | jq .metrics.test_accuracy)" \
+    "$(curl -s "$api/experiments/1" | jq .metrics.test_accuracy)"
+before=$rested
 problem "content type" 415 "text/plain" -H "Content-Type: text/plain" -d "$(spec 50)" "$api/experiments"
 problem "content encoding" 415 "gzip" -H "Content-Encoding: gzip" -d "$(spec 50)" "$api/experiments"
 problem "validate_only" 400 "true or false" -d "$(spec 50)" "$api/experiments?validate_only=yes"
