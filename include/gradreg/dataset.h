@@ -70,9 +70,10 @@ void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int
 void gr_split_fill_derivatives(const gr_split *split, gr_part part, const int64_t *positions,
                                int64_t count, gr_real *derivatives);
 
-/* What standardisation uses, in units of pixels/255 (of the numbers, where inputs are no bytes): the mean that is subtracted and the deviation
- * that is then divided by (1e-7 or what else keeps it from being zero included), `*count` of each
- * (1 for "global" and "none", else one for each channel or feature); borrowed. */
+/* What standardisation uses, in units of pixels/255 (of the numbers, where inputs are no bytes):
+ * the mean that is subtracted and the deviation that is then divided by (1e-7 or what else keeps it
+ * from being zero included), `*count` of each (1 for "global" and "none", else one for each channel
+ * or feature); borrowed. */
 void gr_split_standardization(const gr_split *split, const double **mean, const double **deviation,
                               int64_t *count);
 
