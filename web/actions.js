@@ -2,6 +2,7 @@
 
 import {cancelExperiment, deleteExperiment} from './api.js';
 import {announce, confirm, element, setText} from './dom.js';
+import {live} from './live.js';
 
 const CANCELLABLE = new Set(['queued', 'running', 'paused']);
 
@@ -29,13 +30,20 @@ function tell(error) {
   dialog.showModal();
 }
 
-// `cancelled` gets the experiment as the server answered (or null); `deleted` gets nothing.
+// `cancelled` gets the experiment as the server answered, unless an event that came meanwhile has told more;
+// `deleted` gets nothing.
 export function cancel(experiment, cancelled) {
+  let change;
   return perform({
     title: 'Cancel this experiment?',
     text: `${titled(experiment)} stops within one batch and does not go on later. Its curves so far are kept.`,
     action: 'Cancel the experiment', danger: true,
-  }, () => cancelExperiment(experiment.id), cancelled);
+  }, () => {
+    change = live.change;
+    return cancelExperiment(experiment.id);
+  }, (after) => {
+    if (after && !live.changedSince(experiment.id, change)) cancelled({...after, received: Date.now()});
+  });
 }
 
 export function remove(experiment, deleted) {

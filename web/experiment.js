@@ -113,7 +113,7 @@ class View {
     this.badge = badge(this.#record.state);
     this.about = element('p', {class: 'about'});
     this.action = actionButton(() => this.#record, {
-      cancelled: (after) => after?.id && this.#take({...after, received: Date.now()}),
+      cancelled: (after) => this.#take(after),
       deleted: () => this.#leave(),
     }, '');
     this.download = element('a', {class: 'button primary', href: modelUrl(this.id), download: `experiment-${this.id}.safetensors`,

@@ -207,7 +207,7 @@ class List {
     if (!record) return;
     let row = this.#rows.get(id);
     if (!row) {
-      row = new Row(record, {cancelled: (after) => after?.id && this.#accept({...after, received: Date.now()}),
+      row = new Row(record, {cancelled: (after) => this.#accept(after),
         deleted: () => {
           announce(`Experiment ${id} deleted`);
           this.#drop(id);

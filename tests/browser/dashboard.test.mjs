@@ -143,8 +143,19 @@ try {
     await row.getByRole('button', {name: /^Cancel/}).click();
     await confirmDialog('Keep it');
     assert.notEqual((await api(address, 'GET', `/experiments/${second.id}`)).state, 'cancelled');
+    // The answer is kept back until the event that tells of the end has come: the later is not the newer.
+    await page.route('**/cancel', async (route) => {
+      const response = await route.fetch();
+      const ended = async () => (await api(address, 'GET', `/experiments/${second.id}`)).state === 'cancelled';
+      await until('the server has cancelled it', ended, 20);
+      await page.waitForTimeout(300);
+      await route.fulfill({response});
+    });
+    const answered = page.waitForResponse('**/cancel');
     await row.getByRole('button', {name: /^Cancel/}).click();
     await confirmDialog('Cancel the experiment');
+    await answered;
+    await page.unroute('**/cancel');
     await until('it is cancelled', async () => await row.locator('.badge').getAttribute('data-state') === 'cancelled', 20);
     await row.getByRole('button', {name: /^Delete/}).click();
     await confirmDialog('Delete the experiment');
