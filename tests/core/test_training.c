@@ -1,5 +1,5 @@
-/* A training as a whole: the same seed gives the same bits, however often it is stopped, whatever
- * runs beside it; and what does not fit or runs away is said. */
+/* A training as a whole: the same seed gives the same bits, whatever runs beside it; and what does
+ * not fit or runs away is said. What is stopped and goes on: test_resume.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,110 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "tests/core/training_helper.h"
-
-/* -- what a run came to
- * ------------------------------------------------------------------------------------ */
-
-enum { MAXIMUM_ROWS = 256 };
-typedef struct row {
-    char name[32];
-    int64_t iteration;
-    double value;
-} row;
-
-typedef struct record {
-    row rows[MAXIMUM_ROWS];
-    int row_count;
-    int advances;                  /* until GR_PROGRESS_FINISHED, that one not counted */
-    int rows_before[MAXIMUM_ROWS]; /* rows reported before each advance */
-    bool stopped_early;
-    gr_arrays model;
-} record;
-
-static gr_training *create(const spec *s) {
-    gr_training *training = NULL;
-    gr_error error = {0};
-    if (gr_training_create(&s->plan, digits, &training, &error) != GR_OK)
-        fail_msg("%s %s", error.place, error.message);
-    return training;
-}
-
-static gr_progress advance(gr_training *training) {
-    gr_progress progress;
-    gr_error error = {0};
-    if (gr_training_advance(training, &progress, &error) != GR_OK) fail_msg("%s", error.message);
-    return progress;
-}
-
-/* Runs to the end; rows come from here on only. gr_arrays_clear(&r->model). */
-static void run_to_end(gr_training *training, record *r) {
-    *r = (record){0};
-    for (;;) {
-        assert_true(r->advances < MAXIMUM_ROWS);
-        r->rows_before[r->advances] = r->row_count;
-        const gr_progress progress = advance(training);
-        if (progress == GR_PROGRESS_FINISHED) break;
-        r->advances++;
-        if (progress != GR_PROGRESS_METRICS) continue;
-        size_t count;
-        const gr_metric *metrics = gr_training_metrics(training, &count);
-        for (size_t i = 0; i < count; i++) {
-            assert_true(r->row_count < MAXIMUM_ROWS);
-            row *to = &r->rows[r->row_count++];
-            snprintf(to->name, sizeof to->name, "%s", metrics[i].name);
-            to->iteration = metrics[i].iteration;
-            to->value = metrics[i].value;
-        }
-    }
-    assert_int_equal(advance(training), GR_PROGRESS_FINISHED); /* and it stays so */
-    r->stopped_early = gr_training_iteration(training) < gr_training_iterations(training);
-    gr_error error = {0};
-    assert_int_equal(gr_training_model(training, &r->model, &error), GR_OK);
-}
-
-static void run(const spec_texts *texts, record *r) {
-    spec s;
-    spec_build(&s, texts);
-    gr_training *training = create(&s);
-    run_to_end(training, r);
-    gr_training_free(training);
-    spec_clear(&s);
-}
-
-static bool same_arrays(const gr_arrays *a, const gr_arrays *b) {
-    if (a->count != b->count) return false;
-    for (size_t i = 0; i < a->count; i++) {
-        const gr_array *x = &a->items[i], *y = &b->items[i];
-        if (strcmp(x->name, y->name) != 0 || x->type != y->type ||
-            !gr_shape_equal(&x->shape, &y->shape) ||
-            memcmp(x->data, y->data,
-                   (size_t)gr_shape_elements(&x->shape) * gr_element_size(x->type)) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* The rows of `rest` are those of `whole` from number `first` on, bit for bit. */
-static void assert_same_rows(const char *what, const record *rest, const record *whole, int first) {
-    if (rest->row_count != whole->row_count - first)
-        fail_msg("%s: %d rows, not %d", what, rest->row_count, whole->row_count - first);
-    for (int i = 0; i < rest->row_count; i++) {
-        const row *a = &rest->rows[i], *b = &whole->rows[first + i];
-        if (strcmp(a->name, b->name) != 0 || a->iteration != b->iteration ||
-            memcmp(&a->value, &b->value, sizeof a->value) != 0)
-            fail_msg("%s: row %d is %s %lld %.17g, not %s %lld %.17g", what, i, a->name,
-                     (long long)a->iteration, a->value, b->name, (long long)b->iteration, b->value);
-    }
-}
-
-static double row_value(const record *r, const char *name, int64_t iteration) {
-    for (int i = 0; i < r->row_count; i++)
-        if (strcmp(r->rows[i].name, name) == 0 && r->rows[i].iteration == iteration)
-            return r->rows[i].value;
-    fail_msg("no row %s at iteration %lld", name, (long long)iteration);
-    return NAN;
-}
+#include "tests/core/training_record.h"
 
 /* -- rows
  * --------------------------------------------------------------------------------------------------
@@ -196,88 +93,6 @@ static void test_split_seed(void **state) {
     assert_false(same_arrays(&first.model, &second.model));
     gr_arrays_clear(&first.model);
     gr_arrays_clear(&second.model);
-}
-
-/* Stopped between any two advances (within an interval, within an evaluation, at a multiple of
- * evaluate_every before and after its rows, at the end), and restored into a new training: the same
- * bits, and the same rows from there on. Saving disturbs nothing. */
-/* One in so many places: the thread sanitizer is slow, and this uses one thread. */
-#ifdef __SANITIZE_THREAD__
-enum { STOPS_TRIED = 11 };
-#else
-enum { STOPS_TRIED = 1 };
-#endif
-
-static void stop_anywhere(const spec_texts *texts) {
-    spec s;
-    spec_build(&s, texts);
-    record whole;
-    gr_training *training = create(&s);
-    run_to_end(training, &whole);
-    gr_training_free(training);
-
-    gr_training *saved = create(&s); /* saved before every advance */
-    for (int stop = 0; stop <= whole.advances; stop++) {
-        if (stop % STOPS_TRIED != 0) {
-            advance(saved);
-            continue;
-        }
-        gr_arrays at_rest = {0}, again = {0};
-        gr_error error = {0};
-        assert_int_equal(gr_training_save(saved, &at_rest, &error), GR_OK);
-        gr_training *resumed = create(&s);
-        if (gr_training_restore(resumed, &at_rest, &error) != GR_OK) fail_msg("%s", error.message);
-        assert_int_equal(gr_training_iteration(resumed), gr_training_iteration(saved));
-        assert_int_equal(gr_training_save(resumed, &again, &error), GR_OK);
-        assert_true(same_arrays(&at_rest, &again));
-        record rest;
-        char what[64];
-        snprintf(what, sizeof what, "stopped after %d advances", stop);
-        run_to_end(resumed, &rest);
-        if (!same_arrays(&rest.model, &whole.model)) fail_msg("%s: other weights", what);
-        assert_same_rows(what, &rest, &whole, whole.rows_before[stop]);
-        gr_arrays_clear(&rest.model);
-        gr_arrays_clear(&at_rest);
-        gr_arrays_clear(&again);
-        gr_training_free(resumed);
-        if (stop < whole.advances) advance(saved);
-    }
-    assert_int_equal(advance(saved), GR_PROGRESS_FINISHED);
-    gr_arrays model = {0};
-    assert_int_equal(gr_training_model(saved, &model, NULL), GR_OK);
-    assert_true(same_arrays(&model, &whole.model));
-    gr_arrays_clear(&model);
-    gr_training_free(saved);
-    gr_arrays_clear(&whole.model);
-    spec_clear(&s);
-}
-
-static void test_stop_anywhere(void **state) {
-    (void)state;
-    stop_anywhere(&(spec_texts){.seed = 7, .model = SMALL_MODEL});
-    stop_anywhere(&(spec_texts){.seed = 7, .model = NORMALISED_MODEL}); /* running statistics */
-}
-
-/* With every optimiser, a schedule that depends on the length, clipping, and early stopping's state
- * in play: the best is not the last, and the last may come early. */
-static void test_stop_anywhere_with_options(void **state) {
-    (void)state;
-    static const char *const optimizers[] = {
-        "{type: sgd, learning_rate: 0.05}", "{type: momentum, learning_rate: 0.02}",
-        "{type: nesterov, learning_rate: 0.02}", "{type: adamw, learning_rate: 0.01}",
-        "{type: rmsprop, learning_rate: 0.002, momentum: 0.5}"};
-    static const char *const trainings[] = {
-        "{iterations: 9, batch_size: 20, evaluate_every: 2, clip_norm: 0.5, keep: best}",
-        "{iterations: 9, batch_size: 20, evaluate_every: 2, clip_value: 0.01, keep: best, "
-        "early_stopping: {patience: 2, metric: validation_loss, minimum_change: 0.05}}",
-        "{iterations: 9, batch_size: 20, evaluate_every: 2, "
-        "early_stopping: {patience: 1, minimum_change: 0.5}}"};
-    for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++)
-        stop_anywhere(&(spec_texts){.seed = 7,
-                                    .model = NORMALISED_MODEL,
-                                    .optimizer = optimizers[o],
-                                    .schedule = "{type: cosine, warmup: 0.2}",
-                                    .training = trainings[o % 3]});
 }
 
 /* -- what is kept, and when it ends
@@ -644,8 +459,6 @@ int main(void) {
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_same_seed_same_bits),
         cmocka_unit_test(test_split_seed),
-        cmocka_unit_test(test_stop_anywhere),
-        cmocka_unit_test(test_stop_anywhere_with_options),
         cmocka_unit_test(test_keeps_best),
         cmocka_unit_test(test_stops_early),
         cmocka_unit_test(test_clipping),
