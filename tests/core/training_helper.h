@@ -76,7 +76,7 @@ static inline void spec_clear(spec *s) {
 /* The generated digits, loaded once for the whole program. */
 static gr_dataset *digits;
 
-static int load_digits(void **state) {
+static inline int load_digits(void **state) {
     (void)state;
     gr_settings settings = settings_build(&gr_dataset_family, "{name: digits}");
     gr_error error = {0};
@@ -85,7 +85,7 @@ static int load_digits(void **state) {
     return status == GR_OK ? 0 : -1;
 }
 
-static int free_digits(void **state) {
+static inline int free_digits(void **state) {
     (void)state;
     gr_dataset_free(digits);
     return 0;
