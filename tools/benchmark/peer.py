@@ -1,0 +1,235 @@
+"""What a user of PyTorch would run instead: training steps of the same nets and methods, one thread.
+
+Reads requests, one JSON object a line: {"net", "method", "batch", "seconds"}; answers each with {"ms": the median of
+a step's milliseconds, or null for a method that is not here, "variant": …} or {"error": …}. The variants are oneDNN's
+convolutions on and off, and for ResNet channels last; the best of them, found at the first request, stands for all."""
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+CLASSES, BATCHES = 10, 10
+
+
+def lenet(first=6, second=16, last=lambda: nn.Dropout(0.5)):
+    return nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(first, second, 5),
+                         nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(second, 120, 5), nn.ReLU(), nn.Flatten(),
+                         nn.Linear(120, 84), nn.ReLU(), last(), nn.Linear(84, CLASSES))
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, filters, stride):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(inputs, filters, 3, stride, 1), nn.BatchNorm2d(filters), nn.ReLU(),
+                                  nn.Conv2d(filters, filters, 3, 1, 1), nn.BatchNorm2d(filters))
+        self.stride, self.added = stride, filters - inputs
+
+    def forward(self, x):
+        shortcut = x
+        if self.stride > 1:
+            shortcut = F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.added))
+        return F.relu(self.body(x) + shortcut)
+
+
+def resnet():
+    layers, inputs = [nn.Conv2d(3, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.ReLU()], 16
+    for filters in (16, 32, 64):
+        for block in range(3):
+            layers.append(Block(inputs, filters, 2 if block == 0 and filters > 16 else 1))
+            inputs = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES))
+
+
+def mlp():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(),
+                         nn.Linear(200, CLASSES))
+
+
+NETS = {"lenet": lenet, "lenet_tuned": lambda: lenet(32, 64), "resnet": resnet, "mlp": mlp,
+        "lenet_batchnorm": lambda: lenet(last=lambda: nn.BatchNorm1d(84))}
+
+
+def squared(s, x):
+    return torch.autograd.grad(s.sum(), x, create_graph=True)[0].square().flatten(1).sum(1)
+
+
+# What each method adds to the loss: (net, x, labels, z, each sample's loss) → a scalar.
+def all_rows(z, x):
+    return sum(squared(z[:, k], x) for k in range(z.shape[1])).mean()
+
+
+def projections(net, x, y, z, each):
+    rows = F.normalize(torch.randn(2, CLASSES), dim=1) * (CLASSES / 2) ** 0.5
+    return 0.03 * sum(squared(z @ row, x) for row in rows).mean()
+
+
+def l1_of_gradient(net, x, y, z, each):
+    return 0.1 * torch.autograd.grad(each.sum(), x, create_graph=True)[0].abs().flatten(1).sum(1).mean()
+
+
+def two_sided(net, x, y, z, each):
+    return 0.3 * ((squared(z.gather(1, y[:, None]), x) + 1e-16).sqrt() - 1).square().mean()
+
+
+def at_points(points):
+    points = points.detach().requires_grad_()
+    return points
+
+
+def at_noise(net, x, y, z, each):
+    points = at_points(x + 0.2 * torch.randn_like(x))
+    return 0.03 * squared(net(points) * torch.randn(CLASSES), points).mean()
+
+
+def at_mixup(net, x, y, z, each):
+    points = at_points(torch.lerp(x, x[torch.randperm(len(x))], torch.rand(len(x), 1, 1, 1)))
+    return 0.03 * squared(net(points) * torch.randn(CLASSES), points).mean()
+
+
+def resampled_dropout(net, x, y, z, each):
+    points = at_points(x)
+    return 50 * squared(F.cross_entropy(net(points), y, reduction="none"), points).mean()
+
+
+def adversarial(steps):
+    def penalty(net, x, y, z, each):
+        points = x
+        for step in range(steps):
+            if step:
+                points = at_points(points)
+                each = F.cross_entropy(net(points), y, reduction="none")
+            g = torch.autograd.grad(each.sum(), points, retain_graph=step == 0)[0]
+            points = points.detach() + 0.3 / steps * g.sign()
+        return F.cross_entropy(net(points), y)
+    return penalty
+
+
+def gradient_difference(net, x, y, z, each):
+    g = torch.autograd.grad(each.sum(), x, retain_graph=True)[0]
+    g = g / (g.flatten(1).norm(dim=1)[:, None, None, None] + 1e-12)
+    return ((F.cross_entropy(net(x.detach() + 0.1 * g), y, reduction="none") - each) / 0.1).square().mean()
+
+
+def weights_of(net):
+    return [p for p in net.parameters() if p.dim() > 1]
+
+
+METHODS = {
+    "plain": None,
+    "datagrad": lambda net, x, y, z, each: 50 * squared(each, x).mean(),
+    "spectreg": lambda net, x, y, z, each: 0.03 * squared(z * torch.randn(CLASSES), x).mean(),
+    "spectreg_per_sample": lambda net, x, y, z, each: 0.03 * squared(z * torch.randn_like(z), x).mean(),
+    "frobreg": lambda net, x, y, z, each: 0.03 * all_rows(z, x),
+    "frobreg_projections_2": projections,
+    "jacreg": lambda net, x, y, z, each: all_rows(F.softmax(z, 1), x),
+    "jacobian_norm": lambda net, x, y, z, each:
+        0.1 * (sum(squared(z[:, k], x) for k in range(CLASSES)) + 1e-16).sqrt().mean(),
+    "onehot": lambda net, x, y, z, each: 0.3 * squared(z.gather(1, y[:, None]), x).mean(),
+    "random_onehot": lambda net, x, y, z, each:
+        0.3 * squared(z.gather(1, torch.randint(0, CLASSES, (len(x), 1))), x).mean(),
+    "datagrad_l1": l1_of_gradient,
+    "expected": lambda net, x, y, z, each: 0.1 * squared((F.softmax(z, 1) * z).sum(1), x).mean(),
+    "top_k": lambda net, x, y, z, each: 0.1 * squared(z.topk(2, 1)[0].sum(1), x).mean(),
+    "two_sided": two_sided,
+    "at_noise": at_noise,
+    "at_mixup": at_mixup,
+    "datagrad_resampled_dropout": resampled_dropout,
+    "adversarial_fgsm": adversarial(1),
+    "adversarial_pgd": adversarial(5),
+    "gradient_difference": gradient_difference,
+    "confidence_penalty": lambda net, x, y, z, each:
+        0.5 * (F.softmax(z, 1) * F.log_softmax(z, 1)).sum(1).mean(),
+    "l1": lambda net, x, y, z, each: 1e-4 * sum(p.abs().sum() for p in weights_of(net)),
+    "label_smoothing": None,
+    "input_noise": None,
+}
+WITHOUT_INPUT_GRADIENT = ("plain", "l1", "confidence_penalty", "label_smoothing", "input_noise")
+
+
+def stepper(request, channels_last):
+    torch.manual_seed(1)
+    net_name, method, batch = request["net"], request["method"], request["batch"]
+    net = NETS[net_name]()
+    shape = (3, 32, 32) if net_name == "resnet" else (1, 28, 28)
+    data, labels = torch.randn(BATCHES * batch, *shape), torch.randint(0, CLASSES, (BATCHES * batch,))
+    if channels_last:
+        net, data = net.to(memory_format=torch.channels_last), data.to(memory_format=torch.channels_last)
+
+    def samples(i):
+        at = slice(i % BATCHES * batch, (i % BATCHES + 1) * batch)
+        return data[at], labels[at]
+
+    if method == "evaluation":
+        net.eval()
+
+        def evaluate(i):
+            with torch.no_grad():
+                x, y = samples(i)
+                z = net(x)
+                return F.cross_entropy(z, y).item(), (z.argmax(1) == y).sum().item()
+        return evaluate
+
+    penalty, smoothing = METHODS[method], 0.1 if method == "label_smoothing" else 0.0
+    optimizer = (torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, nesterov=True) if net_name == "resnet"
+                 else torch.optim.Adam(net.parameters(), lr=1e-3))
+
+    def step(i):
+        x, y = samples(i)
+        if method == "input_noise":
+            x = x + 0.2 * torch.randn_like(x)
+        x = x.detach().requires_grad_(method not in WITHOUT_INPUT_GRADIENT)
+        z = net(x)
+        each = F.cross_entropy(z, y, reduction="none", label_smoothing=smoothing)
+        loss = each.mean() + 2.5e-4 * sum(p.square().sum() for p in weights_of(net))
+        if penalty:
+            loss = loss + penalty(net, x, y, z, each)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return step
+
+
+def median(step, seconds, minimum):
+    step(0)
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < minimum or time.perf_counter() < end:
+        began = time.perf_counter()
+        step(len(times) + 1)
+        times.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(times)
+
+
+def measure(request, best):
+    key = (request["net"], request["method"], request["batch"])
+    if request["method"] != "evaluation" and request["method"] not in METHODS:
+        return {"ms": None}
+    variants = list(itertools.product((True, False), (False, True) if request["net"] == "resnet" else (False,)))
+    if key not in best:
+        trial = {}
+        for onednn, channels_last in variants:
+            torch.backends.mkldnn.enabled = onednn
+            trial[onednn, channels_last] = median(stepper(request, channels_last), request["seconds"] / 8, 2)
+        best[key] = min(trial, key=trial.get)
+    onednn, channels_last = best[key]
+    torch.backends.mkldnn.enabled = onednn
+    ms = median(stepper(request, channels_last), request["seconds"], 3)
+    return {"ms": ms, "variant": f"oneDNN {'on' if onednn else 'off'}{', channels last' if channels_last else ''}"}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    remembered = {}
+    for line in sys.stdin:
+        try:
+            answer = measure(json.loads(line), remembered)
+        except Exception as problem:  # one line for whoever asked
+            answer = {"error": f"{type(problem).__name__}: {problem}".splitlines()[0]}
+        print(json.dumps(answer), flush=True)
