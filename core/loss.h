@@ -32,6 +32,15 @@ static inline const gr_loss_kind *gr_loss_kind_of(const gr_settings *settings) {
     return (const gr_loss_kind *)(const void *)settings->kind;
 }
 
+/* The class that a sample's outputs z [outputs], `stride` reals apart, stand for: the greatest, of
+ * equals the first. */
+static inline int64_t gr_greatest_output(const gr_real *z, int64_t outputs, int64_t stride) {
+    int64_t best = 0;
+    for (int64_t k = 1; k < outputs; k++)
+        if (z[k * stride] > z[best * stride]) best = k;
+    return best;
+}
+
 extern const gr_loss_kind gr_loss_cross_entropy, gr_loss_squared_error;
 
 #endif

@@ -6,8 +6,8 @@
 #include "server/api.h"
 
 const http_route *const api_routes[] = {
-    experiments_routes, metrics_routes, events_routes, presets_routes,
-    server_routes,      web_routes,     NULL};
+    experiments_routes, metrics_routes, predictions_routes, events_routes,
+    presets_routes,     server_routes,  web_routes,         NULL};
 
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
     const char *text = request->parameters[0];

@@ -20,12 +20,14 @@ struct api {
     workers *workers;
     event_streams *streams;
     const char *data_directory;
-    int64_t started_at; /* milliseconds since 1970 */
-    atomic_bool ready;  /* false until the address is announced and while stopping */
+    int64_t started_at;     /* milliseconds since 1970 */
+    atomic_int predictions; /* being computed now */
+    atomic_bool ready;      /* false until the address is announced and while stopping */
 };
 
 extern const http_route experiments_routes[];
 extern const http_route metrics_routes[];
+extern const http_route predictions_routes[];
 extern const http_route events_routes[];
 extern const http_route presets_routes[];
 extern const http_route server_routes[];

@@ -57,17 +57,19 @@ static cJSON *progress_json(const experiment *from) {
 static cJSON *links_json(const experiment *from) {
     static const struct {
         const char *name, *rest;
-    } links[] = {{"self", ""},
-                 {"metrics", "/metrics"},
-                 {"events", "/events"},
-                 {"model", "/model.safetensors"}};
+        bool needs_model;
+    } links[] = {{"self", "", false},
+                 {"metrics", "/metrics", false},
+                 {"events", "/events", false},
+                 {"model", "/model.safetensors", true},
+                 {"predictions", "/predictions.csv", true}};
     cJSON *object = cJSON_CreateObject();
     char text[96];
     bool complete = object != NULL;
     for (size_t i = 0; complete && i < sizeof links / sizeof *links; i++) {
         snprintf(text, sizeof text, API_BASE "/experiments/%lld%s", (long long)from->id,
                  links[i].rest);
-        bool missing = strcmp(links[i].name, "model") == 0 && from->model_file == NULL;
+        bool missing = links[i].needs_model && from->model_file == NULL;
         complete = add(object, links[i].name, text_or_null(missing ? NULL : text));
     }
     snprintf(text, sizeof text, "/#/experiments/%lld", (long long)from->id);

@@ -107,7 +107,6 @@ static gr_status write_all(int file, const char *path, const char *bytes, size_t
         if (put < 0) return fail(error, path, "cannot be written");
         done += (size_t)put;
     }
-    if (fsync(file) != 0) return fail(error, path, "cannot be written");
     return GR_OK;
 }
 
@@ -152,28 +151,76 @@ static gr_status sync_folder(const char *path, gr_error *error) {
     return status;
 }
 
-gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error) {
+struct file_replacement {
+    char *path, *temporary;
+    int file;
+};
+
+static void replacement_free(file_replacement *replacement) {
+    if (replacement->file >= 0) close(replacement->file);
+    free(replacement->path);
+    free(replacement->temporary);
+    free(replacement);
+}
+
+gr_status file_replacement_begin(const char *path, file_replacement **result, gr_error *error) {
     static atomic_uint serial;
     GR_TRY(check_target(path, error));
-    char *temporary;
-    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1)) <
-        0)
-        return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its temporary name", path);
-    const int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file < 0) {
-        const gr_status status = fail(error, path, "cannot be created");
-        free(temporary);
+    file_replacement *new = calloc(1, sizeof *new);
+    if (!new) return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its name", path);
+    new->file = -1;
+    new->path = strdup(path);
+    gr_status status = GR_OK;
+    if (!new->path || asprintf(&new->temporary, "%s.%ld-%u.tmp", path, (long)getpid(),
+                               atomic_fetch_add(&serial, 1)) < 0) {
+        new->temporary = NULL;
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its temporary name", path);
+    } else {
+        new->file = open(new->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (new->file < 0) status = fail(error, path, "cannot be created");
+    }
+    if (status == GR_OK)
+        *result = new;
+    else
+        replacement_free(new);
+    return status;
+}
+
+gr_status file_replacement_write(file_replacement *replacement, const void *bytes, size_t count,
+                                 gr_error *error) {
+    return write_all(replacement->file, replacement->path, bytes, count, error);
+}
+
+void file_replacement_abandon(file_replacement *replacement) {
+    if (!replacement) return;
+    unlink(replacement->temporary);
+    replacement_free(replacement);
+}
+
+gr_status file_replacement_finish(file_replacement *replacement, gr_error *error) {
+    const char *path = replacement->path;
+    gr_status status = GR_OK;
+    if (fsync(replacement->file) != 0) status = fail(error, path, "cannot be written");
+    /* Some file systems report a full disk only here. */
+    if (close(replacement->file) != 0 && status == GR_OK)
+        status = fail(error, path, "cannot be written");
+    replacement->file = -1;
+    if (status == GR_OK && rename(replacement->temporary, path) != 0)
+        status = fail(error, path, "cannot be replaced");
+    if (status != GR_OK) {
+        file_replacement_abandon(replacement);
         return status;
     }
-    gr_status status = write_all(file, path, bytes, count, error);
-    /* Some file systems report a full disk only here. */
-    if (close(file) != 0 && status == GR_OK) status = fail(error, path, "cannot be written");
-    if (status == GR_OK && rename(temporary, path) != 0)
-        status = fail(error, path, "cannot be replaced");
-    if (status != GR_OK)
-        unlink(temporary);
-    else
-        status = sync_folder(path, error);
-    free(temporary);
+    status = sync_folder(path, error);
+    replacement_free(replacement);
+    return status;
+}
+
+gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error) {
+    file_replacement *replacement;
+    GR_TRY(file_replacement_begin(path, &replacement, error));
+    const gr_status status = file_replacement_write(replacement, bytes, count, error);
+    if (status == GR_OK) return file_replacement_finish(replacement, error);
+    file_replacement_abandon(replacement);
     return status;
 }

@@ -22,4 +22,13 @@ gr_status file_check_replaceable(const char *path, gr_error *error);
  * the reason. */
 gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error);
 
+/* The same for content that comes piece by piece: begin, write any number of times, then finish
+ * (which ends the replacement whatever it returns) or abandon (NULL: nothing). */
+typedef struct file_replacement file_replacement;
+gr_status file_replacement_begin(const char *path, file_replacement **replacement, gr_error *error);
+gr_status file_replacement_write(file_replacement *replacement, const void *bytes, size_t count,
+                                 gr_error *error);
+gr_status file_replacement_finish(file_replacement *replacement, gr_error *error);
+void file_replacement_abandon(file_replacement *replacement);
+
 #endif

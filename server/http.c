@@ -158,8 +158,11 @@ static ssize_t stream_read(void *context, uint64_t position, char *buffer, size_
         bool left = stream->client_left;
         pthread_mutex_unlock(&stream->mutex);
         if (left) return MHD_CONTENT_READER_END_WITH_ERROR;
-        if (atomic_load(&stream->server->stopping)) return MHD_CONTENT_READER_END_OF_STREAM;
+        if (atomic_load(&stream->server->stopping))
+            return stream->source->must_be_whole ? MHD_CONTENT_READER_END_WITH_ERROR
+                                                 : MHD_CONTENT_READER_END_OF_STREAM;
         ssize_t count = stream->source->read(stream->context, buffer, size);
+        if (count == HTTP_STREAM_FAILED) return MHD_CONTENT_READER_END_WITH_ERROR;
         if (count < 0) return MHD_CONTENT_READER_END_OF_STREAM;
         if (count > 0) return count;
         pthread_mutex_lock(&stream->mutex);
@@ -367,7 +370,7 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
     http_request_clear(&request);
     if (answer.stream && atomic_load(&server->streams) >= server->options.maximum_streams) {
         http_answer_problem(&answer, 503, NULL,
-                            "%d event streams are open, which is the limit; close some first",
+                            "%d streams are open, which is the limit; close some first",
                             server->options.maximum_streams);
         http_answer_header(&answer, "Retry-After", "30");
     }

@@ -63,17 +63,21 @@ void http_request_clear(http_request *request);
  * -------------------------------------------------------------------------------------- */
 /* A stream: a response whose end is not known when it starts. */
 typedef struct http_stream http_stream;
-enum { HTTP_STREAM_END = -1 };
+enum { HTTP_STREAM_END = -1, HTTP_STREAM_FAILED = -2 };
 typedef struct http_stream_source {
     /* Called once before the first read, on a server thread. */
     void (*open)(void *context, http_stream *stream);
     /* Writes at most `size` bytes. 0: nothing now; it is called again after http_stream_wake, and
-     * at least every keep_alive_seconds. HTTP_STREAM_END: the response is complete. Never called
-     * while the client has not taken what was written before, so a source that makes its text here
-     * needs no queue of text. */
+     * at least every keep_alive_seconds. HTTP_STREAM_END: the response is complete;
+     * HTTP_STREAM_FAILED: it never will be, and the client sees it break off. Never called while
+     * the client has not taken what was written before, so a source that makes its text here needs
+     * no queue of text. */
     ssize_t (*read)(void *context, char *buffer, size_t size);
     /* Called once, always: the client left, the stream ended or it never started. Frees context. */
     void (*close)(void *context);
+    /* A part of the response is worth nothing: a stopping server breaks it off instead of ending it
+     * as if that were all. */
+    bool must_be_whole;
 } http_stream_source;
 /* Something may be read. From any thread, any time between open and close. */
 void http_stream_wake(http_stream *stream);

@@ -92,7 +92,7 @@ static void close_stream(void *context) {
     free(stream);
 }
 
-static const http_stream_source source = {open_stream, read_stream, close_stream};
+static const http_stream_source source = {open_stream, read_stream, close_stream, false};
 
 static gr_status answer_stream(struct api *api, const http_request *request, int64_t id,
                                http_response *response, gr_error *error) {

@@ -37,4 +37,5 @@ export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);
 export const cancelExperiment = (id) => request('POST', `/experiments/${id}/cancel`);
 export const deleteExperiment = (id) => request('DELETE', `/experiments/${id}`);
 export const modelUrl = (id) => `${BASE}/experiments/${id}/model.safetensors`;
+export const predictionsUrl = (id) => `${BASE}/experiments/${id}/predictions.csv`;
 export const eventsUrl = `${BASE}/events`;

@@ -1,7 +1,7 @@
 // One experiment: what it is, how far it is, its curves, its spec, and the command that made it.
 
 import {actionButton} from './actions.js';
-import {getExperiment, getMetrics, modelUrl} from './api.js';
+import {getExperiment, getMetrics, modelUrl, predictionsUrl} from './api.js';
 import {Chart, Zoom} from './charts.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
 import {MISSING, count, curlLine, dateTime, duration, elapsed, number, percent, rate, regularizer, summary, timeLeft,
@@ -118,6 +118,9 @@ class View {
     }, '');
     this.download = element('a', {class: 'button primary', href: modelUrl(this.id), download: `experiment-${this.id}.safetensors`,
       hidden: true}, 'Download model');
+    this.predictions = element('a', {class: 'button', href: predictionsUrl(this.id),
+      download: `experiment-${this.id}-test.csv`, title: 'What the model answers for each test sample, as CSV', hidden: true},
+    'Predictions');
     this.bar = progressBar(`Progress of experiment ${this.id}`);
     this.fraction = text('progress-percent');
     this.steps = text('progress-steps');
@@ -156,7 +159,7 @@ class View {
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
           element('p', {class: 'overline'}, `#${this.id}`, this.badge), this.title, this.about, this.tags),
-        element('div', {class: 'experiment-actions'}, this.download, this.action.node)),
+        element('div', {class: 'experiment-actions'}, this.download, this.predictions, this.action.node)),
       element('section', {class: 'panel status-panel', 'aria-label': 'State and results'},
         element('div', {class: 'status-progress'}, this.bar.node,
           element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
@@ -178,7 +181,7 @@ class View {
     setText(this.about, summary(record.spec));
     updateBadge(this.badge, state);
     this.action.update();
-    this.download.hidden = state !== 'succeeded';
+    this.download.hidden = this.predictions.hidden = state !== 'succeeded';
 
     const fraction = progress.fraction ?? 0;
     const running = state === 'running';

@@ -22,10 +22,8 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
     double total = 0;
     for (int64_t s = 0; s < n; s++) {
         const gr_real *z = block->z + s;
-        double largest = (double)z[0];
-        int64_t best = 0;
-        for (int64_t k = 1; k < K; k++)
-            if ((double)z[k * n] > largest) largest = (double)z[k * n], best = k;
+        const int64_t best = gr_greatest_output(z, K, n);
+        const double largest = (double)z[best * n];
         double sum = 0, mean = 0;
         for (int64_t k = 0; k < K; k++) {
             const double shifted = (double)z[k * n] - largest;

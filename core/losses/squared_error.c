@@ -6,7 +6,6 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
     const int64_t K = block->outputs, n = block->samples;
     double total = 0;
     for (int64_t s = 0; s < n; s++) {
-        int64_t best = 0;
         double loss = 0;
         for (int64_t k = 0; k < K; k++) {
             const double target =
@@ -14,11 +13,10 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
             const double difference = (double)block->z[k * n + s] - target;
             block->r[k * n + s] = (gr_real)difference;
             loss += difference * difference / 2;
-            if (block->z[k * n + s] > block->z[best * n + s]) best = k;
         }
         total += loss;
         if (block->losses) block->losses[s] = (gr_real)loss;
-        if (block->labels) *correct += best == block->labels[s];
+        if (block->labels) *correct += gr_greatest_output(block->z + s, K, n) == block->labels[s];
     }
     return total;
 }

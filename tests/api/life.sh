@@ -9,14 +9,18 @@ stop
 equal "SIGTERM in mid-run with an open stream" "$code" 0
 check "… and quickly" test $((SECONDS - before)) -le 10
 wait $open; equal "the open stream ended as a whole response" $? 0
+sed -i 's/^1,/9,/' "$folder/data/datasets/user/kinds.csv"
 start --workers 1
+problem "predictions: the data have changed" 409 "SHA-256" "$api/experiments/$kinds/predictions.csv"
 state "$id" succeeded 120
 equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == 8000')" true
 undisturbed=$(curl -s "$api/experiments/$id/metrics" | jq -S .series)
 id=$(submit 8000 '.training.evaluate_every = 500')
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
 kill -9 $server; wait $server 2>/dev/null
+rm "$folder/data/datasets/user/kinds.csv"
 start --workers 1
+problem "predictions: the data are gone" 409 "$folder/data/datasets/user" "$api/experiments/$kinds/predictions.csv"
 state "$id" succeeded 120
 equal "after kill -9 it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0')" true
 equal "… to the same metrics" "$(curl -s "$api/experiments/$id/metrics" | jq -S .series)" "$undisturbed"

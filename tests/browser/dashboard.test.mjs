@@ -133,6 +133,15 @@ try {
     JSON.parse(new TextDecoder().decode(bytes.slice(8, 8 + header)));
   });
 
+  await step('its predictions can be downloaded: one line for each test sample', async () => {
+    const link = page.getByRole('link', {name: 'Predictions'});
+    const response = await fetch(new URL(await link.getAttribute('href'), address));
+    assert.equal(response.status, 200);
+    const lines = (await response.text()).trimEnd().split('\n');
+    assert.match(lines[0], /^index,label,predicted,correct,/);
+    assert.equal(lines.length, 10001);
+  });
+
   await step('the command shown makes the same experiment again; it can be cancelled and deleted', async () => {
     const command = await text('#curl-line');
     const first = await api(address, 'GET', '/experiments/1');

@@ -229,6 +229,74 @@ static void a_terminal_gets_a_bar(void **state) {
     assert_no_file("endless.safetensors");
 }
 
+static void predict_writes(void **state) {
+    (void)state;
+    write_text("quick.json", quick);
+    assert_int_equal(gradreg("run quick.json --out m.safetensors"), 0);
+    assert_int_equal(gradreg("predict m.safetensors --out p.csv"), 0);
+    assert_no_output("out");
+    assert_no_output("err");
+    char *all = read_text("p.csv");
+    assert_int_equal(gradreg("predict m.safetensors"), 0);
+    char *shown = read_text("out");
+    assert_string_equal(all, shown);
+    free(all);
+    free(shown);
+    /* A model from elsewhere: without metadata, with a spec that names its data. */
+    char path[256];
+    gr_arrays model = {0};
+    gr_error error;
+    snprintf(path, sizeof path, "%s/m.safetensors", folder);
+    assert_int_equal(safetensors_read_file(path, &model, NULL, &error), GR_OK);
+    snprintf(path, sizeof path, "%s/bare.safetensors", folder);
+    assert_int_equal(safetensors_write_file(path, &model, NULL, &error), GR_OK);
+    gr_arrays_clear(&model);
+    assert_int_equal(gradreg("predict bare.safetensors"), 1);
+    assert_output("err", "bare.safetensors: has no spec in its metadata: say with --spec");
+    assert_int_equal(gradreg("predict bare.safetensors --spec quick.json --split train"), 0);
+    assert_output("out", "index,label,predicted,correct,probability.0,");
+    write_text("other.json", "{\"dataset\": {\"name\": \"digits\"}, "
+                             "\"model\": {\"preset\": \"mlp\", \"widths\": [9]}}");
+    assert_int_equal(gradreg("predict bare.safetensors --spec other.json"), 1);
+    assert_output("err", "1.weight");
+}
+
+static void predict_refuses(void **state) {
+    (void)state;
+    assert_int_equal(gradreg("predict"), 2);
+    assert_int_equal(gradreg("predict m.safetensors --split all"), 2);
+    assert_output("err", "--split must be train, validation or test");
+    assert_int_equal(gradreg("predict none.safetensors"), 1);
+    assert_output("err", "none.safetensors: cannot be opened: No such file");
+    assert_int_equal(gradreg("predict m.safetensors --out none/p.csv"), 1);
+    assert_output("err", "none/p.csv: its folder cannot be written");
+    assert_int_equal(gradreg("predict m.safetensors >/dev/full"), 1);
+    assert_output("err", "standard output cannot be written: No space left");
+    /* Trained with data that are not there, or not the same. */
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd %s && mkdir -p d/datasets/user && printf 'x,y\\n' >d/datasets/user/t.csv && "
+             "for i in 1 2 3 4 5 6 7 8 9; do printf \"$i,a\\n$i.5,b\\n\"; done "
+             ">>d/datasets/user/t.csv",
+             folder);
+    assert_int_equal(system(command), 0);
+    write_text("t.json",
+               "{\"dataset\": {\"name\": \"csv\", \"file\": \"t.csv\", \"label\": \"y\"}, "
+               "\"model\": {\"preset\": \"mlp\", \"widths\": [4]}, "
+               "\"training\": {\"iterations\": 2, \"batch_size\": 4}}");
+    assert_int_equal(gradreg("run t.json --data-dir d --out t.safetensors"), 0);
+    assert_int_equal(gradreg("predict t.safetensors --data-dir d"), 0);
+    assert_output("out", "label_name,predicted_name,");
+    assert_int_equal(gradreg("predict t.safetensors --data-dir nowhere"), 1);
+    assert_output("err", "spec /dataset/file: ");
+    snprintf(command, sizeof command, "sed -i 's/^3,/33,/' %s/d/datasets/user/t.csv", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(gradreg("predict t.safetensors --data-dir d --out t.predictions.csv"), 1);
+    assert_output("err", "t.safetensors: was trained with other data");
+    assert_no_file("t.predictions.csv");
+    assert_int_equal(gradreg("predict t.safetensors --data-dir d --spec t.json"), 0);
+}
+
 static void gradients_refuses(void **state) {
     (void)state;
     write_text("g.json", "{\"model\": {\"input_shape\": [4], \"layers\": [{\"type\": \"linear\", "
@@ -253,6 +321,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_of_commands), cmocka_unit_test(run_trains),
         cmocka_unit_test(run_refuses),           cmocka_unit_test(a_terminal_gets_a_bar),
+        cmocka_unit_test(predict_writes),        cmocka_unit_test(predict_refuses),
         cmocka_unit_test(gradients_refuses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

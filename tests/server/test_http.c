@@ -193,28 +193,40 @@ static ssize_t flood_read(void *context, char *buffer, size_t size) {
     return atomic_load(&flooded) > FLOOD ? HTTP_STREAM_END : (ssize_t)size;
 }
 /* Is woken between having found nothing and falling asleep. */
-static atomic_int racing_calls;
+static atomic_int racing_calls, broken_calls;
 static ssize_t racing_read(void *context, char *buffer, size_t size) {
     (void)context, (void)buffer, (void)size;
     if (atomic_fetch_add(&racing_calls, 1) > 20) return HTTP_STREAM_END;
     http_stream_wake(atomic_load(&streaming));
     return 0;
 }
-static const http_stream_source racing = {stream_open, racing_read, stream_close};
-static const http_stream_source quiet = {stream_open, quiet_read, stream_close};
-static const http_stream_source flood = {stream_open, flood_read, stream_close};
+static const http_stream_source racing = {stream_open, racing_read, stream_close, false};
+static const http_stream_source quiet = {stream_open, quiet_read, stream_close, false};
+/* Begins well and cannot go on. */
+static ssize_t broken_read(void *context, char *buffer, size_t size) {
+    (void)context, (void)size;
+    if (atomic_fetch_add(&broken_calls, 1) > 0) return HTTP_STREAM_FAILED;
+    *buffer = 'b';
+    return 1;
+}
+static const http_stream_source broken = {stream_open, broken_read, stream_close, false};
+static const http_stream_source whole = {stream_open, quiet_read, stream_close, true};
+static const http_stream_source flood = {stream_open, flood_read, stream_close, false};
 
 static gr_status stream(void *context, const http_request *request, http_response *response,
                         gr_error *error) {
     (void)context, (void)error;
-    response->stream = http_query(request, "flood")  ? &flood
-                       : http_query(request, "race") ? &racing
-                                                     : &quiet;
+    response->stream = http_query(request, "flood")    ? &flood
+                       : http_query(request, "race")   ? &racing
+                       : http_query(request, "broken") ? &broken
+                       : http_query(request, "whole")  ? &whole
+                                                       : &quiet;
     response->content_type = "text/plain";
     return GR_OK;
 }
 
-static const http_parameter stream_query[] = {{"flood", ""}, {"race", ""}, {0}};
+static const http_parameter stream_query[] = {
+    {"flood", ""}, {"race", ""}, {"broken", ""}, {"whole", ""}, {0}};
 static const http_route routes[] = {{"GET", "/things/{id}", echo, "", NULL, false},
                                     {"POST", "/things", echo, "", NULL, true},
                                     {"GET", "/things", echo, "", NULL, false},
@@ -459,6 +471,15 @@ static void test_no_wake_is_lost(void **state) {
     assert_true(seconds() - begin < 0.8); /* the first keep-alive would come after a second */
 }
 
+/* A client must see that what it has is not all: there is no last chunk. */
+static void test_a_failed_stream_breaks_off(void **state) {
+    fixture *self = *state;
+    char *answer = ask(self, "GET /stream?broken HTTP/1.1\r\n" HOST "\r\n");
+    ASSERT_ANSWER(answer, "200", "b\r\n");
+    assert_null(strstr(answer, "0\r\n\r\n"));
+    wait_for_closed(1);
+}
+
 static void test_stream_limit(void **state) {
     fixture *self = *state;
     int clients[3];
@@ -488,7 +509,9 @@ static void test_stalled_stream_is_cut(void **state) {
  * ASan and TSan). */
 static void test_stop_with_open_streams(void **state) {
     fixture *self = *state;
-    int asleep = dial(self), flooding = dial(self), idle = dial(self);
+    int asleep = dial(self), flooding = dial(self), idle = dial(self), whole_one = dial(self);
+    say(whole_one, "GET /stream?whole HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    hear(whole_one, "\r\n\r\n");
     say(asleep, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
     say(flooding, "GET /stream?flood HTTP/1.1\r\nHost: localhost\r\n\r\n");
     hear(asleep, "\r\n\r\n");
@@ -497,7 +520,10 @@ static void test_stop_with_open_streams(void **state) {
     http_stop(self->server);
     self->server = NULL;
     assert_true(seconds() - begin < 4);
-    assert_int_equal(atomic_load(&streams_closed), 2);
+    assert_int_equal(atomic_load(&streams_closed), 3);
+    /* The one that is worth nothing in part breaks off. */
+    assert_null(strstr(hear(whole_one, NULL), "0\r\n\r\n"));
+    close(whole_one);
     /* The sleeping one ends as a whole response. */
     char *rest = hear(asleep, NULL);
     size_t length = strlen(rest);
@@ -542,6 +568,7 @@ int main(void) {
         LIVE(test_slow_client_is_cut),
         LIVE(test_streams),
         LIVE(test_no_wake_is_lost),
+        LIVE(test_a_failed_stream_breaks_off),
         LIVE(test_stream_limit),
         LIVE(test_stalled_stream_is_cut),
         cmocka_unit_test_setup_teardown(test_stop_with_open_streams, set_up_long, tear_down),
