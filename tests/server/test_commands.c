@@ -270,10 +270,12 @@ static void predict_refuses(void **state) {
     assert_output("err", "none.safetensors: cannot be opened: No such file");
     assert_int_equal(gradreg("predict m.safetensors --out none/p.csv"), 1);
     assert_output("err", "none/p.csv: its folder cannot be written");
-    assert_int_equal(gradreg("predict m.safetensors >/dev/full"), 1);
+    char command[512];
+    snprintf(command, sizeof command, "cd %s && '%s' predict m.safetensors >/dev/full 2>err",
+             folder, getenv("GRADREG_BINARY"));
+    assert_int_not_equal(system(command), 0);
     assert_output("err", "standard output cannot be written: No space left");
     /* Trained with data that are not there, or not the same. */
-    char command[512];
     snprintf(command, sizeof command,
              "cd %s && mkdir -p d/datasets/user && printf 'x,y\\n' >d/datasets/user/t.csv && "
              "for i in 1 2 3 4 5 6 7 8 9; do printf \"$i,a\\n$i.5,b\\n\"; done "
