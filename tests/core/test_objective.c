@@ -1,11 +1,13 @@
 /* The regularised loss and its gradient do not depend on how a batch is cut into blocks, nor
- * (beyond rounding) on the set of kernels. */
+ * (beyond rounding) on the set of kernels; where a gradient is exactly zero, it is so in bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <stdio.h>
 
 #include "core/model.h"
 #include "core/objective.h"
@@ -36,11 +38,11 @@ typedef struct answer {
     int64_t count;
 } answer;
 
-static answer evaluate(int64_t block) {
-    gr_settings model = settings_build(&gr_model_family, layers);
+static answer evaluate_of(const char *model_text, const char *regularizers_text, int64_t block) {
+    gr_settings model = settings_build(&gr_model_family, model_text);
     gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
     size_t count;
-    gr_settings *list = settings_build_list(&gr_regularizer_family, regularizers, &count);
+    gr_settings *list = settings_build_list(&gr_regularizer_family, regularizers_text, &count);
     gr_network *network;
     gr_objective *objective;
     gr_error error = {0};
@@ -82,6 +84,10 @@ static answer evaluate(int64_t block) {
     guarded_free(&parameters);
     guarded_free(&x);
     return a;
+}
+
+static answer evaluate(int64_t block) {
+    return evaluate_of(layers, regularizers, block);
 }
 
 static void assert_alike(const answer *a, const answer *b) {
@@ -137,6 +143,63 @@ static void test_kernel_sets(void **state) {
     free(first.gradients);
 }
 
+/* Piecewise linear from end to end, with every layer that is. */
+static const char piecewise[] =
+    "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: 5, kernel: 3, padding: same}, "
+    "{type: relu}, {type: maxpool2d, size: 3, stride: 2}, {type: residual, body: [{type: conv2d, "
+    "filters: 6, kernel: 3, stride: 2, padding: same}, {type: relu}, {type: conv2d, filters: 6, "
+    "kernel: 3, padding: same}], shortcut: [{type: avgpool2d}, {type: pad_channels, channels: 6}]},"
+    "{type: relu}, {type: conv2d, filters: 7, kernel: 2}, {type: leaky_relu}, {type: flatten}, "
+    "{type: dropout}, {type: linear, units: 8}, {type: relu}, {type: linear, units: 4}]}";
+
+/* METHODS' exact zero: J of a piecewise linear network does not move with a bias, so a penalty
+ * whose cotangent is constant leaves every bit of a bias's gradient as it is; one whose cotangent
+ * moves does not, and no weight's stays. */
+static void check_biases(const char *penalty, bool zero) {
+    char without[160], with[160];
+    snprintf(without, sizeof without, "[{type: gradient_penalty, weight: 0, %s}]", penalty);
+    snprintf(with, sizeof with, "[{type: gradient_penalty, weight: 30, %s}]", penalty);
+    answer a = evaluate_of(piecewise, without, 8), b = evaluate_of(piecewise, with, 8);
+    gr_settings model = settings_build(&gr_model_family, piecewise);
+    gr_network *network;
+    assert_int_equal(gr_model_build(&model, NULL, 0, &network, NULL), GR_OK);
+    int biases = 0;
+    for (int n = 0; n < network->node_count; n++)
+        for (int i = 0; i < network->nodes[n].parameter_count; i++) {
+            const gr_parameter *parameter = &network->nodes[n].parameters[i];
+            const bool bias = strcmp(parameter->name, "bias") == 0;
+            const size_t size = (size_t)gr_shape_elements(&parameter->shape) * sizeof(gr_real);
+            const bool same =
+                memcmp(a.gradients + parameter->offset, b.gradients + parameter->offset, size) == 0;
+            if (same != (bias && zero))
+                fail_msg("%s: the penalty %s the gradient of %s.%s", penalty,
+                         same ? "does not reach" : "reaches", network->nodes[n].name,
+                         parameter->name);
+            biases += bias;
+        }
+    assert_int_equal(biases, 6);
+    gr_network_free(network);
+    gr_settings_clear(&model);
+    free(a.gradients);
+    free(b.gradients);
+}
+
+static void test_biases_and_constant_cotangents(void **state) {
+    (void)state;
+    static const char *const constant[] = {"probe: random",
+                                           "probe: random, per: sample, norm: l1",
+                                           "probe: logits",
+                                           "probe: logits, projections: 3",
+                                           "probe: label, shape: two_sided",
+                                           "probe: random_label",
+                                           "probe: top_k, k: 2, shape: norm",
+                                           "probe: logits, at: noise",
+                                           "probe: random, resample_dropout: true"};
+    static const char *const moving[] = {"probe: loss", "probe: softmax", "probe: expected"};
+    for (size_t i = 0; i < sizeof constant / sizeof *constant; i++) check_biases(constant[i], true);
+    for (size_t i = 0; i < sizeof moving / sizeof *moving; i++) check_biases(moving[i], false);
+}
+
 /* The rule of blocks: never empty, never more than the batch, all of it with the fewest blocks. */
 static void test_block_rule(void **state) {
     (void)state;
@@ -182,6 +245,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_kernel_sets),
+        cmocka_unit_test(test_biases_and_constant_cotangents),
         cmocka_unit_test(test_block_rule),
         cmocka_unit_test(test_too_many_regularizers),
     };

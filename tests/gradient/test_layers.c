@@ -60,6 +60,17 @@ static const layer_case cases[] = {
      "[{type: maxpool2d, size: 2, stride: 3}, {type: conv2d, filters: 2, kernel: 2}, "
      "{type: relu}, " HEAD "]",
      .seed = 11},
+    /* Both kinds in several blocks: what one leaves behind must not be in the next. */
+    {"maxpool2d", "[1, 7, 5]",
+     "[{type: conv2d, filters: 1, kernel: 2}, {type: maxpool2d, size: 3, stride: 2}, "
+     "{type: conv2d, filters: 2, kernel: 1}, {type: tanh}, {type: flatten}, "
+     "{type: linear, units: 3}]",
+     .seed = 29, .samples = 150},
+    {"avgpool2d", "[1, 7, 5]",
+     "[{type: conv2d, filters: 1, kernel: 2}, {type: tanh}, {type: avgpool2d, size: 3, stride: 2}, "
+     "{type: maxpool2d, size: 1, stride: 2}, {type: conv2d, filters: 2, kernel: 1}, {type: tanh}, "
+     "{type: flatten}, {type: linear, units: 3}]",
+     .seed = 30, .samples = 150},
     {"dropout", "[6]",
      "[{type: linear, units: 8}, {type: relu}, {type: dropout, rate: 0.5}, "
      "{type: linear, units: 3}]",
