@@ -13,14 +13,15 @@ struct gr_predictor {
     gr_network *network;
     gr_workspace *workspace;
     gr_split *split;
-    const gr_settings *loss; /* borrowed */
+    const gr_settings *loss;   /* borrowed */
+    const gr_dataset *dataset; /* borrowed */
     gr_part part;
     bool classification;
     int64_t position, samples, block;
     gr_real *parameters, *buffers;
-    gr_real *p, *r, *targets;  /* [outputs][block]; like the parameters, in one allocation */
-    int64_t *positions;        /* [block] */
-    int32_t *labels, *classes; /* [block] */
+    gr_real *p, *r, *targets;    /* [outputs][block]; like the parameters, in one allocation */
+    int64_t *positions, *places; /* [block] */
+    int32_t *labels, *classes;   /* [block] */
 };
 
 void gr_predictor_free(gr_predictor *predictor) {
@@ -42,7 +43,7 @@ static gr_status allocate(gr_predictor *predictor, gr_error *error) {
     /* Kernels read whole vectors past the end of the parameters. */
     predictor->parameters =
         calloc(parameters + buffers + 3 * outputs + GR_SLACK_BYTES, sizeof(gr_real));
-    predictor->positions = calloc(block, sizeof *predictor->positions);
+    predictor->positions = calloc(2 * block, sizeof *predictor->positions);
     predictor->labels = calloc(2 * block, sizeof *predictor->labels);
     if (!predictor->parameters || !predictor->positions || !predictor->labels)
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a network of %zu parameters",
@@ -51,6 +52,7 @@ static gr_status allocate(gr_predictor *predictor, gr_error *error) {
     predictor->p = predictor->buffers + buffers;
     predictor->r = predictor->p + outputs;
     predictor->targets = predictor->r + outputs;
+    predictor->places = predictor->positions + block;
     predictor->classes = predictor->labels + block;
     return GR_OK;
 }
@@ -63,6 +65,7 @@ gr_status gr_predictor_create(const gr_plan *plan, const gr_dataset *dataset,
     gr_status status = GR_OK;
     gr_predictor *predictor = calloc(1, sizeof *predictor);
     if (!predictor) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for predictions");
+    predictor->dataset = dataset;
     predictor->loss = plan->loss;
     predictor->part = part;
     predictor->classification = gr_dataset_describe(dataset)->classes > 0;
@@ -125,12 +128,16 @@ bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions) {
                                     .r = predictor->r};
         gr_loss_kind_of(predictor->loss)->evaluate(predictor->loss, &loss, &correct);
     }
-    for (int64_t i = 0; i < count; i++)
+    const int64_t *indices = gr_split_indices(predictor->split, predictor->part);
+    const bool of_test = gr_split_from_test_samples(predictor->split, predictor->part);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t index = indices[predictor->position + i];
+        predictor->places[i] = gr_dataset_place(predictor->dataset, of_test, index);
         predictor->classes[i] = (int32_t)gr_greatest_output(z + i, outputs, count);
+    }
     const bool classification = predictor->classification;
     *predictions = (gr_predictions){.count = count,
-                                    .indices = gr_split_indices(predictor->split, predictor->part) +
-                                               predictor->position,
+                                    .places = predictor->places,
                                     .outputs = z,
                                     .labels = classification ? predictor->labels : NULL,
                                     .classes = classification ? predictor->classes : NULL,

@@ -171,7 +171,7 @@ static void write_reals(const predictions *of, const gr_real *values, int64_t co
 
 static void write_sample(const predictions *of, const gr_predictions *block, int64_t sample,
                          char **to) {
-    write_integer(to, block->indices[sample]);
+    write_integer(to, block->places[sample]);
     if (block->labels) {
         const int32_t label = block->labels[sample], predicted = block->classes[sample];
         write_integer(to, label);

@@ -1,5 +1,5 @@
 /* Predictions as CSV, a block of samples at a time. A header; then for each sample of the part its
- * `index` in the data set and, for a classification, `label`, `predicted`, `correct` (1 or 0),
+ * `index` in its file and, for a classification, `label`, `predicted`, `correct` (1 or 0),
  * where classes have names `label_name` and `predicted_name`, where the loss knows them
  * `probability.<class>`, and `logit.<class>`; for a regression `target` and `prediction` (numbered
  * from 0 where there are several). Numbers come back to the same 32 bits; what is not finite is

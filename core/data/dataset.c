@@ -63,6 +63,7 @@ void gr_samples_clear(gr_samples *samples) {
     free(samples->labels);
     free(samples->targets);
     free(samples->derivatives);
+    free(samples->places);
     *samples = (gr_samples){0};
 }
 
@@ -78,6 +79,11 @@ void gr_dataset_free(gr_dataset *dataset) {
 
 int64_t gr_dataset_holdout(int64_t count) {
     return count / 5 < 10000 ? count / 5 : 10000;
+}
+
+int64_t gr_dataset_place(const gr_dataset *dataset, bool test_sample, int64_t index) {
+    const int64_t *places = test_sample ? dataset->test.places : dataset->training.places;
+    return places ? places[index] : index;
 }
 
 const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset) {

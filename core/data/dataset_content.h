@@ -14,6 +14,7 @@ typedef struct gr_samples {
     uint8_t *labels;     /* classification: [sample], each below the number of classes */
     double *targets;     /* regression: [sample][target] */
     double *derivatives; /* [sample][target][feature], of the truth without noise; NULL: unknown */
+    int64_t *places;     /* [sample]: where it stands in its file; NULL: samples are in its order */
 } gr_samples;
 
 void gr_samples_clear(gr_samples *samples);

@@ -65,8 +65,11 @@ static bool take(const gr_dataset *dataset, const gr_samples *all, const int64_t
     if (all->labels) samples->labels = gather(all->labels, 1, order, count);
     if (all->targets)
         samples->targets = gather(all->targets, targets * sizeof(double), order, count);
+    samples->places = malloc(sizeof *order * (size_t)count);
+    if (samples->places) memcpy(samples->places, order, sizeof *order * (size_t)count);
     return !all->pixels == !samples->pixels && !all->values == !samples->values &&
-           !all->labels == !samples->labels && !all->targets == !samples->targets;
+           !all->labels == !samples->labels && !all->targets == !samples->targets &&
+           samples->places;
 }
 
 gr_status gr_user_divide(gr_dataset *dataset, gr_samples *all, gr_samples *test, double test_share,

@@ -35,6 +35,10 @@ const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset); /*
 enum { GR_DATASET_KEY_SIZE = 1024 };
 void gr_dataset_key(const gr_settings *settings, char key[GR_DATASET_KEY_SIZE]);
 
+/* Where a training or test sample stands, from 0, among those of the file that it comes from: its
+ * index, unless the data set is a user's file, whose samples are put into another order. */
+int64_t gr_dataset_place(const gr_dataset *dataset, bool test_sample, int64_t index);
+
 /* Calls `consume` with all content (samples, labels, shapes) in a fixed order, for hashing. */
 void gr_dataset_content(const gr_dataset *dataset,
                         void (*consume)(void *context, const void *bytes, size_t count),

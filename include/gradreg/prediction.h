@@ -26,8 +26,7 @@ bool gr_predictor_has_probabilities(const gr_predictor *predictor);
 /* One block; all pointers are borrowed, valid until the next call. */
 typedef struct gr_predictions {
     int64_t count;          /* samples */
-    const int64_t *indices; /* [count] within the data set's training or test samples
-                               (gr_split_from_test_samples) */
+    const int64_t *places;  /* [count]: where they stand in their file (gr_dataset_place) */
     const gr_real *outputs; /* [outputs][count]: logits, or a regression's predictions */
     const int32_t *labels;  /* [count]; NULL for a regression */
     const int32_t *classes; /* [count]: the predicted ones; NULL for a regression */

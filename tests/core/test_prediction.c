@@ -69,7 +69,7 @@ static void summarize(const spec *s, const gr_dataset *dataset, const gr_arrays 
     while (gr_predictor_next(predictor, &block)) {
         assert_in_range(block.count, 1, gr_predictor_block(predictor));
         for (int64_t i = 0; i < block.count; i++, seen++) {
-            assert_int_equal(block.indices[i], indices[seen]);
+            assert_int_equal(block.places[i], indices[seen]);
             double sum = 0;
             for (int64_t k = 0; k < outputs; k++) {
                 const double z = (double)block.outputs[k * block.count + i];

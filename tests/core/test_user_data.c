@@ -120,6 +120,7 @@ static void test_csv_classification(void **state) {
             assert_false(seen[row]);
             seen[row] = true;
             in_order += row == i;
+            assert_int_equal(gr_dataset_place(dataset, i >= 48, i < 48 ? i : i - 48), row);
             assert_true(x[0] == row && x[1] == -row / 2.0);
             assert_int_equal(samples->labels[i < 48 ? i : i - 48], label_of[variant][row % 3]);
         }
