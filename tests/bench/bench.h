@@ -24,6 +24,7 @@ gr_status bench_iterations(const bench_options *options, cJSON *result, gr_error
 gr_status bench_evaluation(const bench_options *options, cJSON *result, gr_error *error);
 gr_status bench_kernels(const bench_options *options, cJSON *result, gr_error *error);
 gr_status bench_workers(const bench_options *options, cJSON *result, gr_error *error);
+gr_status bench_memory(const bench_options *options, cJSON *result, gr_error *error);
 gr_status bench_machine(const bench_options *options, cJSON *result, gr_error *error);
 
 /* -- time

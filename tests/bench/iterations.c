@@ -85,6 +85,8 @@ gr_status bench_iterations(const bench_options *options, cJSON *result, gr_error
         cJSON_AddItemToObject(result, "forward_operations",
                               json_number(estimate->forward_operations));
         cJSON_AddItemToObject(result, "first_layer_operations", json_number(first));
+        cJSON_AddItemToObject(result, "iteration_operations",
+                              json_number(estimate->iteration_operations));
     }
     free(steps.items);
     free(products.items);

@@ -15,6 +15,7 @@ static const struct {
     {"iterations", "training steps of a spec", bench_iterations},
     {"evaluation", "evaluations of a spec whose evaluate_every is 1", bench_evaluation},
     {"kernels", "each layer's passes at the spec's batch size", bench_kernels},
+    {"memory", "what a training of a spec allocates, against its estimate", bench_memory},
     {"workers", "two trainings of a spec at once against one", bench_workers},
 };
 enum { MEASUREMENTS = sizeof measurements / sizeof *measurements };
@@ -34,6 +35,7 @@ gr_status bench_machine(const bench_options *options, cJSON *result, gr_error *e
     GR_TRY(bench_pin(options->cores[0], error));
     bench_product *product = bench_product_create();
     bench_times times = {0};
+    const bench_share share = bench_share_begin();
     const double end = bench_now() + options->seconds;
     do bench_add(&times, bench_product_run(product));
     while (bench_now() < end);
@@ -42,6 +44,7 @@ gr_status bench_machine(const bench_options *options, cJSON *result, gr_error *e
     cJSON_AddStringToObject(result, "openblas_kernel", gr_blas_kernel());
     const char *best = gr_blas_best_kernel();
     cJSON_AddStringToObject(result, "best_openblas_kernel", best ? best : "");
+    cJSON_AddItemToObject(result, "core_share", json_number(bench_share_end(&share)));
     cJSON_AddStringToObject(result, "engine", gr_engine_version());
     cJSON_AddItemToObject(
         result, "sgemm_gflops",
@@ -67,19 +70,27 @@ static int measure(int which, const bench_options *options) {
     return 0;
 }
 
+static bool parse_seconds(const char *text, double *seconds) {
+    char *end;
+    *seconds = strtod(text, &end);
+    return end != text && !*end && *seconds >= 0 && *seconds <= 3600;
+}
+
 int main(int argc, char **argv) {
     static const struct option known[] = {
         {"spec", required_argument, NULL, 's'},    {"data-dir", required_argument, NULL, 'd'},
         {"seconds", required_argument, NULL, 't'}, {"cores", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},          {0}};
     restart_with_better_kernels(argv);
+    bool good = true;
     bench_options options = {.seconds = 1, .cores = {-1, -1}};
     for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         if (letter == 's') options.spec = optarg;
         if (letter == 'd') options.data_directory = optarg;
-        if (letter == 't') options.seconds = atof(optarg);
-        if (letter == 'c') sscanf(optarg, "%d,%d", &options.cores[0], &options.cores[1]);
-        if (letter == 'h' || letter == '?') {
+        if (letter == 't') good = parse_seconds(optarg, &options.seconds);
+        if (letter == 'c')
+            good = sscanf(optarg, "%d,%d", &options.cores[0], &options.cores[1]) >= 1;
+        if (letter == 'h' || letter == '?' || !good) {
             print_usage(letter == 'h' ? stdout : stderr);
             return letter == 'h' ? 0 : 2;
         }

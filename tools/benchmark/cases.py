@@ -17,10 +17,11 @@ class Case:
     name: str
     measurement: str  # of gradreg_bench; "service": see service.py
     spec: dict
-    units: tuple = None  # (units, saved); None: as the spec's own estimate has it
+    units: tuple = None  # (units, saved); None: (the spec's own estimate, 1)
     peer: dict = None  # for peer.py: net, method, batch
     peer_ratio: float = None  # what is required: times as fast as the peer
     share: float = None  # … and this share of the floor's rate
+    mebibytes: float = None  # … and at most so much memory
     kernels: str = None  # a set other than the best
     quick: bool = True  # part of --quick
 
@@ -158,6 +159,11 @@ def all_cases():
     for size in (500, 2000, 10000, 50000):
         cases.append(Case("growth", f"lenet plain, {size} training samples", "iterations",
                           spec(LENET, 50, data="28 many", train_size=size), units=(3, 1), quick=False))
+
+    for net, model, batch, data, mebibytes in (("lenet", LENET, 50, "28", 64), ("resnet w=3", resnet(3), 128, "32", 1536)):
+        for name, regularizers, _, _, _ in MAIN_METHODS[3:]:
+            cases.append(Case("memory", f"memory of {net} {name}, batch {batch}", "memory",
+                              spec(model, batch, regularizers, data=data), mebibytes=mebibytes, quick=net == "lenet"))
 
     service = spec(LENET, 50)
     service["training"].update(iterations=4000, evaluate_every=500, checkpoint_every=1000)

@@ -87,7 +87,7 @@ class Peer:
         return answer["ms"]
 
     def of_file(self, request, seconds):
-        iterations = 100 if seconds >= 1 else 25
+        iterations = max(10, min(100, int(seconds * 3000 / request["batch"])))
         done = subprocess.run(
             [self.python, self.file, "--batch", str(request["batch"]), "--methods", request["method"],
              "--iterations", str(iterations)],

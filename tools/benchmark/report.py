@@ -16,6 +16,8 @@ def requirement(row):
         parts.append(f"≥ {required['ratio']:.3g}×")
     if "share" in required:
         parts.append(f"≥ {100 * required['share']:.0f} %")
+    if "mebibytes" in required:
+        parts.append(f"< {required['mebibytes']} MiB")
     if "added" in required:
         parts.append(f"< {100 * required['added']:.0f} % more")
     return ", ".join(parts)
@@ -48,6 +50,7 @@ TITLES = {
     "workers": "Two workers",
     "evaluation": "Evaluation",
     "growth": "Growth of the cost",
+    "memory": "Memory of a training, beside the data set",
     "service": "Through the server",
     "spec": "The given specs",
 }
