@@ -67,9 +67,11 @@ typedef struct gr_kernels {
      * equals) it was. */
     void (*window_maximum)(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
                            gr_real *out, int32_t *winner);
-    /* d_in[k][s] = winner[s] == pixel ? d_out[k][s] : 0; where `add`, that is added to d_in. */
-    void (*window_scatter)(int32_t pixel, bool add, int64_t probes, int64_t samples,
-                           const int32_t *winner, const gr_real *d_out, gr_real *d_in);
+    /* d_in[pixel][k][s] = winner[s] == pixel ? d_out[k][s] : 0 for each pixel of the window at
+     * d_in, pixels probes·samples apart; where `add`, that is added to d_in. */
+    void (*window_scatter)(int64_t size, int64_t row_stride, bool add, int64_t probes,
+                           int64_t samples, const int32_t *winner, const gr_real *d_out,
+                           gr_real *d_in);
     /* out[k][s] = the winner[s]-th pixel of the window at `in`, pixels probes·samples apart. */
     void (*window_gather)(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
                           const int32_t *winner, const gr_real *in, gr_real *out);

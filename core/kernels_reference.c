@@ -136,12 +136,16 @@ static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, co
     }
 }
 
-static void window_scatter(int32_t pixel, bool add, int64_t probes, int64_t samples,
-                           const int32_t *winner, const gr_real *d_out, gr_real *d_in) {
-    FOR_EACH_LANE(1, probes, samples) {
-        const int64_t lane = (f * probes + k) * samples + s;
-        const gr_real d = winner[s] == pixel ? d_out[lane] : 0;
-        d_in[lane] = add ? d_in[lane] + d : d;
+static void window_scatter(int64_t size, int64_t row_stride, bool add, int64_t probes,
+                           int64_t samples, const int32_t *winner, const gr_real *d_out,
+                           gr_real *d_in) {
+    for (int32_t pixel = 0; pixel < size * size; pixel++) {
+        gr_real *to = d_in + pixel / size * row_stride + pixel % size * probes * samples;
+        FOR_EACH_LANE(1, probes, samples) {
+            const int64_t lane = (f * probes + k) * samples + s;
+            const gr_real d = winner[s] == pixel ? d_out[lane] : 0;
+            to[lane] = add ? to[lane] + d : d;
+        }
     }
 }
 

@@ -104,11 +104,23 @@ static gr_status add_residual(gr_network *network, const gr_settings *layer, con
     return GR_OK;
 }
 
+/* The layer that takes place `i`: a relu before a maxpool2d changes places with it, since the
+ * maximum of rectified values is the rectified maximum, and there are fewer of the latter. Where a
+ * window has a positive value, its winner is the same; where it has none, no derivative passes the
+ * relu. */
+static size_t layer_at(const gr_settings *layers, size_t count, size_t i) {
+    const gr_kind *const relu = &gr_layer_relu.kind, *const maximum = &gr_layer_maxpool2d.kind;
+    if (i + 1 < count && layers[i].kind == relu && layers[i + 1].kind == maximum) return i + 1;
+    if (i > 0 && layers[i - 1].kind == relu && layers[i].kind == maximum) return i - 1;
+    return i;
+}
+
 /* Adds a chain of layers from *value, which becomes the value at its end. */
 static gr_status add_layers(gr_network *network, const gr_settings *layers, size_t count,
                             const char *prefix, int *value, const gr_shape *input,
                             gr_error *error) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t place = 0; place < count; place++) {
+        const size_t i = layer_at(layers, count, place);
         char name[GR_NODE_NAME_SIZE];
         if ((size_t)snprintf(name, sizeof name, "%s%zu", prefix, i) >= sizeof name)
             return gr_fail(error, GR_INVALID, "residuals are nested too deeply");

@@ -19,19 +19,23 @@ static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real 
     }
 }
 
+#define FOR_EACH_VECTOR(s, count) for (int64_t s = 0; s < (count); s += VECTOR_LANES)
+
 static void relu(int64_t count, const gr_real *x, gr_real *y) {
-    for (int64_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : (x[i] != x[i] ? x[i] : 0);
+    FOR_EACH_VECTOR(i, count) {
+        const vector value = load(x + i), zero = {0};
+        store_lanes(y + i, count - i, choose(greater(zero, value), zero, zero + value));
+    }
 }
 
 static void relu_mask(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
                       const gr_real *d_out, gr_real *d_in) {
     if (probes == 1) samples *= features, features = 1;
+    const vector zero = {0};
     for (int64_t f = 0; f < features; f++, y += samples)
         for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
-            for (int64_t s = 0; s < samples; s++) {
-                gr_real d = d_out[s];
-                d_in[s] = y[s] > 0 ? d : 0;
-            }
+            FOR_EACH_VECTOR(s, samples)
+    store_lanes(d_in + s, samples - s, choose(greater(load(y + s), zero), load(d_out + s), zero));
 }
 
 static void scale(int64_t features, int64_t probes, int64_t samples, const gr_real *factor,
@@ -39,62 +43,66 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
     if (probes == 1) samples *= features, features = 1;
     for (int64_t f = 0; f < features; f++, factor += samples)
         for (int64_t k = 0; k < probes; k++, in += samples, out += samples)
-            for (int64_t s = 0; s < samples; s++) out[s] = factor[s] * in[s];
+            FOR_EACH_VECTOR(s, samples)
+    store_lanes(out + s, samples - s, load(factor + s) * load(in + s));
 }
 
 static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d) {
     for (int64_t f = 0; f < features; f++, a += samples, d += samples)
-        for (int64_t k = 0; k < probes; k++, t += samples, e += samples)
-            for (int64_t s = 0; s < samples; s++) d[s] += a[s] * t[s] * e[s];
+        for (int64_t k = 0; k < probes; k++, t += samples, e += samples) FOR_EACH_VECTOR(s, samples)
+    store_lanes(d + s, samples - s, load(d + s) + load(a + s) * load(t + s) * load(e + s));
 }
 
-static void window_maximum(int64_t size, int64_t row_stride, int64_t samples,
-                           const gr_real *restrict in, gr_real *restrict out,
-                           int32_t *restrict winner) {
-    for (int64_t s = 0; s < samples; s++) out[s] = in[s], winner[s] = 0;
-    for (int64_t i = 0; i < size; i++)
-        for (int64_t j = 0; j < size; j++) {
-            const gr_real *restrict x = in + i * row_stride + j * samples;
-            const int32_t pixel = (int32_t)(i * size + j);
-            for (int64_t s = 0; s < samples; s++) {
-                const gr_real value = x[s], best = out[s];
-                const bool wins = value > best || value != value; /* a NaN is passed on */
-                winner[s] = wins ? pixel : winner[s];
-                out[s] = wins ? value : best;
+static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
+                           gr_real *out, int32_t *winner) {
+    FOR_EACH_VECTOR(s, samples) {
+        vector best = load(in + s);
+        integers place = {0};
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t j = 0; j < size; j++) {
+                const vector value = load(in + i * row_stride + j * samples + s);
+                const mask wins = greater(value, best) | is_nan(value); /* a NaN is passed on */
+                place = choose_index(wins, same_index((int32_t)(i * size + j)), place);
+                best = choose(wins, value, best);
             }
+        store_lanes(out + s, samples - s, best);
+        store_indices(winner + s, samples - s, place);
+    }
+}
+
+static void window_scatter(int64_t size, int64_t row_stride, bool add, int64_t probes,
+                           int64_t samples, const int32_t *winner, const gr_real *d_out,
+                           gr_real *d_in) {
+    const vector zero = {0};
+    const int64_t lanes = probes * samples;
+    for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
+        FOR_EACH_VECTOR(s, samples) {
+            const integers place = load_indices(winner + s);
+            const vector all = load(d_out + s);
+            for (int64_t i = 0; i < size; i++)
+                for (int64_t j = 0; j < size; j++) {
+                    gr_real *to = d_in + i * row_stride + j * lanes + s;
+                    vector d = choose(equal(place, same_index((int32_t)(i * size + j))), all, zero);
+                    if (add) d += load(to);
+                    store_lanes(to, samples - s, d);
+                }
         }
 }
 
-static void window_scatter(int32_t pixel, bool add, int64_t probes, int64_t samples,
-                           const int32_t *restrict winner, const gr_real *restrict d_out,
-                           gr_real *restrict d_in) {
-    for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
-        if (add)
-            for (int64_t s = 0; s < samples; s++) d_in[s] += winner[s] == pixel ? d_out[s] : 0;
-        else
-            for (int64_t s = 0; s < samples; s++) {
-                const gr_real d = d_out[s];
-                d_in[s] = winner[s] == pixel ? d : 0;
-            }
-}
-
 static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
-                          const int32_t *restrict winner, const gr_real *restrict in,
-                          gr_real *restrict out) {
+                          const int32_t *winner, const gr_real *in, gr_real *out) {
     const int64_t lanes = probes * samples;
-    for (int64_t k = 0; k < probes; k++, in += samples, out += samples) {
-        for (int64_t s = 0; s < samples; s++) out[s] = in[s];
-        for (int64_t i = 0; i < size; i++)
-            for (int64_t j = 0; j < size; j++) {
-                const gr_real *restrict x = in + i * row_stride + j * lanes;
-                const int32_t pixel = (int32_t)(i * size + j);
-                for (int64_t s = 0; s < samples; s++) {
-                    const gr_real value = x[s], other = out[s];
-                    out[s] = winner[s] == pixel ? value : other;
-                }
-            }
-    }
+    for (int64_t k = 0; k < probes; k++, in += samples, out += samples)
+        FOR_EACH_VECTOR(s, samples) {
+            const integers place = load_indices(winner + s);
+            vector value = load(in + s);
+            for (int64_t i = 0; i < size; i++)
+                for (int64_t j = 0; j < size; j++)
+                    value = choose(equal(place, same_index((int32_t)(i * size + j))),
+                                   load(in + i * row_stride + j * lanes + s), value);
+            store_lanes(out + s, samples - s, value);
+        }
 }
 
 INLINE gr_real root_of(gr_real x) {

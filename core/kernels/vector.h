@@ -7,8 +7,11 @@
 
 #include "core/kernels.h"
 
-#if defined(GR_KERNEL_SET_avx512)
+#ifndef GR_KERNEL_SET_baseline
 #include <immintrin.h>
+#endif
+
+#if defined(GR_KERNEL_SET_avx512)
 #define VECTOR_BYTES 64
 #define TILE_VECTORS \
     6 /* with TILE_CHANNELS: 24 sums, 6 inputs and a weight fill the 32 registers */
@@ -47,22 +50,113 @@ INLINE vector broadcast(gr_real x) {
 }
 
 /* The first `count` lanes (1 … VECTOR_LANES - 1); zero in the others. */
-INLINE vector load_part(const gr_real *p, int64_t count) {
+INLINE vector load_part(const gr_real *p, int64_t count);
+INLINE void store_part(gr_real *p, int64_t count, vector v);
+
+/* Integers of a lane's width: a lane's index in a window, and what a comparison gives. */
+#ifdef GR_DOUBLE
+typedef int64_t integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#else
+typedef int32_t integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#endif
+
+INLINE integers same_index(int32_t i) {
+    return i - (integers){0};
+}
+
 #if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
-    return (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+
+typedef __mmask16 mask;
+
+INLINE __mmask16 first_lanes(int64_t count) {
+    return (__mmask16)((1u << count) - 1);
+}
+INLINE vector load_part(const gr_real *p, int64_t count) {
+    return (vector)_mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+INLINE void store_part(gr_real *p, int64_t count, vector v) {
+    _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)v);
+}
+INLINE mask greater(vector a, vector b) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+}
+INLINE mask is_nan(vector a) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q);
+}
+INLINE mask equal(integers a, integers b) {
+    return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+}
+INLINE vector choose(mask m, vector yes, vector no) {
+    return (vector)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes);
+}
+
+#else
+
+typedef integers mask;
+
+#if defined(GR_KERNEL_SET_avx2)
+INLINE integers first_lanes(int64_t count) {
+    integers index;
+    for (int i = 0; i < VECTOR_LANES; i++) index[i] = i;
+    return index < same_index((int32_t)count);
+}
+#endif
+INLINE vector load_part(const gr_real *p, int64_t count) {
+#if defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    return (vector)_mm256_maskload_ps(p, (__m256i)first_lanes(count));
+#elif defined(GR_KERNEL_SET_avx2)
+    return (vector)_mm256_maskload_pd(p, (__m256i)first_lanes(count));
 #else
     vector v = {0};
     memcpy(&v, p, (size_t)count * sizeof(gr_real));
     return v;
 #endif
 }
-
 INLINE void store_part(gr_real *p, int64_t count, vector v) {
-#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v);
+#if defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    _mm256_maskstore_ps(p, (__m256i)first_lanes(count), (__m256)v);
+#elif defined(GR_KERNEL_SET_avx2)
+    _mm256_maskstore_pd(p, (__m256i)first_lanes(count), (__m256d)v);
 #else
     memcpy(p, &v, (size_t)count * sizeof(gr_real));
 #endif
+}
+INLINE mask greater(vector a, vector b) {
+    return a > b;
+}
+INLINE mask is_nan(vector a) {
+    return a != a;
+}
+INLINE mask equal(integers a, integers b) {
+    return a == b;
+}
+INLINE vector choose(mask m, vector yes, vector no) {
+    return (vector)((m & (integers)yes) | (~m & (integers)no));
+}
+
+#endif
+
+/* The first `left` lanes, at most all. */
+INLINE void store_lanes(gr_real *p, int64_t left, vector v) {
+    if (left >= VECTOR_LANES)
+        store(p, v);
+    else
+        store_part(p, left, v);
+}
+
+/* 32-bit indices in memory, as integers of a lane's width. */
+typedef int32_t indices
+    __attribute__((vector_size(VECTOR_BYTES / sizeof(gr_real) * 4), aligned(4), may_alias));
+
+INLINE integers load_indices(const int32_t *p) {
+    return __builtin_convertvector(*(const indices *)p, integers);
+}
+INLINE void store_indices(int32_t *p, int64_t left, integers v) {
+    const indices narrow = __builtin_convertvector(v, indices);
+    memcpy(p, &narrow, (size_t)(left < VECTOR_LANES ? left : VECTOR_LANES) * sizeof *p);
+}
+INLINE integers choose_index(mask m, integers yes, integers no) {
+    return (integers)choose(m, (vector)yes, (vector)no);
 }
 
 /* The sum of all lanes, by halves: a fixed order. */

@@ -37,12 +37,9 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     const bool tiled = window->stride == size && rows % size == 0 && columns % size == 0;
     if (!tiled) memset(d_in, 0, (size_t)(node->in_features * lanes) * sizeof(gr_real));
     GR_FOR_EACH_WINDOW(node, window) {
-        const int32_t *winner = (const int32_t *)site->state + o * samples;
-        for (int64_t i = 0; i < size; i++)
-            for (int64_t j = 0; j < size; j++)
-                site->kernels->window_scatter((int32_t)(i * size + j), overlap, probes, samples,
-                                              winner, d_out + o * lanes,
-                                              d_in + (corner + i * columns + j) * lanes);
+        site->kernels->window_scatter(size, columns * lanes, overlap, probes, samples,
+                                      (const int32_t *)site->state + o * samples, d_out + o * lanes,
+                                      d_in + corner * lanes);
     }
 }
 

@@ -320,7 +320,8 @@ static void test_windows(void **state) {
         for (int64_t i = 0; i < pixels * n; i++)
             ((gr_real *)in.data)[i] = (gr_real)chosen(test, 100 + (uint32_t)i, -1, 1);
         guarded t_in = guarded_normal(pixels * lanes, test, 2);
-        guarded d_out = guarded_normal(lanes, test, 3), before = guarded_normal(lanes, test, 4);
+        guarded d_out = guarded_normal(lanes, test, 3);
+        guarded before = guarded_normal(pixels * lanes, test, 4);
         guarded best = guarded_unwritten(n), winner = guarded_create((size_t)n, sizeof(int32_t));
         guarded gathered = guarded_unwritten(lanes);
         gr_kernels_reference.window_maximum(size, columns * n, n, in.data, best.data, winner.data);
@@ -344,18 +345,17 @@ static void test_windows(void **state) {
             assert_exactly(what, &got, &gathered);
             guarded_free(&got);
             set_name(set[i], "window_scatter", c.shape, what);
-            for (int32_t pixel = 0; pixel < size * size; pixel++)
-                for (int add = 0; add < 2; add++) {
-                    guarded expected = guarded_copy(&before);
-                    got = guarded_copy(&before);
-                    gr_kernels_reference.window_scatter(pixel, add, c.probes, n, winner.data,
-                                                        d_out.data, expected.data);
-                    set[i]->window_scatter(pixel, add, c.probes, n, winner.data, d_out.data,
-                                           got.data);
-                    assert_exactly(what, &got, &expected);
-                    guarded_free(&expected);
-                    guarded_free(&got);
-                }
+            for (int add = 0; add < 2; add++) {
+                guarded expected = guarded_copy(&before);
+                got = guarded_copy(&before);
+                gr_kernels_reference.window_scatter(size, columns * lanes, add, c.probes, n,
+                                                    winner.data, d_out.data, expected.data);
+                set[i]->window_scatter(size, columns * lanes, add, c.probes, n, winner.data,
+                                       d_out.data, got.data);
+                assert_exactly(what, &got, &expected);
+                guarded_free(&expected);
+                guarded_free(&got);
+            }
         }
         guarded *const all[] = {&in, &t_in, &d_out, &before, &best, &winner, &gathered};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
