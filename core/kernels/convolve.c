@@ -1,99 +1,234 @@
 /* The direct convolution and its transpose, as one gather: out[f][y][x] = bias[f] + Σ w·in over the
  * taps inside the input. At stride 1 a run of columns is one contiguous axis (column, lane), along
- * which the vectors lie; a tile of TILE_CHANNELS output channels by TILE_VECTORS vectors stays in
- * registers over all taps. */
+ * which the vectors lie. A tile of sums stays in registers over all taps: several vectors by
+ * several output channels, which share the input's loads; where there is one output channel only,
+ * several output rows share them instead. */
 #include "core/kernels/vector.h"
 
-/* One tile: F channels from f, V vectors from `out`; `tail` lanes of the last vector are written
- * where 0 < tail, else all. */
-INLINE void tile(const int F, const int V, const gr_convolution *c, const gr_taps *rows,
-                 const gr_taps *columns, const gr_real *weights, const gr_real *bias, int64_t lanes,
-                 const gr_real *in, gr_real *out, int64_t out_stride, int64_t tail) {
-    vector sum[TILE_CHANNELS][TILE_VECTORS];
+/* The tiles of a set: their sums, inputs and weights fit its registers (32, 16). */
+enum { MOST_CHANNELS = 6, MOST_VECTORS = 8, TILE_ROWS = 4 };
+#if defined(GR_KERNEL_SET_avx512)
+static const int most_vectors[MOST_CHANNELS] = {6, 8, 8, 6, 4, 4};
+#define ROW_VECTORS 6
+#else
+static const int most_vectors[MOST_CHANNELS] = {4, 4, 3, 2, 2, 2};
+#define ROW_VECTORS 2
+#endif
+
+/* Where a tile lies: its input at the run's first tap of the first input row, its output. */
+typedef struct place {
+    const gr_convolution *c;
+    const gr_taps *rows; /* of the tile's first output row */
+    const gr_taps *columns;
+    const gr_real *weights, *bias; /* of its first channel; bias may be NULL */
+    const gr_real *in;
+    gr_real *out;
+    int64_t lanes, out_stride; /* between the tile's channels or rows */
+    int64_t left;              /* lanes that may be written, from `out` on */
+} place;
+
+/* V vectors of one channel or row. */
+INLINE void write_out(const int V, const place *at, gr_real *out, const vector *sum) {
+    for (int v = 0; v < V - 1; v++) store(out + v * VECTOR_LANES, sum[v]);
+    store_lanes(out + (V - 1) * VECTOR_LANES, at->left - (V - 1) * VECTOR_LANES, sum[V - 1]);
+}
+
+/* F channels by V vectors. */
+INLINE void channel_tile(const int F, const int V, const place *at) {
+    const gr_convolution *c = at->c;
+    const gr_taps *rows = at->rows, *columns = at->columns;
+    vector sum[MOST_CHANNELS][MOST_VECTORS];
     for (int f = 0; f < F; f++)
-        for (int v = 0; v < V; v++) sum[f][v] = broadcast(bias ? bias[f] : 0);
-    const int64_t row_size = c->in_columns * lanes, channel_size = c->in_rows * row_size;
-    for (int64_t channel = 0; channel < c->in_channels; channel++) {
+        for (int v = 0; v < V; v++) sum[f][v] = broadcast(at->bias ? at->bias[f] : 0);
+    const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
+    const int64_t weight_out_stride = c->weight_out_stride;
+    for (int64_t channel = 0; channel < c->in_channels; channel++)
         for (int row = 0; row < rows->count; row++) {
-            const gr_real *x = in + channel * channel_size +
-                               (rows->input + row * rows->input_step) * row_size +
-                               columns->input * lanes;
-            const gr_real *w = weights + channel * c->weight_in_stride +
+            const gr_real *x =
+                at->in + channel * channel_size + (rows->input + row * rows->input_step) * row_size;
+            const gr_real *w = at->weights + channel * c->weight_in_stride +
                                (rows->weight + row * rows->weight_step) * c->weight_row_stride +
                                columns->weight;
             for (int column = 0; column < columns->count; column++) {
-                vector value[TILE_VECTORS];
-                for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);
-                for (int f = 0; f < F; f++) {
-                    vector weight = broadcast(w[f * c->weight_out_stride]);
-                    for (int v = 0; v < V; v++) sum[f][v] += weight * value[v];
+                if (F < V) {
+                    vector weight[MOST_CHANNELS];
+                    for (int f = 0; f < F; f++) weight[f] = broadcast(w[f * weight_out_stride]);
+                    for (int v = 0; v < V; v++) {
+                        const vector value = load(x + v * VECTOR_LANES);
+                        for (int f = 0; f < F; f++) sum[f][v] += weight[f] * value;
+                    }
+                } else {
+                    vector value[MOST_VECTORS];
+                    for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);
+                    for (int f = 0; f < F; f++) {
+                        const vector weight = broadcast(w[f * weight_out_stride]);
+                        for (int v = 0; v < V; v++) sum[f][v] += weight * value[v];
+                    }
                 }
-                x += columns->input_step * lanes;
+                x += columns->input_step * at->lanes;
                 w += columns->weight_step;
             }
         }
+    for (int f = 0; f < F; f++) write_out(V, at, at->out + f * at->out_stride, sum[f]);
+}
+
+/* The taps of one input row for the output rows FIRST to LAST of a tile. */
+#define SHARE_ROW(FIRST, LAST)                                                                 \
+    case (FIRST)*TILE_ROWS + (LAST):                                                           \
+        for (int column = 0; column < columns->count; column++) {                              \
+            vector value[ROW_VECTORS];                                                         \
+            for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);                 \
+            for (int r = (FIRST); r <= (LAST); r++) {                                          \
+                const vector weight = broadcast(w[offset[r] + column * columns->weight_step]); \
+                for (int v = 0; v < V; v++) sum[r][v] += weight * value[v];                    \
+            }                                                                                  \
+            x += columns->input_step * at->lanes;                                              \
+        }                                                                                      \
+        break;
+
+/* TILE_ROWS output rows of one channel by V vectors: each input row is loaded once for all the rows
+ * that it reaches. */
+INLINE void row_tile(const int V, const place *at) {
+    const gr_convolution *c = at->c;
+    const gr_taps *rows = at->rows, *columns = at->columns;
+    vector sum[TILE_ROWS][ROW_VECTORS];
+    for (int r = 0; r < TILE_ROWS; r++)
+        for (int v = 0; v < V; v++) sum[r][v] = broadcast(at->bias ? *at->bias : 0);
+    const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
+    const int end = rows[TILE_ROWS - 1].input + rows[TILE_ROWS - 1].count;
+    for (int64_t channel = 0; channel < c->in_channels; channel++) {
+        const gr_real *w = at->weights + channel * c->weight_in_stride + columns->weight;
+        int first = 0, last = 0;
+        for (int row = rows->input; row < end; row++) {
+            while (rows[first].input + rows[first].count <= row) first++;
+            while (last < TILE_ROWS - 1 && rows[last + 1].input <= row) last++;
+            const gr_real *x = at->in + channel * channel_size + row * row_size;
+            int64_t offset[TILE_ROWS];
+            for (int r = first; r <= last; r++)
+                offset[r] = (rows[r].weight + (row - rows[r].input) * rows[r].weight_step) *
+                            c->weight_row_stride;
+            switch (first * TILE_ROWS + last) {
+                SHARE_ROW(0, 0)
+                SHARE_ROW(0, 1)
+                SHARE_ROW(0, 2)
+                SHARE_ROW(0, 3)
+                SHARE_ROW(1, 1)
+                SHARE_ROW(1, 2)
+                SHARE_ROW(1, 3)
+                SHARE_ROW(2, 2)
+                SHARE_ROW(2, 3)
+                SHARE_ROW(3, 3)
+            }
+        }
     }
-    for (int f = 0; f < F; f++) {
-        for (int v = 0; v < V - 1; v++) store(out + f * out_stride + v * VECTOR_LANES, sum[f][v]);
-        gr_real *last = out + f * out_stride + (V - 1) * VECTOR_LANES;
-        if (tail)
-            store_part(last, tail, sum[f][V - 1]);
-        else
-            store(last, sum[f][V - 1]);
+    for (int r = 0; r < TILE_ROWS; r++) write_out(V, at, at->out + r * at->out_stride, sum[r]);
+}
+
+typedef void tile_function(const place *at);
+
+#define TILE(F, V)                                \
+    static void tile_##F##_##V(const place *at) { \
+        channel_tile(F, V, at);                   \
+    }
+#define ROW_TILE(V)                             \
+    static void row_tile_##V(const place *at) { \
+        row_tile(V, at);                        \
+    }
+#define TILES_TO_2(F) TILE(F, 1) TILE(F, 2)
+#define TILES_TO_4(F) TILES_TO_2(F) TILE(F, 3) TILE(F, 4)
+#define TILES_TO_6(F) TILES_TO_4(F) TILE(F, 5) TILE(F, 6)
+#define TILES_TO_8(F) TILES_TO_6(F) TILE(F, 7) TILE(F, 8)
+#define ROW_OF_2(F) tile_##F##_1, tile_##F##_2
+#define ROW_OF_4(F) ROW_OF_2(F), tile_##F##_3, tile_##F##_4
+#define ROW_OF_6(F) ROW_OF_4(F), tile_##F##_5, tile_##F##_6
+#define ROW_OF_8(F) ROW_OF_6(F), tile_##F##_7, tile_##F##_8
+ROW_TILE(1)
+ROW_TILE(2)
+#if defined(GR_KERNEL_SET_avx512)
+TILES_TO_6(1)
+TILES_TO_8(2)
+TILES_TO_8(3)
+TILES_TO_6(4)
+TILES_TO_4(5)
+TILES_TO_4(6)
+static tile_function *const tiles[MOST_CHANNELS][MOST_VECTORS] = {
+    {ROW_OF_6(1)}, {ROW_OF_8(2)}, {ROW_OF_8(3)}, {ROW_OF_6(4)}, {ROW_OF_4(5)}, {ROW_OF_4(6)}};
+ROW_TILE(3)
+ROW_TILE(4)
+ROW_TILE(5)
+ROW_TILE(6)
+static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2, row_tile_3,
+                                                      row_tile_4, row_tile_5, row_tile_6};
+#else
+TILES_TO_4(1)
+TILES_TO_4(2)
+TILES_TO_2(3)
+TILE(3, 3)
+TILES_TO_2(4)
+TILES_TO_2(5)
+TILES_TO_2(6)
+static tile_function *const tiles[MOST_CHANNELS][MOST_VECTORS] = {
+    {ROW_OF_4(1)}, {ROW_OF_4(2)}, {ROW_OF_2(3), tile_3_3},
+    {ROW_OF_2(4)}, {ROW_OF_2(5)}, {ROW_OF_2(6)}};
+static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2};
+#endif
+
+/* How many output channels a tile takes: all groups about equal, none of them too small to share
+ * loads. */
+static int64_t group_of(int64_t channels) {
+    if (channels % 4 == 0) return 4;
+    const int64_t groups = (channels + MOST_CHANNELS - 1) / MOST_CHANNELS;
+    return (channels + groups - 1) / groups;
+}
+
+/* Whether the row tile can be used from output row y on: it walks through the input rows from the
+ * first row's first to the last row's last, and every one must reach some row. */
+static bool rows_overlap(const gr_convolution *c, int64_t y) {
+    if (y + TILE_ROWS > c->out_rows) return false;
+    for (int r = 0; r < TILE_ROWS; r++) {
+        const gr_taps *rows = &c->rows[y + r];
+        if (rows->count == 0 || rows->input_step != 1) return false;
+        if (r > 0 &&
+            (rows->input < rows[-1].input || rows->input > rows[-1].input + rows[-1].count ||
+             rows->input + rows->count < rows[-1].input + rows[-1].count))
+            return false;
+    }
+    return true;
+}
+
+/* `rows` output rows of one run of columns. */
+static void convolve_run(const gr_convolution *c, const gr_run *run, int64_t y, int64_t rows,
+                         const gr_real *weights, const gr_real *bias, int64_t lanes,
+                         const gr_real *in, gr_real *out) {
+    const int64_t out_row = c->out_columns * lanes, channel_size = c->out_rows * out_row;
+    const int64_t group = group_of(c->out_channels), length = run->columns * lanes;
+    const int64_t most = rows > 1 ? ROW_VECTORS : most_vectors[group - 1];
+    for (int64_t p = 0; p < length; p += most * VECTOR_LANES) {
+        int64_t vectors = (length - p + VECTOR_LANES - 1) / VECTOR_LANES;
+        if (vectors > most) vectors = most;
+        for (int64_t f = 0; f < c->out_channels; f += group) {
+            const int64_t channels = f + group > c->out_channels ? c->out_channels - f : group;
+            const place at = {.c = c,
+                              .rows = &c->rows[y],
+                              .columns = &run->taps,
+                              .weights = weights + f * c->weight_out_stride,
+                              .bias = bias ? bias + f : NULL,
+                              .in = in + run->taps.input * lanes + p,
+                              .out = out + f * channel_size + y * out_row + run->column * lanes + p,
+                              .lanes = lanes,
+                              .out_stride = rows > 1 ? out_row : channel_size,
+                              .left = length - p};
+            (rows > 1 ? row_tiles[vectors - 1] : tiles[channels - 1][vectors - 1])(&at);
+        }
     }
 }
 
-typedef void tile_function(const gr_convolution *c, const gr_taps *rows, const gr_taps *columns,
-                           const gr_real *weights, const gr_real *bias, int64_t lanes,
-                           const gr_real *in, gr_real *out, int64_t out_stride, int64_t tail);
-
-#define TILE(F, V)                                                                     \
-    static void tile_##F##_##V(const gr_convolution *c, const gr_taps *rows,           \
-                               const gr_taps *columns, const gr_real *weights,         \
-                               const gr_real *bias, int64_t lanes, const gr_real *in,  \
-                               gr_real *out, int64_t out_stride, int64_t tail) {       \
-        tile(F, V, c, rows, columns, weights, bias, lanes, in, out, out_stride, tail); \
-    }
-#define TILES_OF(V) TILE(1, V) TILE(2, V) TILE(3, V) TILE(4, V)
-#define ROW_OF(V) \
-    { tile_1_##V, tile_2_##V, tile_3_##V, tile_4_##V }
-
-TILES_OF(1)
-TILES_OF(2)
-#if TILE_VECTORS > 2
-TILES_OF(3)
-TILES_OF(4)
-TILES_OF(5)
-TILES_OF(6)
-static tile_function *const tiles[TILE_VECTORS][TILE_CHANNELS] = {ROW_OF(1), ROW_OF(2), ROW_OF(3),
-                                                                  ROW_OF(4), ROW_OF(5), ROW_OF(6)};
-#else
-static tile_function *const tiles[TILE_VECTORS][TILE_CHANNELS] = {ROW_OF(1), ROW_OF(2)};
-#endif
-
 void KERNEL(convolve)(const gr_convolution *c, const gr_real *weights, const gr_real *bias,
                       int64_t lanes, const gr_real *in, gr_real *out) {
-    const int64_t out_row = c->out_columns * lanes, out_stride = c->out_rows * out_row;
-    for (int64_t y = 0; y < c->out_rows; y++) {
-        for (int64_t r = 0; r < c->run_count; r++) {
-            const gr_run *run = &c->runs[r];
-            const int64_t length = run->columns * lanes;
-            for (int64_t p = 0; p < length; p += TILE_VECTORS * VECTOR_LANES) {
-                int64_t left = length - p;
-                int64_t vectors = (left + VECTOR_LANES - 1) / VECTOR_LANES;
-                int64_t tail = left % VECTOR_LANES;
-                if (vectors > TILE_VECTORS) vectors = TILE_VECTORS, tail = 0;
-                for (int64_t f = 0; f < c->out_channels; f += TILE_CHANNELS) {
-                    int64_t channels = c->out_channels - f;
-                    if (channels > TILE_CHANNELS) channels = TILE_CHANNELS;
-                    tiles[vectors - 1][channels - 1](
-                        c, &c->rows[y], &run->taps, weights + f * c->weight_out_stride,
-                        bias ? bias + f : NULL, lanes, in + p,
-                        out + f * out_stride + y * out_row + run->column * lanes + p, out_stride,
-                        tail);
-                }
-            }
-        }
+    for (int64_t y = 0, rows; y < c->out_rows; y += rows) {
+        rows = c->out_channels == 1 && rows_overlap(c, y) ? TILE_ROWS : 1;
+        for (int64_t r = 0; r < c->run_count; r++)
+            convolve_run(c, &c->runs[r], y, rows, weights, bias, lanes, in, out);
     }
 }
 

@@ -13,18 +13,11 @@
 
 #if defined(GR_KERNEL_SET_avx512)
 #define VECTOR_BYTES 64
-#define TILE_VECTORS \
-    6 /* with TILE_CHANNELS: 24 sums, 6 inputs and a weight fill the 32 registers */
 #elif defined(GR_KERNEL_SET_avx2)
 #define VECTOR_BYTES 32
-#define TILE_VECTORS                                                             \
-    2 /* 8 sums, 2 inputs and a weight of 16 registers; 3 would make 12, 3 and 1 \
-       */
 #else
 #define VECTOR_BYTES 16
-#define TILE_VECTORS 2
 #endif
-#define TILE_CHANNELS 4
 #define VECTOR_LANES ((int64_t)(VECTOR_BYTES / sizeof(gr_real)))
 
 /* Unaligned, may alias the arrays of gr_real. */
