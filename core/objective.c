@@ -111,7 +111,7 @@ int64_t gr_objective_block_samples(const gr_network *network, const gr_settings 
                                    size_t count, int64_t batch_size) {
     /* So many lanes that rows are long enough for the kernels, and few enough for the caches;
      * many probes need more, or their samples' rows become too short. */
-    enum { LANES = 64, PROBE_LANES = 256 };
+    enum { LANES = 64, PROBE_LANES = 80 };
     const needs n = needs_of(network, regularizers, count);
     if (n.couples) return batch_size;
     int64_t probes = n.lanes[PULLED] > n.lanes[PUSHED] ? n.lanes[PULLED] : n.lanes[PUSHED];

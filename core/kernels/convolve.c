@@ -15,6 +15,9 @@ static const int most_vectors[MOST_CHANNELS] = {4, 4, 3, 2, 2, 2};
 #define ROW_VECTORS 2
 #endif
 
+/* Loops over a tile, so that its sums are registers from the first to the last. */
+#define UNROLL _Pragma("GCC unroll 8")
+
 /* Where a tile lies: its input at the run's first tap of the first input row, its output. */
 typedef struct place {
     const gr_convolution *c;
@@ -29,7 +32,7 @@ typedef struct place {
 
 /* V vectors of one channel or row. */
 INLINE void write_out(const int V, const place *at, gr_real *out, const vector *sum) {
-    for (int v = 0; v < V - 1; v++) store(out + v * VECTOR_LANES, sum[v]);
+    UNROLL for (int v = 0; v < V - 1; v++) store(out + v * VECTOR_LANES, sum[v]);
     store_lanes(out + (V - 1) * VECTOR_LANES, at->left - (V - 1) * VECTOR_LANES, sum[V - 1]);
 }
 
@@ -38,8 +41,8 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
     const gr_convolution *c = at->c;
     const gr_taps *rows = at->rows, *columns = at->columns;
     vector sum[MOST_CHANNELS][MOST_VECTORS];
-    for (int f = 0; f < F; f++)
-        for (int v = 0; v < V; v++) sum[f][v] = broadcast(at->bias ? at->bias[f] : 0);
+    UNROLL for (int f = 0; f < F; f++)
+        UNROLL for (int v = 0; v < V; v++) sum[f][v] = broadcast(at->bias ? at->bias[f] : 0);
     const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
     const int64_t weight_out_stride = c->weight_out_stride;
     for (int64_t channel = 0; channel < c->in_channels; channel++)
@@ -52,24 +55,24 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
             for (int column = 0; column < columns->count; column++) {
                 if (F < V) {
                     vector weight[MOST_CHANNELS];
-                    for (int f = 0; f < F; f++) weight[f] = broadcast(w[f * weight_out_stride]);
-                    for (int v = 0; v < V; v++) {
+                    UNROLL for (int f = 0; f < F; f++) weight[f] = broadcast(w[f * weight_out_stride]);
+                    UNROLL for (int v = 0; v < V; v++) {
                         const vector value = load(x + v * VECTOR_LANES);
-                        for (int f = 0; f < F; f++) sum[f][v] += weight[f] * value;
+                        UNROLL for (int f = 0; f < F; f++) sum[f][v] += weight[f] * value;
                     }
                 } else {
                     vector value[MOST_VECTORS];
-                    for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);
-                    for (int f = 0; f < F; f++) {
+                    UNROLL for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);
+                    UNROLL for (int f = 0; f < F; f++) {
                         const vector weight = broadcast(w[f * weight_out_stride]);
-                        for (int v = 0; v < V; v++) sum[f][v] += weight * value[v];
+                        UNROLL for (int v = 0; v < V; v++) sum[f][v] += weight * value[v];
                     }
                 }
                 x += columns->input_step * at->lanes;
                 w += columns->weight_step;
             }
         }
-    for (int f = 0; f < F; f++) write_out(V, at, at->out + f * at->out_stride, sum[f]);
+    UNROLL for (int f = 0; f < F; f++) write_out(V, at, at->out + f * at->out_stride, sum[f]);
 }
 
 /* The taps of one input row for the output rows FIRST to LAST of a tile. */
@@ -77,10 +80,10 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
     case (FIRST)*TILE_ROWS + (LAST):                                                           \
         for (int column = 0; column < columns->count; column++) {                              \
             vector value[ROW_VECTORS];                                                         \
-            for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);                 \
+            UNROLL for (int v = 0; v < V; v++) value[v] = load_once(x + v * VECTOR_LANES);                 \
             for (int r = (FIRST); r <= (LAST); r++) {                                          \
                 const vector weight = broadcast(w[offset[r] + column * columns->weight_step]); \
-                for (int v = 0; v < V; v++) sum[r][v] += weight * value[v];                    \
+                UNROLL for (int v = 0; v < V; v++) sum[r][v] += weight * value[v];                    \
             }                                                                                  \
             x += columns->input_step * at->lanes;                                              \
         }                                                                                      \
@@ -92,8 +95,8 @@ INLINE void row_tile(const int V, const place *at) {
     const gr_convolution *c = at->c;
     const gr_taps *rows = at->rows, *columns = at->columns;
     vector sum[TILE_ROWS][ROW_VECTORS];
-    for (int r = 0; r < TILE_ROWS; r++)
-        for (int v = 0; v < V; v++) sum[r][v] = broadcast(at->bias ? *at->bias : 0);
+    UNROLL for (int r = 0; r < TILE_ROWS; r++)
+        UNROLL for (int v = 0; v < V; v++) sum[r][v] = broadcast(at->bias ? *at->bias : 0);
     const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
     const int end = rows[TILE_ROWS - 1].input + rows[TILE_ROWS - 1].count;
     for (int64_t channel = 0; channel < c->in_channels; channel++) {
@@ -121,7 +124,7 @@ INLINE void row_tile(const int V, const place *at) {
             }
         }
     }
-    for (int r = 0; r < TILE_ROWS; r++) write_out(V, at, at->out + r * at->out_stride, sum[r]);
+    UNROLL for (int r = 0; r < TILE_ROWS; r++) write_out(V, at, at->out + r * at->out_stride, sum[r]);
 }
 
 typedef void tile_function(const place *at);
@@ -185,7 +188,7 @@ static int64_t group_of(int64_t channels) {
  * first row's first to the last row's last, and every one must reach some row. */
 static bool rows_overlap(const gr_convolution *c, int64_t y) {
     if (y + TILE_ROWS > c->out_rows) return false;
-    for (int r = 0; r < TILE_ROWS; r++) {
+    UNROLL for (int r = 0; r < TILE_ROWS; r++) {
         const gr_taps *rows = &c->rows[y + r];
         if (rows->count == 0 || rows->input_step != 1) return false;
         if (r > 0 &&
@@ -235,102 +238,143 @@ void KERNEL(convolve)(const gr_convolution *c, const gr_real *weights, const gr_
 /* -- the weights' gradient
  * ----------------------------------------------------------------------------------- */
 
+/* Sums of a tile: channels by neighbouring taps of a kernel row. */
 #if defined(GR_KERNEL_SET_avx512)
-#define GRADIENT_TAPS 5
+enum { GRADIENT_CHANNELS = 4, GRADIENT_TAPS = 5 };
 #else
-#define GRADIENT_TAPS 3
+enum { GRADIENT_CHANNELS = 2, GRADIENT_TAPS = 3 };
 #endif
-#define GRADIENT_CHANNELS (GRADIENT_TAPS == 5 ? 4 : 2)
+
+/* What a tile reads: much, so that the sums over lanes at its end do not count, and little enough to
+ * be in the second cache still for the next tile that reads it. */
+enum { GRADIENT_BYTES = 256 << 20 };
 
 /* sum[f][t] += Σ over `length` elements of d_out[f]·in shifted by t taps. */
 INLINE void correlate(const int F, const int T, int64_t length, const gr_real *d_out,
                       int64_t out_stride, const gr_real *in, int64_t tap_stride,
-                      vector sum[4][GRADIENT_TAPS]) {
+                      vector sum[GRADIENT_CHANNELS][GRADIENT_TAPS]) {
     int64_t p = 0;
     for (; p + VECTOR_LANES <= length; p += VECTOR_LANES) {
-        vector d[4];
-        for (int f = 0; f < F; f++) d[f] = load(d_out + f * out_stride + p);
-        for (int t = 0; t < T; t++) {
+        vector d[GRADIENT_CHANNELS];
+        UNROLL for (int f = 0; f < F; f++) d[f] = load(d_out + f * out_stride + p);
+        UNROLL for (int t = 0; t < T; t++) {
             vector x = load(in + t * tap_stride + p);
-            for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
+            UNROLL for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
         }
     }
     if (p < length) {
-        vector d[4];
-        for (int f = 0; f < F; f++) d[f] = load_part(d_out + f * out_stride + p, length - p);
-        for (int t = 0; t < T; t++) {
+        vector d[GRADIENT_CHANNELS];
+        UNROLL for (int f = 0; f < F; f++) d[f] = load_part(d_out + f * out_stride + p, length - p);
+        UNROLL for (int t = 0; t < T; t++) {
             vector x = load_part(in + t * tap_stride + p, length - p);
-            for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
+            UNROLL for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
         }
     }
 }
 
-/* F channels by T taps of one run, over all output rows that the kernel row reaches. */
-INLINE void gradient_tile(const int F, const int T, const gr_convolution *c, int kernel_row,
-                          const gr_run *run, int first_tap, int64_t lanes, const gr_real *d_out,
-                          const gr_real *in, gr_real *d_weights) {
-    vector sum[4][GRADIENT_TAPS];
-    for (int f = 0; f < F; f++)
-        for (int t = 0; t < T; t++) sum[f][t] = (vector){0};
+/* What a tile of the gradient sums: output rows y to end - 1 of one run. */
+typedef struct patch {
+    const gr_convolution *c;
+    const gr_run *run;
+    int64_t y, end, lanes;
+    int kernel_row, first_tap;
+    const gr_real *d_out, *in; /* of the tile's first output channel, of its input channel */
+    gr_real *d_weights;        /* of these two */
+} patch;
+
+/* F channels by T taps of one run, over those output rows that the kernel row reaches. */
+INLINE void gradient_tile(const int F, const int T, const patch *at) {
+    vector sum[GRADIENT_CHANNELS][GRADIENT_TAPS];
+    UNROLL for (int f = 0; f < F; f++)
+        UNROLL for (int t = 0; t < T; t++) sum[f][t] = (vector){0};
+    const gr_convolution *c = at->c;
+    const gr_run *run = at->run;
+    const int64_t lanes = at->lanes;
     const int64_t out_row = c->out_columns * lanes, out_stride = c->out_rows * out_row;
     const int64_t tap_stride = run->taps.input_step * lanes;
-    for (int64_t y = 0; y < c->out_rows; y++) {
+    for (int64_t y = at->y; y < at->end; y++) {
         const gr_taps *rows = &c->rows[y];
         /* The forward gather's taps go up by one weight row and one input row. */
-        int tap = kernel_row - rows->weight;
+        const int tap = at->kernel_row - rows->weight;
         if (tap < 0 || tap >= rows->count) continue;
-        const gr_real *x = in + (rows->input + tap * rows->input_step) * c->in_columns * lanes +
-                           run->taps.input * lanes + first_tap * tap_stride;
-        correlate(F, T, run->columns * lanes, d_out + y * out_row + run->column * lanes, out_stride,
-                  x, tap_stride, sum);
+        const gr_real *x = at->in + (rows->input + tap * rows->input_step) * c->in_columns * lanes +
+                           run->taps.input * lanes + at->first_tap * tap_stride;
+        correlate(F, T, run->columns * lanes, at->d_out + y * out_row + run->column * lanes,
+                  out_stride, x, tap_stride, sum);
     }
-    for (int f = 0; f < F; f++)
-        for (int t = 0; t < T; t++)
-            d_weights[f * c->weight_out_stride + (int64_t)kernel_row * c->weight_row_stride +
-                      run->taps.weight + first_tap + t] += sum_of(sum[f][t]);
+    gr_real *w = at->d_weights + (int64_t)at->kernel_row * c->weight_row_stride + run->taps.weight +
+                 at->first_tap;
+    UNROLL for (int f = 0; f < F; f++)
+        UNROLL for (int t = 0; t < T; t++) w[f * c->weight_out_stride + t] += sum_of(sum[f][t]);
 }
 
-#define GRADIENT_CASE(F, T)                                           \
-    case F * 8 + T:                                                   \
-        gradient_tile(F, T, c, kernel_row, run, tap, lanes, d, x, w); \
-        break;
-#if GRADIENT_TAPS == 5
-#define GRADIENT_CASES(F) \
-    GRADIENT_CASE(F, 1)   \
-    GRADIENT_CASE(F, 2) GRADIENT_CASE(F, 3) GRADIENT_CASE(F, 4) GRADIENT_CASE(F, 5)
+#define GRADIENT_TILE(F, T)                                \
+    static void gradient_tile_##F##_##T(const patch *at) { \
+        gradient_tile(F, T, at);                           \
+    }
+#define GRADIENT_TILES(F) GRADIENT_TILE(F, 1) GRADIENT_TILE(F, 2) GRADIENT_TILE(F, 3)
+#define GRADIENT_ROW(F) gradient_tile_##F##_1, gradient_tile_##F##_2, gradient_tile_##F##_3
+GRADIENT_TILES(1)
+GRADIENT_TILES(2)
+#if defined(GR_KERNEL_SET_avx512)
+GRADIENT_TILES(3)
+GRADIENT_TILES(4)
+#define GRADIENT_MORE_TILES(F) GRADIENT_TILE(F, 4) GRADIENT_TILE(F, 5)
+#define GRADIENT_MORE(F) gradient_tile_##F##_4, gradient_tile_##F##_5
+GRADIENT_MORE_TILES(1)
+GRADIENT_MORE_TILES(2)
+GRADIENT_MORE_TILES(3)
+GRADIENT_MORE_TILES(4)
+static void (*const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS])(const patch *) = {
+    {GRADIENT_ROW(1), GRADIENT_MORE(1)},
+    {GRADIENT_ROW(2), GRADIENT_MORE(2)},
+    {GRADIENT_ROW(3), GRADIENT_MORE(3)},
+    {GRADIENT_ROW(4), GRADIENT_MORE(4)}};
 #else
-#define GRADIENT_CASES(F) GRADIENT_CASE(F, 1) GRADIENT_CASE(F, 2) GRADIENT_CASE(F, 3)
+static void (*const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS])(const patch *) = {
+    {GRADIENT_ROW(1)}, {GRADIENT_ROW(2)}};
 #endif
+
+/* `size` in equal parts of at most `most`: the largest part. */
+static int64_t even_part(int64_t size, int64_t most) {
+    const int64_t parts = (size + most - 1) / most;
+    return (size + parts - 1) / parts;
+}
+
+/* All taps of one kernel row between a group of output channels and an input channel. */
+static void accumulate_row(patch *at, int64_t channels) {
+    const gr_convolution *c = at->c;
+    for (int64_t r = 0; r < c->run_count; r++) {
+        at->run = &c->runs[r];
+        const int count = at->run->taps.count;
+        if (count == 0) continue;
+        const int taps = (int)even_part(count, GRADIENT_TAPS);
+        for (int tap = 0; tap < count; tap += taps) {
+            at->first_tap = tap;
+            gradient_tiles[channels - 1][(tap + taps > count ? count - tap : taps) - 1](at);
+        }
+    }
+}
 
 void KERNEL(convolve_accumulate)(const gr_convolution *c, int64_t lanes, const gr_real *d_out,
                                  const gr_real *in, gr_real *d_weights) {
-    const int64_t out_stride = c->out_rows * c->out_columns * lanes;
-    const int64_t in_stride = c->in_rows * c->in_columns * lanes;
+    const int64_t out_row = c->out_columns * lanes, in_stride = c->in_rows * c->in_columns * lanes;
     const int kernel_rows = (int)(c->weight_in_stride / c->weight_row_stride);
-    for (int64_t f = 0; f < c->out_channels; f += GRADIENT_CHANNELS) {
-        int64_t channels = c->out_channels - f;
-        if (channels > GRADIENT_CHANNELS) channels = GRADIENT_CHANNELS;
-        const gr_real *d = d_out + f * out_stride;
-        for (int64_t channel = 0; channel < c->in_channels; channel++) {
-            const gr_real *x = in + channel * in_stride;
-            gr_real *w = d_weights + f * c->weight_out_stride + channel * c->weight_in_stride;
-            for (int kernel_row = 0; kernel_row < kernel_rows; kernel_row++) {
-                for (int64_t r = 0; r < c->run_count; r++) {
-                    const gr_run *run = &c->runs[r];
-                    for (int tap = 0; tap < run->taps.count; tap += GRADIENT_TAPS) {
-                        int taps = run->taps.count - tap;
-                        if (taps > GRADIENT_TAPS) taps = GRADIENT_TAPS;
-                        switch ((int)channels * 8 + taps) {
-                            GRADIENT_CASES(1)
-                            GRADIENT_CASES(2)
-#if GRADIENT_TAPS == 5
-                            GRADIENT_CASES(3)
-                            GRADIENT_CASES(4)
-#endif
-                        }
-                    }
-                }
+    const int64_t group = GRADIENT_CHANNELS;
+    const int64_t row_bytes = (group + 1) * out_row * (int64_t)sizeof(gr_real);
+    const int64_t rows = even_part(c->out_rows, GRADIENT_BYTES / row_bytes + 1);
+    for (int64_t y = 0; y < c->out_rows; y += rows)
+        for (int64_t f = 0; f < c->out_channels; f += group)
+            for (int64_t channel = 0; channel < c->in_channels; channel++) {
+                patch at = {.c = c,
+                            .y = y,
+                            .end = y + rows < c->out_rows ? y + rows : c->out_rows,
+                            .lanes = lanes,
+                            .d_out = d_out + f * c->out_rows * out_row,
+                            .in = in + channel * in_stride,
+                            .d_weights = d_weights + f * c->weight_out_stride +
+                                         channel * c->weight_in_stride};
+                for (at.kernel_row = 0; at.kernel_row < kernel_rows; at.kernel_row++)
+                    accumulate_row(&at, f + group > c->out_channels ? c->out_channels - f : group);
             }
-        }
-    }
 }

@@ -34,6 +34,17 @@ INLINE vector load(const gr_real *p) {
     return *(const vector *)p;
 }
 
+/* The same, in a register for all its uses: the compiler is not to load it again for each. */
+INLINE vector load_once(const gr_real *p) {
+    vector v = load(p);
+#if defined(GR_KERNEL_SET_avx512)
+    __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
+
 INLINE void store(gr_real *p, vector v) {
     *(vector *)p = v;
 }
@@ -154,11 +165,15 @@ INLINE integers choose_index(mask m, integers yes, integers no) {
 
 /* The sum of all lanes, by halves: a fixed order. */
 INLINE gr_real sum_of(vector v) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
     gr_real lane[VECTOR_BYTES / sizeof(gr_real)];
     memcpy(lane, &v, sizeof lane);
     for (int64_t half = VECTOR_LANES / 2; half > 0; half /= 2)
         for (int64_t i = 0; i < half; i++) lane[i] += lane[i + half];
     return lane[0];
+#endif
 }
 
 void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
