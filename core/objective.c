@@ -109,17 +109,17 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
 
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
                                    size_t count, int64_t batch_size) {
-    /* So many lanes that rows are long enough for the kernels, and few enough for the caches;
-     * many probes need more, or their samples' rows become too short. */
-    enum { LANES = 64, PROBE_LANES = 80 };
+    /* So many lanes that the kernels' rows are long enough, and few enough for the caches. Whole
+     * vectors of samples, since what belongs to a sample is loaded for each of its probes anew. */
+    enum { LANES = 64, PROBE_LANES = 160, VECTOR = 16 };
     const needs n = needs_of(network, regularizers, count);
     if (n.couples) return batch_size;
     int64_t probes = n.lanes[PULLED] > n.lanes[PUSHED] ? n.lanes[PULLED] : n.lanes[PUSHED];
     if (n.own_lanes > probes) probes = n.own_lanes;
-    const int64_t lanes = batch_size * (probes > 1 ? probes : 1);
-    const int64_t most = probes > 1 ? PROBE_LANES : LANES;
-    const int64_t blocks = (lanes + most - 1) / most;
-    return (batch_size + blocks - 1) / blocks;
+    int64_t samples = probes > 1 ? PROBE_LANES / probes : LANES;
+    if (samples > VECTOR) samples -= samples % VECTOR;
+    if (samples < VECTOR / 4) samples = VECTOR / 4;
+    return samples < batch_size ? samples : batch_size;
 }
 
 /* p and r at the data, p elsewhere: [outputs][samples]; losses twice and scratch: [samples] each.

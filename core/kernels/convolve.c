@@ -16,7 +16,7 @@ static const int most_vectors[MOST_CHANNELS] = {4, 4, 3, 2, 2, 2};
 #endif
 
 /* Loops over a tile, so that its sums are registers from the first to the last. */
-#define UNROLL _Pragma("GCC unroll 8")
+#define FOR_EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < (count); i++)
 
 /* Where a tile lies: its input at the run's first tap of the first input row, its output. */
 typedef struct place {
@@ -32,7 +32,7 @@ typedef struct place {
 
 /* V vectors of one channel or row. */
 INLINE void write_out(const int V, const place *at, gr_real *out, const vector *sum) {
-    UNROLL for (int v = 0; v < V - 1; v++) store(out + v * VECTOR_LANES, sum[v]);
+    FOR_EACH (v, V - 1) store(out + v * VECTOR_LANES, sum[v]);
     store_lanes(out + (V - 1) * VECTOR_LANES, at->left - (V - 1) * VECTOR_LANES, sum[V - 1]);
 }
 
@@ -41,8 +41,8 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
     const gr_convolution *c = at->c;
     const gr_taps *rows = at->rows, *columns = at->columns;
     vector sum[MOST_CHANNELS][MOST_VECTORS];
-    UNROLL for (int f = 0; f < F; f++)
-        UNROLL for (int v = 0; v < V; v++) sum[f][v] = broadcast(at->bias ? at->bias[f] : 0);
+    FOR_EACH (f, F)
+        FOR_EACH (v, V) sum[f][v] = broadcast(at->bias ? at->bias[f] : 0);
     const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
     const int64_t weight_out_stride = c->weight_out_stride;
     for (int64_t channel = 0; channel < c->in_channels; channel++)
@@ -55,24 +55,24 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
             for (int column = 0; column < columns->count; column++) {
                 if (F < V) {
                     vector weight[MOST_CHANNELS];
-                    UNROLL for (int f = 0; f < F; f++) weight[f] = broadcast(w[f * weight_out_stride]);
-                    UNROLL for (int v = 0; v < V; v++) {
+                    FOR_EACH (f, F) weight[f] = broadcast(w[f * weight_out_stride]);
+                    FOR_EACH (v, V) {
                         const vector value = load(x + v * VECTOR_LANES);
-                        UNROLL for (int f = 0; f < F; f++) sum[f][v] += weight[f] * value;
+                        FOR_EACH (f, F) sum[f][v] += weight[f] * value;
                     }
                 } else {
                     vector value[MOST_VECTORS];
-                    UNROLL for (int v = 0; v < V; v++) value[v] = load(x + v * VECTOR_LANES);
-                    UNROLL for (int f = 0; f < F; f++) {
+                    FOR_EACH (v, V) value[v] = load(x + v * VECTOR_LANES);
+                    FOR_EACH (f, F) {
                         const vector weight = broadcast(w[f * weight_out_stride]);
-                        UNROLL for (int v = 0; v < V; v++) sum[f][v] += weight * value[v];
+                        FOR_EACH (v, V) sum[f][v] += weight * value[v];
                     }
                 }
                 x += columns->input_step * at->lanes;
                 w += columns->weight_step;
             }
         }
-    UNROLL for (int f = 0; f < F; f++) write_out(V, at, at->out + f * at->out_stride, sum[f]);
+    FOR_EACH (f, F) write_out(V, at, at->out + f * at->out_stride, sum[f]);
 }
 
 /* The taps of one input row for the output rows FIRST to LAST of a tile. */
@@ -80,10 +80,10 @@ INLINE void channel_tile(const int F, const int V, const place *at) {
     case (FIRST)*TILE_ROWS + (LAST):                                                           \
         for (int column = 0; column < columns->count; column++) {                              \
             vector value[ROW_VECTORS];                                                         \
-            UNROLL for (int v = 0; v < V; v++) value[v] = load_once(x + v * VECTOR_LANES);                 \
+            FOR_EACH (v, V) value[v] = load_once(x + v * VECTOR_LANES);                        \
             for (int r = (FIRST); r <= (LAST); r++) {                                          \
                 const vector weight = broadcast(w[offset[r] + column * columns->weight_step]); \
-                UNROLL for (int v = 0; v < V; v++) sum[r][v] += weight * value[v];                    \
+                FOR_EACH (v, V) sum[r][v] += weight * value[v];                                \
             }                                                                                  \
             x += columns->input_step * at->lanes;                                              \
         }                                                                                      \
@@ -95,8 +95,8 @@ INLINE void row_tile(const int V, const place *at) {
     const gr_convolution *c = at->c;
     const gr_taps *rows = at->rows, *columns = at->columns;
     vector sum[TILE_ROWS][ROW_VECTORS];
-    UNROLL for (int r = 0; r < TILE_ROWS; r++)
-        UNROLL for (int v = 0; v < V; v++) sum[r][v] = broadcast(at->bias ? *at->bias : 0);
+    FOR_EACH (r, TILE_ROWS)
+        FOR_EACH (v, V) sum[r][v] = broadcast(at->bias ? *at->bias : 0);
     const int64_t row_size = c->in_columns * at->lanes, channel_size = c->in_rows * row_size;
     const int end = rows[TILE_ROWS - 1].input + rows[TILE_ROWS - 1].count;
     for (int64_t channel = 0; channel < c->in_channels; channel++) {
@@ -124,7 +124,7 @@ INLINE void row_tile(const int V, const place *at) {
             }
         }
     }
-    UNROLL for (int r = 0; r < TILE_ROWS; r++) write_out(V, at, at->out + r * at->out_stride, sum[r]);
+    FOR_EACH (r, TILE_ROWS) write_out(V, at, at->out + r * at->out_stride, sum[r]);
 }
 
 typedef void tile_function(const place *at);
@@ -188,7 +188,7 @@ static int64_t group_of(int64_t channels) {
  * first row's first to the last row's last, and every one must reach some row. */
 static bool rows_overlap(const gr_convolution *c, int64_t y) {
     if (y + TILE_ROWS > c->out_rows) return false;
-    UNROLL for (int r = 0; r < TILE_ROWS; r++) {
+    FOR_EACH (r, TILE_ROWS) {
         const gr_taps *rows = &c->rows[y + r];
         if (rows->count == 0 || rows->input_step != 1) return false;
         if (r > 0 &&
@@ -238,37 +238,42 @@ void KERNEL(convolve)(const gr_convolution *c, const gr_real *weights, const gr_
 /* -- the weights' gradient
  * ----------------------------------------------------------------------------------- */
 
-/* Sums of a tile: channels by neighbouring taps of a kernel row. */
+/* Sums of a tile: output channels by kernel rows by neighbouring taps of a row. Of kernels of three
+ * rows all are in one tile, where the registers suffice: an input row serves them all. */
 #if defined(GR_KERNEL_SET_avx512)
-enum { GRADIENT_CHANNELS = 4, GRADIENT_TAPS = 5 };
+enum { GRADIENT_CHANNELS = 4, SQUARE_CHANNELS = 3, GRADIENT_TAPS = 5, SQUARE = 3 };
 #else
-enum { GRADIENT_CHANNELS = 2, GRADIENT_TAPS = 3 };
+enum { GRADIENT_CHANNELS = 2, SQUARE_CHANNELS = 0, GRADIENT_TAPS = 3, SQUARE = 1 };
 #endif
+typedef vector gradient_sums[SQUARE][GRADIENT_CHANNELS][GRADIENT_TAPS];
 
-/* What a tile reads: much, so that the sums over lanes at its end do not count, and little enough to
- * be in the second cache still for the next tile that reads it. */
-enum { GRADIENT_BYTES = 256 << 20 };
+/* What a tile reads: much, so that the sums over lanes at its end do not count, and little enough
+ * to be in the second cache still for the next tile that reads it. */
+enum { GRADIENT_BYTES = 256 << 10 };
 
-/* sum[f][t] += Σ over `length` elements of d_out[f]·in shifted by t taps. */
-INLINE void correlate(const int F, const int T, int64_t length, const gr_real *d_out,
-                      int64_t out_stride, const gr_real *in, int64_t tap_stride,
-                      vector sum[GRADIENT_CHANNELS][GRADIENT_TAPS]) {
+/* sum[r][f][t] += Σ over `length` elements of d_out[f]·in, shifted by r rows and t taps, for the R
+ * kernel rows from `first`. */
+INLINE void correlate(const int F, const int R, const int T, const int first, int64_t length,
+                      const gr_real *d_out, int64_t out_stride, const gr_real *in,
+                      int64_t row_stride, int64_t tap_stride, gradient_sums sum) {
     int64_t p = 0;
     for (; p + VECTOR_LANES <= length; p += VECTOR_LANES) {
         vector d[GRADIENT_CHANNELS];
-        UNROLL for (int f = 0; f < F; f++) d[f] = load(d_out + f * out_stride + p);
-        UNROLL for (int t = 0; t < T; t++) {
-            vector x = load(in + t * tap_stride + p);
-            UNROLL for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
-        }
+        FOR_EACH (f, F) d[f] = load(d_out + f * out_stride + p);
+        FOR_EACH (r, R)
+            FOR_EACH (t, T) {
+                const vector x = load(in + r * row_stride + t * tap_stride + p);
+                FOR_EACH (f, F) sum[first + r][f][t] += d[f] * x;
+            }
     }
     if (p < length) {
         vector d[GRADIENT_CHANNELS];
-        UNROLL for (int f = 0; f < F; f++) d[f] = load_part(d_out + f * out_stride + p, length - p);
-        UNROLL for (int t = 0; t < T; t++) {
-            vector x = load_part(in + t * tap_stride + p, length - p);
-            UNROLL for (int f = 0; f < F; f++) sum[f][t] += d[f] * x;
-        }
+        FOR_EACH (f, F) d[f] = load_part(d_out + f * out_stride + p, length - p);
+        FOR_EACH (r, R)
+            FOR_EACH (t, T) {
+                const vector x = load_part(in + r * row_stride + t * tap_stride + p, length - p);
+                FOR_EACH (f, F) sum[first + r][f][t] += d[f] * x;
+            }
     }
 }
 
@@ -282,57 +287,74 @@ typedef struct patch {
     gr_real *d_weights;        /* of these two */
 } patch;
 
-/* F channels by T taps of one run, over those output rows that the kernel row reaches. */
-INLINE void gradient_tile(const int F, const int T, const patch *at) {
-    vector sum[GRADIENT_CHANNELS][GRADIENT_TAPS];
-    UNROLL for (int f = 0; f < F; f++)
-        UNROLL for (int t = 0; t < T; t++) sum[f][t] = (vector){0};
+/* F channels by R kernel rows by T taps of one run, over those output rows that they reach. */
+INLINE void gradient_tile(const int F, const int R, const int T, const patch *at) {
+    gradient_sums sum;
+    FOR_EACH (r, R)
+        FOR_EACH (f, F)
+            FOR_EACH (t, T) sum[r][f][t] = (vector){0};
     const gr_convolution *c = at->c;
     const gr_run *run = at->run;
-    const int64_t lanes = at->lanes;
+    const int64_t lanes = at->lanes, length = run->columns * lanes;
     const int64_t out_row = c->out_columns * lanes, out_stride = c->out_rows * out_row;
-    const int64_t tap_stride = run->taps.input_step * lanes;
+    const int64_t in_row = c->in_columns * lanes, tap_stride = run->taps.input_step * lanes;
     for (int64_t y = at->y; y < at->end; y++) {
         const gr_taps *rows = &c->rows[y];
         /* The forward gather's taps go up by one weight row and one input row. */
         const int tap = at->kernel_row - rows->weight;
-        if (tap < 0 || tap >= rows->count) continue;
-        const gr_real *x = at->in + (rows->input + tap * rows->input_step) * c->in_columns * lanes +
-                           run->taps.input * lanes + at->first_tap * tap_stride;
-        correlate(F, T, run->columns * lanes, at->d_out + y * out_row + run->column * lanes,
-                  out_stride, x, tap_stride, sum);
+        const gr_real *d = at->d_out + y * out_row + run->column * lanes;
+        const gr_real *x = at->in + (rows->input + tap) * in_row + run->taps.input * lanes +
+                           at->first_tap * tap_stride;
+        if (tap >= 0 && tap + R <= rows->count)
+            correlate(F, R, T, 0, length, d, out_stride, x, in_row, tap_stride, sum);
+        else
+            FOR_EACH (r, R)
+                if (tap + r >= 0 && tap + r < rows->count)
+                    correlate(F, 1, T, r, length, d, out_stride, x + r * in_row, in_row, tap_stride,
+                              sum);
     }
-    gr_real *w = at->d_weights + (int64_t)at->kernel_row * c->weight_row_stride + run->taps.weight +
-                 at->first_tap;
-    UNROLL for (int f = 0; f < F; f++)
-        UNROLL for (int t = 0; t < T; t++) w[f * c->weight_out_stride + t] += sum_of(sum[f][t]);
+    FOR_EACH (r, R) {
+        gr_real *w = at->d_weights + (int64_t)(at->kernel_row + r) * c->weight_row_stride +
+                     run->taps.weight + at->first_tap;
+        FOR_EACH (f, F)
+            FOR_EACH (t, T) w[f * c->weight_out_stride + t] += sum_of(sum[r][f][t]);
+    }
 }
 
-#define GRADIENT_TILE(F, T)                                \
-    static void gradient_tile_##F##_##T(const patch *at) { \
-        gradient_tile(F, T, at);                           \
+typedef void gradient_function(const patch *at);
+
+#define GRADIENT_TILE(F, R, T)                                   \
+    static void gradient_tile_##F##_##R##_##T(const patch *at) { \
+        gradient_tile(F, R, T, at);                              \
     }
-#define GRADIENT_TILES(F) GRADIENT_TILE(F, 1) GRADIENT_TILE(F, 2) GRADIENT_TILE(F, 3)
-#define GRADIENT_ROW(F) gradient_tile_##F##_1, gradient_tile_##F##_2, gradient_tile_##F##_3
-GRADIENT_TILES(1)
-GRADIENT_TILES(2)
+#define GRADIENT_TILES(F, R) GRADIENT_TILE(F, R, 1) GRADIENT_TILE(F, R, 2) GRADIENT_TILE(F, R, 3)
+#define GRADIENT_ROW(F, R) \
+    gradient_tile_##F##_##R##_1, gradient_tile_##F##_##R##_2, gradient_tile_##F##_##R##_3
+GRADIENT_TILES(1, 1)
+GRADIENT_TILES(2, 1)
 #if defined(GR_KERNEL_SET_avx512)
-GRADIENT_TILES(3)
-GRADIENT_TILES(4)
-#define GRADIENT_MORE_TILES(F) GRADIENT_TILE(F, 4) GRADIENT_TILE(F, 5)
-#define GRADIENT_MORE(F) gradient_tile_##F##_4, gradient_tile_##F##_5
+#define GRADIENT_MORE_TILES(F) GRADIENT_TILE(F, 1, 4) GRADIENT_TILE(F, 1, 5)
+#define GRADIENT_MORE(F) gradient_tile_##F##_1_4, gradient_tile_##F##_1_5
+GRADIENT_TILES(3, 1)
+GRADIENT_TILES(4, 1)
 GRADIENT_MORE_TILES(1)
 GRADIENT_MORE_TILES(2)
 GRADIENT_MORE_TILES(3)
 GRADIENT_MORE_TILES(4)
-static void (*const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS])(const patch *) = {
-    {GRADIENT_ROW(1), GRADIENT_MORE(1)},
-    {GRADIENT_ROW(2), GRADIENT_MORE(2)},
-    {GRADIENT_ROW(3), GRADIENT_MORE(3)},
-    {GRADIENT_ROW(4), GRADIENT_MORE(4)}};
+GRADIENT_TILES(1, 3)
+GRADIENT_TILES(2, 3)
+GRADIENT_TILES(3, 3)
+static gradient_function *const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS] = {
+    {GRADIENT_ROW(1, 1), GRADIENT_MORE(1)},
+    {GRADIENT_ROW(2, 1), GRADIENT_MORE(2)},
+    {GRADIENT_ROW(3, 1), GRADIENT_MORE(3)},
+    {GRADIENT_ROW(4, 1), GRADIENT_MORE(4)}};
+static gradient_function *const square_tiles[SQUARE_CHANNELS][SQUARE] = {
+    {GRADIENT_ROW(1, 3)}, {GRADIENT_ROW(2, 3)}, {GRADIENT_ROW(3, 3)}};
 #else
-static void (*const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS])(const patch *) = {
-    {GRADIENT_ROW(1)}, {GRADIENT_ROW(2)}};
+static gradient_function *const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS] = {
+    {GRADIENT_ROW(1, 1)}, {GRADIENT_ROW(2, 1)}};
+static gradient_function *const (*square_tiles)[GRADIENT_TAPS] = NULL;
 #endif
 
 /* `size` in equal parts of at most `most`: the largest part. */
@@ -341,8 +363,9 @@ static int64_t even_part(int64_t size, int64_t most) {
     return (size + parts - 1) / parts;
 }
 
-/* All taps of one kernel row between a group of output channels and an input channel. */
-static void accumulate_row(patch *at, int64_t channels) {
+/* All taps of the kernel rows from at->kernel_row on between a group of output channels and an
+ * input channel. */
+static void accumulate_rows(patch *at, int64_t channels, bool square) {
     const gr_convolution *c = at->c;
     for (int64_t r = 0; r < c->run_count; r++) {
         at->run = &c->runs[r];
@@ -350,8 +373,9 @@ static void accumulate_row(patch *at, int64_t channels) {
         if (count == 0) continue;
         const int taps = (int)even_part(count, GRADIENT_TAPS);
         for (int tap = 0; tap < count; tap += taps) {
+            const int64_t of = (tap + taps > count ? count - tap : taps) - 1;
             at->first_tap = tap;
-            gradient_tiles[channels - 1][(tap + taps > count ? count - tap : taps) - 1](at);
+            (square ? square_tiles[channels - 1][of] : gradient_tiles[channels - 1][of])(at);
         }
     }
 }
@@ -360,7 +384,8 @@ void KERNEL(convolve_accumulate)(const gr_convolution *c, int64_t lanes, const g
                                  const gr_real *in, gr_real *d_weights) {
     const int64_t out_row = c->out_columns * lanes, in_stride = c->in_rows * c->in_columns * lanes;
     const int kernel_rows = (int)(c->weight_in_stride / c->weight_row_stride);
-    const int64_t group = GRADIENT_CHANNELS;
+    const bool square = SQUARE == 3 && kernel_rows == 3 && c->weight_row_stride == 3;
+    const int64_t group = square ? SQUARE_CHANNELS : GRADIENT_CHANNELS;
     const int64_t row_bytes = (group + 1) * out_row * (int64_t)sizeof(gr_real);
     const int64_t rows = even_part(c->out_rows, GRADIENT_BYTES / row_bytes + 1);
     for (int64_t y = 0; y < c->out_rows; y += rows)
@@ -374,7 +399,8 @@ void KERNEL(convolve_accumulate)(const gr_convolution *c, int64_t lanes, const g
                             .in = in + channel * in_stride,
                             .d_weights = d_weights + f * c->weight_out_stride +
                                          channel * c->weight_in_stride};
-                for (at.kernel_row = 0; at.kernel_row < kernel_rows; at.kernel_row++)
-                    accumulate_row(&at, f + group > c->out_channels ? c->out_channels - f : group);
+                for (; at.kernel_row < kernel_rows; at.kernel_row += square ? SQUARE : 1)
+                    accumulate_rows(&at, f + group > c->out_channels ? c->out_channels - f : group,
+                                    square);
             }
 }
