@@ -62,19 +62,22 @@ typedef struct gr_kernels {
     /* d[f][s] += Σ_k a[f][s]·t[f][k][s]·e[f][k][s]. */
     void (*add_products)(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d);
-    /* A window of size·size pixels at `in` (rows of pixels row_stride apart, pixels `samples`
-     * apart): its maximum for each sample, and which pixel of the window (row-major, the first of
-     * equals) it was. */
-    void (*window_maximum)(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
-                           gr_real *out, int32_t *winner);
-    /* d_in[pixel][k][s] = winner[s] == pixel ? d_out[k][s] : 0 for each pixel of the window at
-     * d_in, pixels probes·samples apart; where `add`, that is added to d_in. */
-    void (*window_scatter)(int64_t size, int64_t row_stride, bool add, int64_t probes,
-                           int64_t samples, const int32_t *winner, const gr_real *d_out,
-                           gr_real *d_in);
-    /* out[k][s] = the winner[s]-th pixel of the window at `in`, pixels probes·samples apart. */
-    void (*window_gather)(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
-                          const int32_t *winner, const gr_real *in, gr_real *out);
+    /* A row of windows, `step` elements apart, of size·size pixels each, the first at `in` (rows of
+     * pixels row_stride apart, pixels `samples` apart): for each window and sample the maximum, and
+     * which pixel of the window (row-major, the first of equals) it was. */
+    void (*window_maximum)(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           int64_t samples, const gr_real *in, gr_real *out, int32_t *winner);
+    /* d_in[pixel][k][s] = winner[s] == pixel ? d_out[k][s] : 0 for each pixel of each window of the
+     * row that begins at d_in, pixels probes·samples apart; where `add`, that is added to d_in.
+     * Without `add` the windows do not overlap. */
+    void (*window_scatter)(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           bool add, int64_t probes, int64_t samples, const int32_t *winner,
+                           const gr_real *d_out, gr_real *d_in);
+    /* out[k][s] = the winner[s]-th pixel of each window of the row that begins at `in`, pixels
+     * probes·samples apart. */
+    void (*window_gather)(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                          int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
+                          gr_real *out);
     /* Adam's step (Kingma & Ba 2015, PyTorch's constants' places) over one contiguous block. */
     void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,

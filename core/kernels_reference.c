@@ -125,37 +125,43 @@ static void add_products(int64_t features, int64_t probes, int64_t samples, cons
         }
 }
 
-static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
-                           gr_real *out, int32_t *winner) {
-    for (int64_t s = 0; s < samples; s++) {
-        winner[s] = 0;
-        for (int64_t pixel = 0; pixel < size * size; pixel++) {
-            const gr_real x = in[pixel / size * row_stride + pixel % size * samples + s];
-            if (pixel == 0 || x > out[s] || x != x) out[s] = x, winner[s] = (int32_t)pixel;
+static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           int64_t samples, const gr_real *in, gr_real *out, int32_t *winner) {
+    for (int64_t w = 0; w < windows; w++, in += step, out += samples, winner += samples)
+        for (int64_t s = 0; s < samples; s++) {
+            winner[s] = 0;
+            for (int64_t pixel = 0; pixel < size * size; pixel++) {
+                const gr_real x = in[pixel / size * row_stride + pixel % size * samples + s];
+                if (pixel == 0 || x > out[s] || x != x) out[s] = x, winner[s] = (int32_t)pixel;
+            }
         }
-    }
 }
 
-static void window_scatter(int64_t size, int64_t row_stride, bool add, int64_t probes,
-                           int64_t samples, const int32_t *winner, const gr_real *d_out,
-                           gr_real *d_in) {
-    for (int32_t pixel = 0; pixel < size * size; pixel++) {
-        gr_real *to = d_in + pixel / size * row_stride + pixel % size * probes * samples;
+static void window_scatter(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           bool add, int64_t probes, int64_t samples, const int32_t *winner,
+                           const gr_real *d_out, gr_real *d_in) {
+    for (int64_t w = 0; w < windows; w++)
+        for (int32_t pixel = 0; pixel < size * size; pixel++) {
+            gr_real *to =
+                d_in + w * step + pixel / size * row_stride + pixel % size * probes * samples;
+            FOR_EACH_LANE(1, probes, samples) {
+                const int64_t lane = (f * probes + k) * samples + s;
+                const bool won = winner[w * samples + s] == pixel;
+                const gr_real d = won ? d_out[w * probes * samples + lane] : 0;
+                to[lane] = add ? to[lane] + d : d;
+            }
+        }
+}
+
+static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                          int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
+                          gr_real *out) {
+    for (int64_t w = 0; w < windows; w++, in += step, winner += samples, out += probes * samples)
         FOR_EACH_LANE(1, probes, samples) {
             const int64_t lane = (f * probes + k) * samples + s;
-            const gr_real d = winner[s] == pixel ? d_out[lane] : 0;
-            to[lane] = add ? to[lane] + d : d;
+            const int64_t row = winner[s] / size, column = winner[s] % size;
+            out[lane] = in[row * row_stride + column * probes * samples + lane];
         }
-    }
-}
-
-static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
-                          const int32_t *winner, const gr_real *in, gr_real *out) {
-    FOR_EACH_LANE(1, probes, samples) {
-        const int64_t lane = (f * probes + k) * samples + s;
-        const int64_t row = winner[s] / size, column = winner[s] % size;
-        out[lane] = in[row * row_stride + column * probes * samples + lane];
-    }
 }
 
 static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,

@@ -22,7 +22,7 @@ static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real 
 #define FOR_EACH_VECTOR(s, count) for (int64_t s = 0; s < (count); s += VECTOR_LANES)
 
 static void relu(int64_t count, const gr_real *x, gr_real *y) {
-    FOR_EACH_VECTOR(i, count) {
+    FOR_EACH_VECTOR (i, count) {
         const vector value = load(x + i), zero = {0};
         store_lanes(y + i, count - i, choose(greater(zero, value), zero, zero + value));
     }
@@ -34,8 +34,9 @@ static void relu_mask(int64_t features, int64_t probes, int64_t samples, const g
     const vector zero = {0};
     for (int64_t f = 0; f < features; f++, y += samples)
         for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
-            FOR_EACH_VECTOR(s, samples)
-    store_lanes(d_in + s, samples - s, choose(greater(load(y + s), zero), load(d_out + s), zero));
+            FOR_EACH_VECTOR (s, samples)
+                store_lanes(d_in + s, samples - s,
+                            choose(greater(load(y + s), zero), load(d_out + s), zero));
 }
 
 static void scale(int64_t features, int64_t probes, int64_t samples, const gr_real *factor,
@@ -43,66 +44,83 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
     if (probes == 1) samples *= features, features = 1;
     for (int64_t f = 0; f < features; f++, factor += samples)
         for (int64_t k = 0; k < probes; k++, in += samples, out += samples)
-            FOR_EACH_VECTOR(s, samples)
-    store_lanes(out + s, samples - s, load(factor + s) * load(in + s));
+            FOR_EACH_VECTOR (s, samples)
+                store_lanes(out + s, samples - s, load(factor + s) * load(in + s));
 }
 
 static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d) {
     for (int64_t f = 0; f < features; f++, a += samples, d += samples)
-        for (int64_t k = 0; k < probes; k++, t += samples, e += samples) FOR_EACH_VECTOR(s, samples)
-    store_lanes(d + s, samples - s, load(d + s) + load(a + s) * load(t + s) * load(e + s));
+        for (int64_t k = 0; k < probes; k++, t += samples, e += samples)
+            FOR_EACH_VECTOR (s, samples)
+                store_lanes(d + s, samples - s,
+                            load(d + s) + load(a + s) * load(t + s) * load(e + s));
 }
 
-static void window_maximum(int64_t size, int64_t row_stride, int64_t samples, const gr_real *in,
-                           gr_real *out, int32_t *winner) {
-    FOR_EACH_VECTOR(s, samples) {
-        vector best = load(in + s);
-        integers place = {0};
-        for (int64_t i = 0; i < size; i++)
-            for (int64_t j = 0; j < size; j++) {
-                const vector value = load(in + i * row_stride + j * samples + s);
-                const mask wins = greater(value, best) | is_nan(value); /* a NaN is passed on */
-                place = choose_index(wins, same_index((int32_t)(i * size + j)), place);
-                best = choose(wins, value, best);
-            }
-        store_lanes(out + s, samples - s, best);
-        store_indices(winner + s, samples - s, place);
-    }
-}
+/* Windows in a row write one after the other: a vector may spill over into what the next window
+ * writes after it, up to the row's end, so that only the row's last vector is a part. */
 
-static void window_scatter(int64_t size, int64_t row_stride, bool add, int64_t probes,
-                           int64_t samples, const int32_t *winner, const gr_real *d_out,
-                           gr_real *d_in) {
-    const vector zero = {0};
-    const int64_t lanes = probes * samples;
-    for (int64_t k = 0; k < probes; k++, d_out += samples, d_in += samples)
-        FOR_EACH_VECTOR(s, samples) {
-            const integers place = load_indices(winner + s);
-            const vector all = load(d_out + s);
+static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           int64_t samples, const gr_real *in, gr_real *out, int32_t *winner) {
+    int64_t left = windows * samples;
+    for (int64_t w = 0; w < windows;
+         w++, in += step, out += samples, winner += samples, left -= samples)
+        FOR_EACH_VECTOR (s, samples) {
+            vector best = load(in + s);
+            integers place = {0};
             for (int64_t i = 0; i < size; i++)
                 for (int64_t j = 0; j < size; j++) {
-                    gr_real *to = d_in + i * row_stride + j * lanes + s;
-                    vector d = choose(equal(place, same_index((int32_t)(i * size + j))), all, zero);
-                    if (add) d += load(to);
-                    store_lanes(to, samples - s, d);
+                    const vector value = load(in + i * row_stride + j * samples + s);
+                    const mask wins = greater(value, best) | is_nan(value); /* a NaN is passed on */
+                    place = choose_index(wins, same_index((int32_t)(i * size + j)), place);
+                    best = choose(wins, value, best);
                 }
+            store_lanes(out + s, left - s, best);
+            store_indices(winner + s, left - s, place);
         }
 }
 
-static void window_gather(int64_t size, int64_t row_stride, int64_t probes, int64_t samples,
-                          const int32_t *winner, const gr_real *in, gr_real *out) {
+static void window_scatter(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           bool add, int64_t probes, int64_t samples, const int32_t *winner,
+                           const gr_real *d_out, gr_real *d_in) {
+    const vector zero = {0};
     const int64_t lanes = probes * samples;
-    for (int64_t k = 0; k < probes; k++, in += samples, out += samples)
-        FOR_EACH_VECTOR(s, samples) {
-            const integers place = load_indices(winner + s);
-            vector value = load(in + s);
-            for (int64_t i = 0; i < size; i++)
-                for (int64_t j = 0; j < size; j++)
-                    value = choose(equal(place, same_index((int32_t)(i * size + j))),
-                                   load(in + i * row_stride + j * lanes + s), value);
-            store_lanes(out + s, samples - s, value);
-        }
+    const bool adjoin = !add && step == size * lanes;
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t w = 0; w < windows; w++)
+            for (int64_t j = 0; j < size; j++) {
+                const integers pixel = same_index((int32_t)(i * size + j));
+                const int64_t left = adjoin ? ((windows - w) * size - j) * lanes : 0;
+                for (int64_t k = 0; k < probes; k++) {
+                    const gr_real *d = d_out + w * lanes + k * samples;
+                    gr_real *to = d_in + i * row_stride + w * step + j * lanes + k * samples;
+                    FOR_EACH_VECTOR (s, samples) {
+                        vector value = choose(equal(load_indices(winner + w * samples + s), pixel),
+                                              load(d + s), zero);
+                        if (add) value += load(to + s);
+                        store_lanes(to + s, (adjoin ? left - k * samples : samples) - s, value);
+                    }
+                }
+            }
+}
+
+static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                          int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
+                          gr_real *out) {
+    const int64_t lanes = probes * samples;
+    int64_t left = windows * lanes;
+    for (int64_t w = 0; w < windows; w++, in += step, winner += samples)
+        for (int64_t k = 0; k < probes; k++, out += samples, left -= samples)
+            FOR_EACH_VECTOR (s, samples) {
+                const integers place = load_indices(winner + s);
+                const gr_real *x = in + k * samples + s;
+                vector value = load(x);
+                for (int64_t i = 0; i < size; i++)
+                    for (int64_t j = 0; j < size; j++)
+                        value = choose(equal(place, same_index((int32_t)(i * size + j))),
+                                       load(x + i * row_stride + j * lanes), value);
+                store_lanes(out + s, left - s, value);
+            }
 }
 
 INLINE gr_real root_of(gr_real x) {

@@ -20,9 +20,10 @@ static gr_status configure(gr_node *node, gr_error *error) {
 static void forward(const gr_site *site) {
     const gr_node *node = site->node;
     const gr_window *window = node->geometry;
-    const int64_t samples = site->samples, columns = node->in.size[2];
-    GR_FOR_EACH_WINDOW(node, window) {
-        site->kernels->window_maximum(window->rows, columns * samples, samples,
+    const int64_t samples = site->samples;
+    GR_FOR_EACH_WINDOW_ROW(node, window) {
+        site->kernels->window_maximum(node->out.size[2], window->stride * samples, window->rows,
+                                      node->in.size[2] * samples, samples,
                                       site->in + corner * samples, site->out + o * samples,
                                       (int32_t *)site->state + o * samples);
     }
@@ -36,8 +37,9 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     const bool overlap = window->stride < size;
     const bool tiled = window->stride == size && rows % size == 0 && columns % size == 0;
     if (!tiled) memset(d_in, 0, (size_t)(node->in_features * lanes) * sizeof(gr_real));
-    GR_FOR_EACH_WINDOW(node, window) {
-        site->kernels->window_scatter(size, columns * lanes, overlap, probes, samples,
+    GR_FOR_EACH_WINDOW_ROW(node, window) {
+        site->kernels->window_scatter(node->out.size[2], window->stride * lanes, size,
+                                      columns * lanes, overlap, probes, samples,
                                       (const int32_t *)site->state + o * samples, d_out + o * lanes,
                                       d_in + corner * lanes);
     }
@@ -47,8 +49,9 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
     const gr_node *node = site->node;
     const gr_window *window = node->geometry;
     const int64_t samples = site->samples, lanes = probes * samples;
-    GR_FOR_EACH_WINDOW(node, window) {
-        site->kernels->window_gather(window->rows, node->in.size[2] * lanes, probes, samples,
+    GR_FOR_EACH_WINDOW_ROW(node, window) {
+        site->kernels->window_gather(node->out.size[2], window->stride * lanes, window->rows,
+                                     node->in.size[2] * lanes, probes, samples,
                                      (const int32_t *)site->state + o * samples,
                                      t_in + corner * lanes, t_out + o * lanes);
     }

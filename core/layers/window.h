@@ -37,4 +37,12 @@ gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_wi
                                           (node)->in.size[2];                                \
                  x_ < (node)->out.size[2]; x_++, o++, corner += (window)->stride)
 
+/* Runs its body for each row of windows: `o` is its first output feature, `corner` the input
+ * feature at its first window's top left. */
+#define GR_FOR_EACH_WINDOW_ROW(node, window)                                        \
+    for (int64_t o = 0, c_ = 0; c_ < (node)->out.size[0]; c_++)                     \
+        for (int64_t y_ = 0, corner = c_ * (node)->in.size[1] * (node)->in.size[2]; \
+             y_ < (node)->out.size[1];                                              \
+             y_++, o += (node)->out.size[2], corner += (window)->stride * (node)->in.size[2])
+
 #endif

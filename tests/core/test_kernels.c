@@ -312,46 +312,52 @@ static void test_windows(void **state) {
     const gr_kernels *const *set = runnable_sets(&sets);
     for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
         const lane_case c = lane_case_create(test);
-        const int64_t size = chosen(test, 3, 1, 4), columns = size + chosen(test, 4, 0, 3);
+        const int64_t size = chosen(test, 3, 1, 4), stride = chosen(test, 4, 1, 5);
+        const int64_t windows = chosen(test, 5, 1, 4);
+        const int64_t columns = (windows - 1) * stride + size + chosen(test, 6, 0, 3);
         const int64_t n = c.samples, lanes = c.probes * n;
-        /* The window's last pixel is the array's last. */
-        const int64_t pixels = (size - 1) * columns + size;
+        /* The last window's last pixel is the array's last. */
+        const int64_t pixels = (size - 1) * columns + (windows - 1) * stride + size;
         guarded in = guarded_normal(pixels * n, test, 1);
         for (int64_t i = 0; i < pixels * n; i++)
             ((gr_real *)in.data)[i] = (gr_real)chosen(test, 100 + (uint32_t)i, -1, 1);
         guarded t_in = guarded_normal(pixels * lanes, test, 2);
-        guarded d_out = guarded_normal(lanes, test, 3);
+        guarded d_out = guarded_normal(windows * lanes, test, 3);
         guarded before = guarded_normal(pixels * lanes, test, 4);
-        guarded best = guarded_unwritten(n), winner = guarded_create((size_t)n, sizeof(int32_t));
-        guarded gathered = guarded_unwritten(lanes);
-        gr_kernels_reference.window_maximum(size, columns * n, n, in.data, best.data, winner.data);
-        gr_kernels_reference.window_gather(size, columns * lanes, c.probes, n, winner.data,
-                                           t_in.data, gathered.data);
+        guarded best = guarded_unwritten(windows * n);
+        guarded winner = guarded_create((size_t)(windows * n), sizeof(int32_t));
+        guarded gathered = guarded_unwritten(windows * lanes);
+        gr_kernels_reference.window_maximum(windows, stride * n, size, columns * n, n, in.data,
+                                            best.data, winner.data);
+        gr_kernels_reference.window_gather(windows, stride * lanes, size, columns * lanes, c.probes,
+                                           n, winner.data, t_in.data, gathered.data);
         for (int i = 0; i < sets; i++) {
             char what[256];
             set_name(set[i], "window_maximum", c.shape, what);
-            guarded got = guarded_unwritten(n);
-            guarded got_winner = guarded_create((size_t)n, sizeof(int32_t));
+            guarded got = guarded_unwritten(windows * n);
+            guarded got_winner = guarded_create((size_t)(windows * n), sizeof(int32_t));
             memset(got_winner.data, 0xff, got_winner.bytes);
-            set[i]->window_maximum(size, columns * n, n, in.data, got.data, got_winner.data);
+            set[i]->window_maximum(windows, stride * n, size, columns * n, n, in.data, got.data,
+                                   got_winner.data);
             assert_exactly(what, &got, &best);
             assert_same_winners(what, &got_winner, &winner);
             guarded_free(&got);
             guarded_free(&got_winner);
             set_name(set[i], "window_gather", c.shape, what);
-            got = guarded_unwritten(lanes);
-            set[i]->window_gather(size, columns * lanes, c.probes, n, winner.data, t_in.data,
-                                  got.data);
+            got = guarded_unwritten(windows * lanes);
+            set[i]->window_gather(windows, stride * lanes, size, columns * lanes, c.probes, n,
+                                  winner.data, t_in.data, got.data);
             assert_exactly(what, &got, &gathered);
             guarded_free(&got);
             set_name(set[i], "window_scatter", c.shape, what);
-            for (int add = 0; add < 2; add++) {
+            for (int add = stride < size; add < 2; add++) {
                 guarded expected = guarded_copy(&before);
                 got = guarded_copy(&before);
-                gr_kernels_reference.window_scatter(size, columns * lanes, add, c.probes, n,
-                                                    winner.data, d_out.data, expected.data);
-                set[i]->window_scatter(size, columns * lanes, add, c.probes, n, winner.data,
-                                       d_out.data, got.data);
+                gr_kernels_reference.window_scatter(windows, stride * lanes, size, columns * lanes,
+                                                    add, c.probes, n, winner.data, d_out.data,
+                                                    expected.data);
+                set[i]->window_scatter(windows, stride * lanes, size, columns * lanes, add,
+                                       c.probes, n, winner.data, d_out.data, got.data);
                 assert_exactly(what, &got, &expected);
                 guarded_free(&expected);
                 guarded_free(&got);
