@@ -73,6 +73,40 @@ static needs needs_of(const gr_network *network, const gr_settings *regularizers
     return n;
 }
 
+static bool same_value(const gr_value *a, const gr_value *b) {
+    if (a->type != b->type) return false;
+    switch (a->type) {
+    case GR_NULL:
+        return true;
+    case GR_BOOLEAN:
+        return a->boolean == b->boolean;
+    case GR_INTEGER:
+        return a->integer == b->integer;
+    case GR_NUMBER:
+        return a->number == b->number;
+    case GR_CHOICE:
+        return a->choice == b->choice;
+    case GR_NUMBERS:
+        return a->numbers.count == b->numbers.count &&
+               memcmp(a->numbers.items, b->numbers.items,
+                      a->numbers.count * sizeof *a->numbers.items) == 0;
+    default: /* no regulariser has others */
+        return false;
+    }
+}
+
+/* Whether one of the two with the sum of the weights would be the same. Two of a kind may stand for
+ * different things only where it is about probes. */
+static bool is_repeated(const gr_settings *a, const gr_settings *b) {
+    if (a->kind != b->kind) return false;
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(a);
+    if (!kind->probes) return true;
+    if (kind->draws && kind->draws(a)) return false;
+    for (size_t i = 0; i < a->kind->option_count; i++)
+        if (i != GR_REGULARIZER_WEIGHT && !same_value(&a->values[i], &b->values[i])) return false;
+    return true;
+}
+
 gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error) {
     if (count > GR_MAXIMUM_REGULARIZERS)
@@ -86,11 +120,12 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
         const gr_settings *settings = &regularizers[i];
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
         gr_status status = kind->check ? kind->check(settings, fit, error) : GR_OK;
-        for (size_t j = 0; status == GR_OK && !kind->probes && j < i; j++)
-            if (regularizers[j].kind == settings->kind)
+        for (size_t j = 0; status == GR_OK && j < i; j++)
+            if (is_repeated(settings, &regularizers[j]))
                 status = gr_fail_at(error, GR_INVALID, "/type",
-                                    "%s is there twice: give it once, with one weight",
-                                    settings->kind->name);
+                                    "%s is there twice, as /regularizers/%zu too: give it once, "
+                                    "with one weight",
+                                    settings->kind->name, j);
         const int ramp = gr_kind_option(&kind->kind, "ramp");
         if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
             size_t ends;

@@ -2,6 +2,7 @@
  * other. */
 #include "core/plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/early_stopping.h"
@@ -91,6 +92,26 @@ gr_fit gr_plan_fit(const gr_plan *plan, const gr_dataset *dataset, const gr_netw
                     .derivatives = gr_dataset_describe(dataset)->knows_derivatives};
 }
 
+/* Weights that decay twice are a mistake in a comparison of the two ways. */
+static gr_status check_decay(const gr_plan *plan, gr_error *error) {
+    const gr_kind *optimizer = plan->optimizer->kind;
+    const int option = gr_kind_option(optimizer, "weight_decay");
+    if (option < 0 || gr_number(plan->optimizer, option) <= 0) return GR_OK;
+    for (size_t i = 0; i < plan->regularizer_count; i++) {
+        const gr_settings *settings = &plan->regularizers[i];
+        if (settings->kind != &gr_regularizer_weight_decay.kind ||
+            gr_number(settings, GR_REGULARIZER_WEIGHT) <= 0)
+            continue;
+        gr_fail_at(error, GR_INVALID, "/type",
+                   "the optimizer %s decays the weights itself: leave weight_decay out here, or "
+                   "give the optimizer \"weight_decay\": 0",
+                   optimizer->name);
+        gr_error_prefix_place(error, "/regularizers/%zu", i);
+        return GR_INVALID;
+    }
+    return GR_OK;
+}
+
 static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
                              const gr_network *network, gr_error *error) {
     const gr_dataset_information *about = gr_dataset_describe(dataset);
@@ -113,6 +134,7 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
         gr_error_prefix_place(error, "/optimizer");
         return status;
     }
+    GR_TRY(check_decay(plan, error));
     if (!gr_is_null(plan->training, GR_TRAINING_CLIP_NORM) &&
         !gr_is_null(plan->training, GR_TRAINING_CLIP_VALUE))
         return gr_fail_at(error, GR_INVALID, "/training/clip_value",
@@ -174,6 +196,25 @@ gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estim
     return status;
 }
 
+/* A training that starts there would diverge at once, and blame its learning rate. */
+static gr_status check_finite(const gr_arrays *model, gr_error *error) {
+    for (size_t a = 0; a < model->count; a++) {
+        const gr_array *array = &model->items[a];
+        const int64_t count = gr_shape_elements(&array->shape);
+        for (int64_t e = 0; e < count; e++) {
+            const double value = array->type == GR_F64   ? ((const double *)array->data)[e]
+                                 : array->type == GR_F32 ? (double)((const float *)array->data)[e]
+                                                         : 0;
+            if (!isfinite(value))
+                return gr_fail(error, GR_INVALID,
+                               "the array \"%s\" holds numbers that are not finite: this model has "
+                               "diverged, take another one",
+                               array->name);
+        }
+    }
+    return GR_OK;
+}
+
 gr_status gr_plan_check_model(const gr_plan *plan, const gr_dataset *dataset,
                               const gr_arrays *model, gr_error *error) {
     gr_network *network;
@@ -186,5 +227,5 @@ gr_status gr_plan_check_model(const gr_plan *plan, const gr_dataset *dataset,
                 : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %zu parameters", count);
     free(numbers);
     gr_network_free(network);
-    return status;
+    return status == GR_OK ? check_finite(model, error) : status;
 }

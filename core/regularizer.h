@@ -77,6 +77,10 @@ typedef struct gr_regularizer_kind {
     /* Refuses what does not fit; the place is an option's ("/probe"). May be NULL. */
     gr_status (*check)(const gr_settings *settings, const gr_fit *fit, gr_error *error);
 
+    /* Whether what is penalised is drawn at random, so that two with the same settings are not one
+     * with twice the weight. NULL: never. */
+    bool (*draws)(const gr_settings *settings);
+
     /* -- on the parameters alone: gradients += weight·∂; returns the unweighted value. `state` is
      * state_size reals that are kept from step to step and in checkpoints. */
     double (*parameters)(const gr_settings *settings, double weight, const gr_network *network,

@@ -63,6 +63,13 @@ static gr_status check_data(const struct arguments *arguments, const cJSON *meta
                    arguments->model, hash, setup->data_hash);
 }
 
+/* What is wrong is wrong with the model's file. */
+static void name_file(const char *path, gr_error *error) {
+    char message[GR_MESSAGE_SIZE];
+    snprintf(message, sizeof message, "%s", error->message);
+    gr_fail(error, error->status, "%s: %.400s", path, message);
+}
+
 static gr_status write_lines(predictions *lines, const char *path, gr_error *error) {
     file_replacement *file = NULL;
     const char *text;
@@ -105,6 +112,7 @@ static gr_status predict(const struct arguments *arguments, gr_part part, data_c
     GR_TRY_OR(done, experiment_setup_check(text, length, data, &setup, NULL, found, error));
     GR_TRY_OR(done, check_data(arguments, metadata, &setup, error));
     status = predictions_create(&setup.plan, setup.dataset, &model, part, &lines, error);
+    if (status == GR_INVALID && !*error->place) name_file(arguments->model, error);
     if (status == GR_OK) status = write_lines(lines, arguments->out, error);
 done:
     predictions_free(lines);
@@ -129,10 +137,13 @@ static int run(const struct arguments *arguments) {
     problems found = {0};
     gr_status status = data ? predict(arguments, part, data, &found, &error)
                             : gr_fail(&error, GR_OUT_OF_MEMORY, "no memory for the data sets");
-    if (found.kept)
+    if (found.kept) {
+        fprintf(stderr, "gradreg predict: the spec %s%s cannot be used:\n",
+                arguments->spec ? "" : "in the metadata of ",
+                arguments->spec ? arguments->spec : arguments->model);
         command_print_problems("predict", &found);
-    else if (status != GR_OK)
-        command_print_error("predict", &error);
+    }
+    if (!found.kept && status != GR_OK) command_print_error("predict", &error);
     problems_clear(&found);
     data_cache_free(data);
     return status == GR_OK ? 0 : 1;

@@ -98,6 +98,12 @@ static const gr_option options[] = {
                           .default_json = "false"},
 };
 
+static bool has_dropout(const gr_network *network) {
+    for (int i = 0; i < network->node_count; i++)
+        if (network->nodes[i].kind == &gr_layer_dropout) return true;
+    return false;
+}
+
 static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error *error) {
     const gr_loss_kind *loss = fit->loss;
     const enum probe probe = (enum probe)gr_choice(settings, PROBE);
@@ -121,6 +127,9 @@ static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error 
     if (!gr_is_null(settings, PROJECTIONS) && probe != PROBE_LOGITS)
         return gr_fail_at(error, GR_INVALID, "/projections",
                           "only the probe \"logits\" takes projections: leave them out");
+    if (gr_boolean(settings, RESAMPLE_DROPOUT) && !has_dropout(fit->network))
+        return gr_fail_at(error, GR_INVALID, "/resample_dropout",
+                          "the network has no dropout layer: leave resample_dropout out");
     return GR_OK;
 }
 
@@ -370,6 +379,12 @@ static bool has_points(const gr_settings *settings) {
     return gr_choice(settings, AT) != AT_DATA || gr_boolean(settings, RESAMPLE_DROPOUT);
 }
 
+static bool draws(const gr_settings *settings) {
+    const int probe = gr_choice(settings, PROBE);
+    return probe == PROBE_RANDOM || probe == PROBE_RANDOM_LABEL ||
+           !gr_is_null(settings, PROJECTIONS) || has_points(settings);
+}
+
 /* Uniform with the unit variance of standardised data, or a random point on the way to the next
  * sample of the block. */
 static void random_points(const gr_probe_block *b, gr_real *x) {
@@ -411,6 +426,7 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
              .options = options,
              .option_count = sizeof options / sizeof *options},
     .check = check,
+    .draws = draws,
     .probes = probes,
     .cotangent = cotangent,
     .input = input,

@@ -28,7 +28,8 @@ static int64_t tangents(const gr_settings *settings) {
 static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error *error) {
     if (gr_network_input(fit->network)->rank != 3)
         return gr_fail_at(error, GR_INVALID, "/type",
-                          "tangent_prop rotates and shifts images, and these inputs are vectors");
+                          "tangent_prop rotates and shifts images, and these inputs are vectors: "
+                          "leave it out");
     if (tangents(settings) == 0)
         return gr_fail_at(error, GR_INVALID, "/rotation",
                           "all transformations are off: turn one on, or leave tangent_prop out");

@@ -31,8 +31,9 @@ typedef struct gr_estimate {
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
                         gr_error *error);
 
-/* Whether `model` (as gr_training_model gives it) has exactly the parameters of the plan's network:
- * GR_INVALID names what is missing, foreign or of another shape. */
+/* Whether `model` (as gr_training_model gives it) has exactly the parameters of the plan's network,
+ * and they are finite: GR_INVALID names what is missing, foreign, of another shape or not finite.
+ */
 gr_status gr_plan_check_model(const gr_plan *plan, const gr_dataset *dataset,
                               const gr_arrays *model, gr_error *error);
 

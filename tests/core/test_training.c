@@ -187,6 +187,20 @@ static void test_refused_plans(void **state) {
          "/training/batch_size",
          "at least 2"},
         {{.optimizer = "{type: sgd, nesterov: true}"}, "/optimizer/momentum", "0.9"},
+        {{.optimizer = "{type: adamw}", .regularizers = "[{type: weight_decay, weight: 1}]"},
+         "/regularizers/0/type",
+         "itself"},
+        {{.regularizers = "[{type: datagrad, weight: 1}, {type: l1, weight: 1}, "
+                          "{type: double_backprop, weight: 2}]"},
+         "/regularizers/2/type",
+         "/regularizers/0"},
+        {{.regularizers = "[{type: l1, weight: 1}, {type: l1, weight: 2, ramp: [0.1, 0.2]}]"},
+         "/regularizers/1/type",
+         "twice"},
+        {{.regularizers = "[{type: datagrad, weight: 1, resample_dropout: true}]",
+          .model = "{preset: mlp}"},
+         "/regularizers/0/resample_dropout",
+         "no dropout"},
         {{.schedule = "{type: exponential, staircase: true}"}, "/schedule/every", "lower"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -197,6 +211,28 @@ static void test_refused_plans(void **state) {
         assert_string_equal(error.place, bad[i].place);
         if (!strstr(error.message, bad[i].word))
             fail_msg("\"%s\" is not in: %s", bad[i].word, error.message);
+        spec_clear(&s);
+    }
+}
+
+/* What only looks like it. */
+static void test_plans_that_are_not_refused(void **state) {
+    (void)state;
+    static const spec_texts good[] = {
+        {.optimizer = "{type: adamw, weight_decay: 0}",
+         .regularizers = "[{type: weight_decay, weight: 1}]"},
+        {.optimizer = "{type: adamw}", .regularizers = "[{type: weight_decay, weight: 0}]"},
+        {.regularizers =
+             "[{type: datagrad, weight: 1}, {type: datagrad, weight: 1, at: noise}, "
+             "{type: datagrad, weight: 1, ramp: [0.5, 1]}, {type: spectreg, weight: 1}, "
+             "{type: datagrad, weight: 1, ramp: [0.2, 1]}, {type: spectreg, weight: 1}]"},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        spec s;
+        spec_build(&s, &good[i]);
+        gr_error error = {0};
+        if (gr_plan_check(&s.plan, digits, NULL, &error) != GR_OK)
+            fail_msg("%s: %s", error.place, error.message);
         spec_clear(&s);
     }
 }
@@ -463,6 +499,7 @@ int main(void) {
         cmocka_unit_test(test_stops_early),
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_refused_plans),
+        cmocka_unit_test(test_plans_that_are_not_refused),
         cmocka_unit_test(test_restore_over_another_state),
         cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_foreign_states),

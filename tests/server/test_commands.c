@@ -250,6 +250,17 @@ static void predict_writes(void **state) {
     assert_int_equal(safetensors_read_file(path, &model, NULL, &error), GR_OK);
     snprintf(path, sizeof path, "%s/bare.safetensors", folder);
     assert_int_equal(safetensors_write_file(path, &model, NULL, &error), GR_OK);
+    /* A training must not start from what has diverged. */
+    memset(model.items[1].data, 0xFF, sizeof(float)); /* a NaN */
+    snprintf(path, sizeof path, "%s/nan.safetensors", folder);
+    assert_int_equal(safetensors_write_file(path, &model, NULL, &error), GR_OK);
+    write_text("nan.json", "{\"dataset\": {\"name\": \"digits\"}, \"init_from\": "
+                           "\"nan.safetensors\", \"model\": {\"preset\": \"mlp\", "
+                           "\"widths\": [8]}}");
+    assert_int_equal(gradreg("run nan.json"), 1);
+    assert_output("err",
+                  "gradreg run: spec /init_from: the array \"1.bias\" holds numbers that are "
+                  "not finite");
     gr_arrays_clear(&model);
     assert_int_equal(gradreg("predict bare.safetensors"), 1);
     assert_output("err", "bare.safetensors: has no spec in its metadata: say with --spec");
@@ -258,7 +269,11 @@ static void predict_writes(void **state) {
     write_text("other.json", "{\"dataset\": {\"name\": \"digits\"}, "
                              "\"model\": {\"preset\": \"mlp\", \"widths\": [9]}}");
     assert_int_equal(gradreg("predict bare.safetensors --spec other.json"), 1);
-    assert_output("err", "1.weight");
+    assert_output("err", "gradreg predict: bare.safetensors: the array \"1.weight\" is F32 8x784");
+    write_text("other.json", "{\"dataset\": ");
+    assert_int_equal(gradreg("predict bare.safetensors --spec other.json"), 1);
+    assert_output("err",
+                  "gradreg predict: the spec other.json cannot be used:\ngradreg predict: line");
 }
 
 static void predict_refuses(void **state) {
