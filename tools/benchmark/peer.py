@@ -118,6 +118,32 @@ def gradient_difference(net, x, y, z, each):
     return ((F.cross_entropy(net(x.detach() + 0.1 * g), y, reduction="none") - each) / 0.1).square().mean()
 
 
+def tangent_prop(net, x, y, z, each):
+    """Four transformations' directions, each pushed forward by differentiating the backward pass."""
+    down, right = torch.gradient(x.detach(), dim=(2, 3))
+    rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in x.shape[2:]), indexing="ij")
+    dummy = torch.zeros_like(z, requires_grad=True)
+    pulled = torch.autograd.grad(z, x, dummy, create_graph=True)[0]
+    directions = (down, right, rows * right - columns * down, rows * down + columns * right)
+    return 0.001 * sum(torch.autograd.grad(pulled, dummy, direction, create_graph=True)[0].square().sum(1)
+                       for direction in directions).mean()
+
+
+def spectral_norm():
+    vectors = {}
+
+    def penalty(net, x, y, z, each):
+        total = 0
+        for i, weight in enumerate(weights_of(net)):
+            matrix = weight.flatten(1)
+            with torch.no_grad():
+                u = F.normalize(matrix.t() @ vectors.get(i, torch.ones(len(matrix))), dim=0)
+                v = vectors[i] = F.normalize(matrix @ u, dim=0)
+            total = total + (v @ matrix @ u).square()
+        return 0.005 * total
+    return penalty
+
+
 def weights_of(net):
     return [p for p in net.parameters() if p.dim() > 1]
 
@@ -148,10 +174,12 @@ METHODS = {
     "confidence_penalty": lambda net, x, y, z, each:
         0.5 * (F.softmax(z, 1) * F.log_softmax(z, 1)).sum(1).mean(),
     "l1": lambda net, x, y, z, each: 1e-4 * sum(p.abs().sum() for p in weights_of(net)),
+    "tangent_prop": tangent_prop,
+    "spectral_norm": spectral_norm(),
     "label_smoothing": None,
     "input_noise": None,
 }
-WITHOUT_INPUT_GRADIENT = ("plain", "l1", "confidence_penalty", "label_smoothing", "input_noise")
+WITHOUT_INPUT_GRADIENT = ("plain", "l1", "spectral_norm", "confidence_penalty", "label_smoothing", "input_noise")
 
 
 def stepper(request, channels_last):

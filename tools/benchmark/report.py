@@ -56,8 +56,8 @@ TITLES = {
 }
 
 
-def text(rows):
-    lines = []
+def text(heading, rows, unmeasured):
+    lines = [heading]
     table = [cells(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *table)]
 
@@ -67,13 +67,17 @@ def text(rows):
         return "  ".join(aligned).rstrip()
     for group, members in groups(rows):
         lines += ["", TITLES.get(group, group), line(COLUMNS)] + [line(cells(row)) for row in members]
-    return "\n".join(lines).lstrip("\n")
+    if unmeasured:
+        lines += ["", "Not measured:"] + [f"- {what}: {why}" for what, why in unmeasured]
+    return "\n".join(lines)
 
 
-def markdown(rows):
-    lines = []
+def markdown(heading, rows, unmeasured):
+    lines = [heading]
     for group, members in groups(rows):
         lines += ["", f"### {TITLES.get(group, group)}", "", "| " + " | ".join(COLUMNS) + " |",
                   "|---|" + "--:|" * (len(COLUMNS) - 2) + "---|"]
         lines += ["| " + " | ".join(cells(row)) + " |" for row in members]
-    return "\n".join(lines).lstrip("\n")
+    if unmeasured:
+        lines += ["", "### Not measured", ""] + [f"- {what}: {why}" for what, why in unmeasured]
+    return "\n".join(lines)
