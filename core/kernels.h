@@ -78,6 +78,8 @@ typedef struct gr_kernels {
     void (*window_gather)(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
                           int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
                           gr_real *out);
+    /* gradients += weight·parameters; returns the sum of the parameters' squares. */
+    double (*decay)(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients);
     /* Adam's step (Kingma & Ba 2015, PyTorch's constants' places) over one contiguous block. */
     void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,

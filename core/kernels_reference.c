@@ -164,6 +164,16 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
         }
 }
 
+static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {
+    double squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double w = (double)parameters[i];
+        squares += w * w;
+        gradients[i] = (gr_real)((double)gradients[i] + (double)weight * w);
+    }
+    return squares;
+}
+
 static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
                  gr_real second_correction, gr_real epsilon) {
@@ -213,6 +223,7 @@ const gr_kernels gr_kernels_reference = {
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,
     .window_gather = window_gather,
+    .decay = decay,
     .adam = adam,
     .momentum = momentum,
     .rmsprop = rmsprop,

@@ -131,6 +131,22 @@ INLINE gr_real root_of(gr_real x) {
 #endif
 }
 
+static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {
+    wide_vector squares = {0};
+    const vector factor = broadcast(weight);
+    FOR_EACH_VECTOR (i, count) {
+        const int64_t left = count - i;
+        const vector w =
+            left < VECTOR_LANES ? load_part(parameters + i, left) : load(parameters + i);
+        const wide_vector wide = __builtin_convertvector(w, wide_vector);
+        squares += wide * wide;
+        store_lanes(gradients + i, left, load(gradients + i) + factor * w);
+    }
+    double sum = 0;
+    for (int lane = 0; lane < VECTOR_LANES; lane++) sum += squares[lane];
+    return sum;
+}
+
 static void adam(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
                  gr_real *restrict first, gr_real *restrict second, gr_real beta1, gr_real beta2,
                  gr_real step_size, gr_real second_correction, gr_real epsilon) {
@@ -174,6 +190,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,
     .window_gather = window_gather,
+    .decay = decay,
     .adam = adam,
     .momentum = momentum,
     .rmsprop = rmsprop,

@@ -24,6 +24,9 @@
 typedef gr_real vector
     __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(gr_real)), may_alias));
 
+/* A vector's lanes in double. */
+typedef double wide_vector __attribute__((vector_size(VECTOR_BYTES / sizeof(gr_real) * 8)));
+
 /* One name per set: KERNEL(convolve) is convolve_avx512, … */
 #define KERNEL_JOIN(name, set) name##_##set
 #define KERNEL_EXPAND(name, set) KERNEL_JOIN(name, set)

@@ -368,6 +368,38 @@ static void test_windows(void **state) {
     }
 }
 
+/* -- weight decay
+ * ----------------------------------------------------------------------------------------- */
+
+static void test_decay(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    const gr_real weight = (gr_real)0.37;
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const int64_t count = chosen(test, 0, 1, 200);
+        guarded w = guarded_normal(count, test, 1), before = guarded_normal(count, test, 2);
+        guarded w_size = guarded_absolute(&w), magnitude = guarded_absolute(&before);
+        guarded expected = guarded_copy(&before);
+        const double squares = gr_kernels_reference.decay(count, weight, w.data, expected.data);
+        gr_kernels_reference.decay(count, weight, w_size.data, magnitude.data);
+        for (int i = 0; i < sets; i++) {
+            char shape[64], what[256];
+            snprintf(shape, sizeof shape, "%lld parameters", (long long)count);
+            set_name(set[i], "decay", shape, what);
+            guarded got = guarded_copy(&before);
+            const double sum = set[i]->decay(count, weight, w.data, got.data);
+            assert_within(what, &got, &expected, 2, &magnitude);
+            /* All terms are positive, and added in double. */
+            if (fabs(sum - squares) > (double)count * DBL_EPSILON * squares)
+                fail_msg("%s: %.17g, not %.17g", what, sum, squares);
+            guarded_free(&got);
+        }
+        guarded *const all[] = {&w, &before, &w_size, &magnitude, &expected};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
 /* -- Adam
  * --------------------------------------------------------------------------------------------------
  */
@@ -523,6 +555,7 @@ int main(void) {
         cmocka_unit_test(test_relu),
         cmocka_unit_test(test_scale_and_add_products),
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_decay),
         cmocka_unit_test(test_adam),
         cmocka_unit_test(test_momentum_and_rmsprop),
         cmocka_unit_test(test_choice),
