@@ -9,9 +9,11 @@
 
 #include "tests/core/training_record.h"
 
-/* One in so many places: the thread sanitizer is slow, and this uses one thread. */
+/* One in so many places: the sanitizers are slow, and this uses one thread. */
 #ifdef __SANITIZE_THREAD__
 enum { SLOWER = 11 };
+#elif defined __SANITIZE_ADDRESS__
+enum { SLOWER = 4 };
 #else
 enum { SLOWER = 1 };
 #endif
