@@ -92,6 +92,9 @@ static void test_stop_anywhere_with_options(void **state) {
     for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++)
         stop_anywhere(&(spec_texts){.seed = 7,
                                     .model = NORMALISED_MODEL,
+                                    /* adamw has a decay of its own */
+                                    .regularizers = "[{type: datagrad, weight: 0.5}, "
+                                                    "{type: spectreg, weight: 0.01}]",
                                     .optimizer = optimizers[o],
                                     .schedule = "{type: cosine, warmup: 0.2}",
                                     .training = trainings[o % 3]});
