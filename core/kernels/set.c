@@ -136,11 +136,12 @@ static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr
     const vector factor = broadcast(weight);
     FOR_EACH_VECTOR (i, count) {
         const int64_t left = count - i;
-        const vector w =
-            left < VECTOR_LANES ? load_part(parameters + i, left) : load(parameters + i);
+        const bool whole = left >= VECTOR_LANES;
+        const vector w = whole ? load(parameters + i) : load_part(parameters + i, left);
+        const vector g = whole ? load(gradients + i) : load_part(gradients + i, left);
         const wide_vector wide = __builtin_convertvector(w, wide_vector);
         squares += wide * wide;
-        store_lanes(gradients + i, left, load(gradients + i) + factor * w);
+        store_lanes(gradients + i, left, g + factor * w);
     }
     double sum = 0;
     for (int lane = 0; lane < VECTOR_LANES; lane++) sum += squares[lane];

@@ -34,9 +34,13 @@ done
 # clients that read slowly (more than the sockets' buffers hold) do not hold up others
 large=$(submit 1 '.dataset.train_size = 50000')
 state "$large" succeeded
-curl -s -m 60 --limit-rate 200k "$api/experiments/$large/predictions.csv?split=train" >"$folder/slow" & slow=$!
-curl -s -m 60 --limit-rate 200k "$api/experiments/$large/predictions.csv?split=train" >"$folder/slow2" & slow2=$!
-sleep 0.7
+for part in slow slow2; do
+    rm -f "$folder/$part.headers"
+    curl -s -m 60 --limit-rate 100k -D "$folder/$part.headers" "$api/experiments/$large/predictions.csv?split=train" >"$folder/$part" & eval "$part=$!"
+done
+for part in slow slow2; do
+    for _ in $(seq 200); do [ -s "$folder/$part.headers" ] && break; sleep 0.1; done
+done
 problem "predictions: too many at once" 503 "2 models" "$api/experiments/1/predictions.csv"
 holds "predictions: when to try again" "$headers" "Retry-After: "
 ask -m 2 "$url/healthz"; equal "predictions: others are answered meanwhile" "$status" 200
