@@ -5,7 +5,10 @@
  * sees that the client of a suspended stream has left; it resumes every stream before the stop (the
  * library aborts over a suspended one); it parses the request's target itself (the library's own
  * path ends at an encoded NUL). */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,13 +30,22 @@ enum {
     DRAIN_LIMIT = 64 * 1024 * 1024, /* of a refused body; then the connection is cut */
     SLOWEST_CLIENT = 32 * 1024,     /* bytes per second that a client must take of a long answer */
     CLOCK_MILLISECONDS = 250,
+    MAXIMUM_REQUEST_HEADERS = 100,
+    REFUSED_SECONDS = 5, /* what a connection over the limit may take to ask and be told so */
     STOP_MILLISECONDS = 2000
 };
 static const size_t all_bodies_limit = 64 * 1024 * 1024; /* memory of all bodies being received */
 
+/* TLS 1.2 and 1.3 with forward secrecy. */
+static const char tls_priorities[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:"
+    "+CHACHA20-POLY1305";
+
 struct connection {
     struct connection *next, **link;
     int socket;
+    struct sockaddr_storage address;
+    bool over_limit;  /* too many from its address: told so, and closed */
     int64_t deadline; /* monotonic milliseconds; 0: none */
     bool answering;   /* a request is being answered: a stop waits for it */
     struct http_stream *stream;
@@ -51,6 +63,8 @@ struct http_server {
     bool clock_stops;
     atomic_int streams;
     atomic_size_t body_bytes;
+    uint64_t first_id; /* request ids count from here */
+    atomic_uint_fast64_t requests;
 };
 
 struct http_stream {
@@ -62,13 +76,22 @@ struct http_stream {
     bool opened; /* only touched by the connection's thread */
     pthread_mutex_t mutex;
     bool suspended, woken, client_left;
-    int64_t last_read; /* monotonic milliseconds */
+    int64_t last_read;           /* monotonic milliseconds */
+    atomic_uint_fast64_t *bytes; /* the exchange's; it outlives the response's callbacks */
 };
 
 /* One request while it is received and answered. */
 struct exchange {
     http_server *server;
     char *target;
+    char id[20];
+    char method[12], path[200];
+    const http_route *route;
+    int status;
+    int64_t token;
+    bool is_stream;
+    atomic_uint_fast64_t bytes;
+    double begun_at;
     bool begun, refused_too_large, refused_no_memory, answered;
     char *body;
     size_t length, capacity;
@@ -79,6 +102,12 @@ static int64_t now_milliseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 /* -- connections
@@ -98,6 +127,48 @@ static void set_deadline(http_server *server, struct connection *connection, boo
     pthread_mutex_unlock(&server->mutex);
 }
 
+static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b) {
+    if (a->ss_family != b->ss_family) return false;
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    /* One subscriber has 2⁶⁴ addresses: they count as one. */
+    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)b)->sin6_addr, 8) == 0;
+}
+
+static bool is_loopback(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+}
+
+/* Under the server's mutex, before `new` is in the list: is it one too many from its address? A
+ * connection far over the limit is not even told. */
+static void check_address(http_server *server, struct connection *new) {
+    const int limit = server->options.maximum_connections_per_address;
+    int count = 1;
+    if (is_loopback(&new->address) && !server->options.limit_loopback) return;
+    for (const struct connection *each = server->connections; each; each = each->next)
+        count += same_address(&each->address, &new->address);
+    if (count <= limit) return;
+    new->over_limit = true;
+    new->deadline = now_milliseconds() + REFUSED_SECONDS * 1000;
+    if (count > 2 * limit) shutdown(new->socket, SHUT_RDWR);
+}
+
+static void address_text(const struct connection *connection, char text[INET6_ADDRSTRLEN]) {
+    const void *number = NULL;
+    snprintf(text, INET6_ADDRSTRLEN, "unknown");
+    if (connection == NULL) return;
+    if (connection->address.ss_family == AF_INET)
+        number = &((const struct sockaddr_in *)&connection->address)->sin_addr;
+    else if (connection->address.ss_family == AF_INET6)
+        number = &((const struct sockaddr_in6 *)&connection->address)->sin6_addr;
+    if (number) inet_ntop(connection->address.ss_family, number, text, INET6_ADDRSTRLEN);
+}
+
 static void on_connection(void *context, struct MHD_Connection *handle, void **socket_context,
                           enum MHD_ConnectionNotificationCode code) {
     http_server *server = context;
@@ -111,8 +182,12 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **s
             return;
         }
         new->socket = information->connect_fd;
+        socklen_t length = sizeof new->address;
+        if (getpeername(new->socket, (struct sockaddr *)&new->address, &length) != 0)
+            new->address.ss_family = AF_UNSPEC;
         new->deadline = now_milliseconds() + (int64_t)server->options.request_seconds * 1000;
         pthread_mutex_lock(&server->mutex);
+        check_address(server, new);
         new->next = server->connections;
         new->link = &server->connections;
         if (new->next) new->next->link = &new->next;
@@ -164,7 +239,10 @@ static ssize_t stream_read(void *context, uint64_t position, char *buffer, size_
         ssize_t count = stream->source->read(stream->context, buffer, size);
         if (count == HTTP_STREAM_FAILED) return MHD_CONTENT_READER_END_WITH_ERROR;
         if (count < 0) return MHD_CONTENT_READER_END_OF_STREAM;
-        if (count > 0) return count;
+        if (count > 0) {
+            atomic_fetch_add(stream->bytes, (uint64_t)count);
+            return count;
+        }
         pthread_mutex_lock(&stream->mutex);
         /* `stopping` is set before the stop wakes the streams: one of the two is seen here. */
         bool again = stream->woken || atomic_load(&stream->server->stopping);
@@ -189,7 +267,7 @@ static void stream_free(void *context) {
 }
 
 static struct MHD_Response *stream_response(http_server *server, struct MHD_Connection *handle,
-                                            http_response *answer) {
+                                            struct exchange *exchange, http_response *answer) {
     http_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) return NULL;
     pthread_mutex_init(&stream->mutex, NULL);
@@ -198,6 +276,7 @@ static struct MHD_Response *stream_response(http_server *server, struct MHD_Conn
                             .source = answer->stream,
                             .context = answer->stream_context,
                             .mutex = stream->mutex,
+                            .bytes = &exchange->bytes,
                             .last_read = now_milliseconds()};
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, stream, stream_free);
@@ -286,8 +365,9 @@ static bool answer_has_header(const http_response *answer, const char *name) {
     return false;
 }
 
-static bool add_headers(struct MHD_Response *response, const http_response *answer) {
-    bool complete = true;
+static bool add_headers(struct MHD_Response *response, const http_response *answer,
+                        const char *id) {
+    bool complete = MHD_add_response_header(response, "X-Request-Id", id) == MHD_YES;
     for (size_t i = 0; i < sizeof default_headers / sizeof *default_headers; i++) {
         const char *value = default_headers[i].value;
         if (i == 0 && answer->content_type) value = answer->content_type;
@@ -304,13 +384,17 @@ static bool add_headers(struct MHD_Response *response, const http_response *answ
 
 /* Sends and clears the answer. MHD_NO (the connection is cut) without memory. */
 static enum MHD_Result send_answer(http_server *server, struct MHD_Connection *handle,
-                                   http_response *answer) {
+                                   struct exchange *exchange, http_response *answer) {
     if (answer->status == 0) answer->status = 200;
+    exchange->answered = true;
+    exchange->status = answer->status;
+    exchange->is_stream = answer->stream != NULL;
+    atomic_store(&exchange->bytes, answer->stream ? 0 : answer->length);
     struct MHD_Response *response = NULL;
     bool stream = answer->stream != NULL;
     uint64_t length = answer->length;
     if (stream) {
-        response = stream_response(server, handle, answer);
+        response = stream_response(server, handle, exchange, answer);
     } else if (answer->has_file) {
         response = MHD_create_response_from_fd64(length, answer->file);
         if (response) answer->has_file = false;
@@ -324,7 +408,7 @@ static enum MHD_Result send_answer(http_server *server, struct MHD_Connection *h
             MHD_RESPMEM_PERSISTENT);
     }
     enum MHD_Result result = MHD_NO;
-    if (response && add_headers(response, answer)) {
+    if (response && add_headers(response, answer, exchange->id)) {
         if (!stream)
             set_deadline(server, connection_of(handle), true,
                          (int64_t)server->options.request_seconds * 1000 +
@@ -344,10 +428,48 @@ static const char *library_header(const void *handle, const char *name) {
 static enum MHD_Result answer_too_large(http_server *server, struct MHD_Connection *handle,
                                         struct exchange *exchange) {
     http_response answer = {0};
-    exchange->answered = true;
     http_answer_problem(&answer, 413, NULL, "the body is larger than %zu bytes, which is the limit",
                         server->options.body_limit);
-    return send_answer(server, handle, &answer);
+    return send_answer(server, handle, exchange, &answer);
+}
+
+/* What is refused whatever it asks for. True where it has filled the answer. */
+static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
+                          http_response *answer) {
+    const struct connection *connection = connection_of(handle);
+    if (connection && connection->over_limit) { /* set before the connection's first request */
+        http_answer_problem(answer, 429, NULL,
+                            "more than %d connections from your address are open; close some, or "
+                            "use fewer and keep them",
+                            server->options.maximum_connections_per_address);
+        http_answer_header(answer, "Retry-After", "5");
+        http_answer_header(answer, "Connection", "close");
+        return true;
+    }
+    if (MHD_get_connection_values(handle, MHD_HEADER_KIND, NULL, NULL) > MAXIMUM_REQUEST_HEADERS) {
+        http_answer_problem(answer, 431, NULL,
+                            "the request has more than %d headers, which is the limit",
+                            MAXIMUM_REQUEST_HEADERS);
+        return true;
+    }
+    return false;
+}
+
+static void answer_parsed(http_server *server, struct exchange *exchange, http_request *request,
+                          http_response *answer) {
+    gr_error error = {0};
+    if (http_request_parse(request, exchange->target, &error) == GR_OK)
+        http_dispatch(&server->options, request, answer, &exchange->route);
+    else
+        http_answer_error(answer, &error);
+    if (request->path) http_printable(request->path, exchange->path, sizeof exchange->path);
+    exchange->token = request->identity.token;
+    if (answer->stream && atomic_load(&server->streams) >= server->options.maximum_streams) {
+        http_answer_problem(answer, 503, NULL,
+                            "%d streams are open, which is the limit; close some first",
+                            server->options.maximum_streams);
+        http_answer_header(answer, "Retry-After", "30");
+    }
 }
 
 static enum MHD_Result answer_request(http_server *server, struct MHD_Connection *handle,
@@ -358,23 +480,11 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
                             .body_length = exchange->length,
                             .header = library_header,
                             .connection = handle};
-    gr_error error = {0};
-    exchange->answered = true;
     set_deadline(server, connection_of(handle), true,
                  0); /* the time of a handler is not the client's */
-    gr_status status = http_request_parse(&request, exchange->target, &error);
-    if (status == GR_OK)
-        http_dispatch(&server->options, &request, &answer);
-    else
-        http_answer_error(&answer, &error);
+    if (!refuse_excess(server, handle, &answer)) answer_parsed(server, exchange, &request, &answer);
     http_request_clear(&request);
-    if (answer.stream && atomic_load(&server->streams) >= server->options.maximum_streams) {
-        http_answer_problem(&answer, 503, NULL,
-                            "%d streams are open, which is the limit; close some first",
-                            server->options.maximum_streams);
-        http_answer_header(&answer, "Retry-After", "30");
-    }
-    return send_answer(server, handle, &answer);
+    return send_answer(server, handle, exchange, &answer);
 }
 
 /* -- receiving
@@ -386,18 +496,40 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct exchange *new = calloc(1, sizeof *new);
     if (new == NULL) return NULL;
     new->server = context;
+    new->begun_at = now_seconds();
+    snprintf(new->id, sizeof new->id, "%016" PRIx64,
+             new->server->first_id + atomic_fetch_add(&new->server->requests, 1));
     new->target = strdup(target);
     if (new->target) return new;
     free(new);
     return NULL;
 }
 
+static void report(http_server *server, struct MHD_Connection *handle,
+                   const struct exchange *exchange, bool completed) {
+    char address[INET6_ADDRSTRLEN];
+    if (server->options.on_record == NULL) return;
+    address_text(connection_of(handle), address);
+    const http_record record = {.id = exchange->id,
+                                .method = exchange->method,
+                                .route = exchange->route ? exchange->route->pattern : "",
+                                .path = exchange->path,
+                                .address = address,
+                                .status = exchange->status,
+                                .bytes = atomic_load(&exchange->bytes),
+                                .seconds = now_seconds() - exchange->begun_at,
+                                .token = exchange->token,
+                                .completed = completed,
+                                .stream = exchange->is_stream};
+    server->options.on_record(server->options.context, &record);
+}
+
 static void on_completed(void *context, struct MHD_Connection *handle, void **request_context,
                          enum MHD_RequestTerminationCode code) {
     http_server *server = context;
     struct exchange *old = *request_context;
-    (void)code;
     if (old) {
+        report(server, handle, old, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
         atomic_fetch_sub(&server->body_bytes, old->capacity);
         free(old->body);
         free(old->target);
@@ -455,6 +587,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
     if (exchange == NULL) return MHD_NO;
     if (!exchange->begun) {
         exchange->begun = true;
+        http_printable(method, exchange->method, sizeof exchange->method);
         return refuse_announced(server, handle) ? answer_too_large(server, handle, exchange)
                                                 : MHD_YES;
     }
@@ -467,10 +600,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
     if (exchange->refused_too_large) return answer_too_large(server, handle, exchange);
     if (exchange->refused_no_memory) {
         http_response answer = {0};
-        exchange->answered = true;
         http_answer_problem(&answer, 503, NULL,
                             "too many large bodies are being received; try again later");
-        return send_answer(server, handle, &answer);
+        return send_answer(server, handle, exchange, &answer);
     }
     return answer_request(server, handle, method, exchange);
 }
@@ -506,7 +638,11 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
     server->options.stall_seconds = or_default(options->stall_seconds, 60);
     server->options.keep_alive_seconds = or_default(options->keep_alive_seconds, 15);
     server->options.maximum_connections = or_default(options->maximum_connections, 512);
+    server->options.maximum_connections_per_address =
+        or_default(options->maximum_connections_per_address, 64);
     server->options.maximum_streams = or_default(options->maximum_streams, 256);
+    /* Ids of different runs differ: the upper half is the time of the start. */
+    server->first_id = (uint64_t)time(NULL) << 32;
     pthread_mutex_init(&server->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -514,8 +650,16 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
     pthread_cond_init(&server->stop_clock, &monotonic);
     pthread_condattr_destroy(&monotonic);
 
+    const bool tls = options->tls_key != NULL;
+    const struct MHD_OptionItem tls_options[] = {
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_certificate},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0,
+        NULL, NULL, on_request, server, MHD_OPTION_ARRAY, tls ? tls_options : no_options,
         MHD_OPTION_LISTEN_SOCKET, server->options.listener, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)SERVER_THREADS, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)server->options.maximum_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
@@ -524,7 +668,8 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
         on_completed, server, MHD_OPTION_END);
     if (server->daemon == NULL) {
         server_free(server);
-        return gr_fail(error, GR_IO, "the HTTP server could not be started: %s", strerror(errno));
+        return gr_fail(error, GR_IO, "the HTTP server could not be started%s: %s",
+                       tls ? " (with TLS)" : "", strerror(errno));
     }
     if (pthread_create(&server->clock, NULL, run_clock, server) != 0) {
         MHD_quiesce_daemon(

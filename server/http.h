@@ -19,6 +19,25 @@ enum {
     HTTP_HEADER_VALUE_SIZE = 320
 };
 
+/* -- who asks
+ * --------------------------------------------------------------------------------------- */
+/* Each scope includes those before it. */
+typedef enum http_scope {
+    HTTP_SCOPE_PUBLIC, /* nobody in particular */
+    HTTP_SCOPE_READ,
+    HTTP_SCOPE_SUBMIT,
+    HTTP_SCOPE_ADMIN
+} http_scope;
+const char *http_scope_name(http_scope scope); /* "public", "read", "submit", "admin" */
+
+/* Who asks, as far as the server knows. */
+typedef struct http_identity {
+    int64_t token;   /* 0: asks without a token */
+    int64_t session; /* the browser session that stands for it; 0: the token itself was sent */
+    http_scope scope;
+    char name[64]; /* the token's; "": none */
+} http_identity;
+
 /* -- requests
  * --------------------------------------------------------------------------------------- */
 typedef struct http_query_item {
@@ -37,6 +56,7 @@ typedef struct http_request {
     size_t query_count;
     const char *body; /* never NULL; followed by a NUL that is not part of it */
     size_t body_length;
+    http_identity identity;
     const char *(*header)(const void *connection, const char *name);
     const void *connection;
 } http_request;
@@ -128,6 +148,15 @@ typedef struct http_parameter {
 typedef gr_status (*http_handler)(void *context, const http_request *request,
                                   http_response *response, gr_error *error);
 
+/* What else is to be known of a route. Without one of the scopes, GET needs "read" and every other
+ * method "submit". */
+enum {
+    HTTP_TAKES_JSON = 1, /* the body is a JSON document: other content types are 415 */
+    HTTP_NEEDS_NOTHING = 2,
+    HTTP_NEEDS_READ = 4,
+    HTTP_NEEDS_ADMIN = 8
+};
+
 typedef struct http_route {
     const char *method;
     const char
@@ -136,8 +165,9 @@ typedef struct http_route {
     const char *help; /* one line */
     const http_parameter
         *query;      /* what may be in the query, ended by a row without a name; NULL: nothing */
-    bool takes_json; /* the body is a JSON document: other content types are 415 */
+    unsigned traits; /* HTTP_TAKES_JSON | who may use it, or 0 */
 } http_route;
+http_scope http_route_scope(const http_route *route);
 
 /* Finds the route of a request and fills request->parameters. NULL: none; then *status is 404, or
  * 405, or 204 for OPTIONS, with what Allow should say (empty for 404). Tables end with a row
@@ -150,28 +180,60 @@ const http_route *http_find_route(const http_route *const *tables, http_request 
 /* True where a Host header's value names this machine's loopback (any port) or `listen_host`
  * (without port or brackets): a name that a stranger's DNS made point here is refused. */
 bool http_host_is_allowed(const char *host, const char *listen_host);
-/* True where an Origin header's value is the origin "http://" + host. */
-bool http_origin_is_same(const char *origin, const char *host);
+/* True where a Host header's value is a numeric address: no name that a stranger's DNS answers for.
+ */
+bool http_host_is_address(const char *host);
+/* True where a Host header's value, without its port, is one of `names` (ended by NULL; may be
+ * NULL). */
+bool http_host_is_named(const char *host, const char *const *names);
+/* True where an Origin header's value is the origin "http://" (or "https://") + host. */
+bool http_origin_is_same(const char *origin, const char *host, bool tls);
 
 /* -- the server
  * ------------------------------------------------------------------------------------- */
+/* One request that has been answered: for logs and statistics. Borrowed. */
+typedef struct http_record {
+    const char *id;             /* also the answer's X-Request-Id */
+    const char *method, *route; /* the route's pattern; "": none was found */
+    const char *path;           /* printable, without the query */
+    const char *address;        /* who asked */
+    int status;                 /* 0: refused before it was a request (no valid HTTP, too long) */
+    uint64_t bytes;             /* of the answer's body */
+    double seconds;             /* from the end of its headers to the end of the answer */
+    int64_t token;
+    bool completed; /* false: the connection broke off */
+    bool stream;    /* a response without a foreseeable end: its seconds say nothing */
+} http_record;
+
 typedef struct http_options {
     int listener;                    /* a listening socket; taken over, also on failure */
     const char *listen_host;         /* as in http_host_is_allowed; borrowed */
     const http_route *const *tables; /* borrowed */
     void *context;                   /* for the handlers */
-    size_t body_limit;               /* bytes of one body; 0: 1 MiB */
+    /* The rest may be NULL, false or 0. Borrowed for the server's life. */
+    const char *const *host_names; /* further names of this server, as in http_host_is_named */
+    bool any_address;              /* numeric addresses in Host are this server's too */
+    const char *tls_certificate, *tls_key; /* PEM texts, both or neither */
+    /* Says who asks; NULL: everybody may do everything. GR_INVALID: 401 with the message. */
+    gr_status (*identify)(void *context, const http_request *request, http_identity *identity,
+                          gr_error *error);
+    void (*on_record)(void *context, const http_record *record); /* from the server's threads */
+    size_t body_limit;                                           /* bytes of one body; 0: 1 MiB */
     /* 0 in each of these means its default. */
     int request_seconds;     /* bounds the time from the first byte of a request to the last, and
                                 idleness; 30 */
     int stall_seconds;       /* a stream whose client takes nothing for so long is cut; 60 */
     int keep_alive_seconds;  /* 15 */
     int maximum_connections; /* 512 */
-    int maximum_streams;     /* further ones are 503; 256 */
+    int maximum_connections_per_address; /* further ones are 429; 64; loopback has no such limit */
+    bool limit_loopback;                 /* … but where this is set (for tests) */
+    int maximum_streams;                 /* further ones are 503; 256 */
 } http_options;
 
-/* Answers a parsed request with its route's handler, or with a problem. */
-void http_dispatch(const http_options *options, http_request *request, http_response *answer);
+/* Answers a parsed request with its route's handler, or with a problem. *route (may be NULL) is the
+ * route that was found, or NULL. */
+void http_dispatch(const http_options *options, http_request *request, http_response *answer,
+                   const http_route **route);
 
 typedef struct http_server http_server;
 gr_status http_start(const http_options *options, http_server **server, gr_error *error);

@@ -25,16 +25,19 @@ static bool refuse_strangers(const http_options *options, const http_request *re
     char shown[128];
     if (request->host)
         host = request->host; /* the absolute form wins over the header, RFC 9112 §3.2.2 */
-    if (host && !http_host_is_allowed(host, options->listen_host)) {
+    if (host && !http_host_is_allowed(host, options->listen_host) &&
+        !http_host_is_named(host, options->host_names) &&
+        !(options->any_address && http_host_is_address(host))) {
         http_answer_problem(answer, 421, NULL,
                             "this server does not answer for the host \"%s\"; use localhost, "
-                            "127.0.0.1 or the address it listens at",
+                            "127.0.0.1, the address it listens at or one of its host_names",
                             http_printable(host, shown, sizeof shown));
         return true;
     }
     if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "OPTIONS") == 0)
         return false;
-    bool strange_origin = origin && !(host && http_origin_is_same(origin, host));
+    bool strange_origin =
+        origin && !(host && http_origin_is_same(origin, host, options->tls_key != NULL));
     bool strange_site =
         site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
     if (!strange_origin && !strange_site) return false;
@@ -68,7 +71,7 @@ static bool refuse_body(const http_route *route, const http_request *request,
     char shown[96];
     const char *type = http_header(request, "Content-Type");
     const char *coding = http_header(request, "Content-Encoding");
-    if (!route->takes_json) return false;
+    if (!(route->traits & HTTP_TAKES_JSON)) return false;
     if (coding && strcasecmp(coding, "identity") != 0) {
         http_answer_problem(answer, 415, NULL,
                             "the body's Content-Encoding must be identity, not %s",
@@ -81,9 +84,57 @@ static bool refuse_body(const http_route *route, const http_request *request,
     return true;
 }
 
-void http_dispatch(const http_options *options, http_request *request, http_response *answer) {
+http_scope http_route_scope(const http_route *route) {
+    if (route->traits & HTTP_NEEDS_ADMIN) return HTTP_SCOPE_ADMIN;
+    if (route->traits & HTTP_NEEDS_NOTHING) return HTTP_SCOPE_PUBLIC;
+    if (route->traits & HTTP_NEEDS_READ) return HTTP_SCOPE_READ;
+    return strcmp(route->method, "GET") == 0 ? HTTP_SCOPE_READ : HTTP_SCOPE_SUBMIT;
+}
+
+const char *http_scope_name(http_scope scope) {
+    static const char *const names[] = {"public", "read", "submit", "admin"};
+    return names[scope];
+}
+
+/* Refuses who may not use this route. True where it has answered. */
+static bool refuse_without_scope(const http_options *options, const http_route *route,
+                                 http_request *request, http_response *answer) {
+    const http_scope needed = http_route_scope(route);
+    gr_error error = {0};
+    request->identity = (http_identity){.scope = HTTP_SCOPE_ADMIN};
+    if (options->identify == NULL) return false;
+    request->identity = (http_identity){0};
+    gr_status status = options->identify(options->context, request, &request->identity, &error);
+    if (status != GR_OK && needed == HTTP_SCOPE_PUBLIC) {
+        request->identity = (http_identity){0};
+        return false;
+    }
+    if (status == GR_OK && request->identity.scope >= needed) return false;
+    if (status == GR_OK && request->identity.token != 0) {
+        http_answer_problem(answer, 403, NULL,
+                            "this needs a token with the scope \"%s\"; \"%s\" has \"%s\"",
+                            http_scope_name(needed), request->identity.name,
+                            http_scope_name(request->identity.scope));
+    } else if (status == GR_OK || status == GR_INVALID) {
+        http_answer_problem(answer, 401, NULL, "%s",
+                            status == GR_INVALID
+                                ? error.message
+                                : "this server wants an access token: send it as \"Authorization: "
+                                  "Bearer TOKEN\"; whoever runs the server makes one with "
+                                  "gradreg token create");
+        http_answer_header(answer, "WWW-Authenticate", "Bearer realm=\"gradreg\"");
+    } else {
+        error.status = status;
+        http_answer_error(answer, &error);
+    }
+    return true;
+}
+
+void http_dispatch(const http_options *options, http_request *request, http_response *answer,
+                   const http_route **found) {
     char allow[96];
     int status;
+    if (found) *found = NULL;
     if (refuse_strangers(options, request, answer)) return;
     const http_route *route =
         http_find_route(options->tables, request, &status, allow, sizeof allow);
@@ -100,6 +151,8 @@ void http_dispatch(const http_options *options, http_request *request, http_resp
         if (*allow) http_answer_header(answer, "Allow", "%s", allow);
         return;
     }
+    if (found) *found = route;
+    if (refuse_without_scope(options, route, request, answer)) return;
     if (refuse_unknown_query(route, request, answer) || refuse_body(route, request, answer)) return;
     gr_error error = {0};
     gr_status result = route->handler(options->context, request, answer, &error);

@@ -1,4 +1,5 @@
 /* Requests: cutting and decoding targets, reading parameters, and who may ask. */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -123,8 +124,11 @@ static gr_status parse_query(http_request *request, const char *query, gr_error 
 }
 
 gr_status http_request_parse(http_request *request, const char *target, gr_error *error) {
-    if (strncasecmp(target, "http://", 7) == 0) { /* absolute form, RFC 9112 §3.2.2 */
-        target += 7;
+    size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+                    : strncasecmp(target, "https://", 8) == 0 ? 8
+                                                              : 0;
+    if (scheme) { /* absolute form, RFC 9112 §3.2.2 */
+        target += scheme;
         size_t length = strcspn(target, "/?#");
         GR_TRY(decode(target, length, false, &request->host, error));
         target += length;
@@ -247,6 +251,25 @@ bool http_host_is_allowed(const char *host, const char *listen_host) {
            strcmp(name, "::1") == 0 || strcasecmp(name, listen_host) == 0;
 }
 
-bool http_origin_is_same(const char *origin, const char *host) {
-    return strncasecmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, host) == 0;
+bool http_host_is_address(const char *host) {
+    char name[256];
+    unsigned char address[sizeof(struct in6_addr)];
+    return split_authority(host, name) &&
+           inet_pton(*host == '[' ? AF_INET6 : AF_INET, name, address) == 1;
+}
+
+bool http_host_is_named(const char *host, const char *const *names) {
+    char name[256];
+    if (names == NULL || !split_authority(host, name)) return false;
+    size_t length = strlen(name);
+    if (name[length - 1] == '.') name[length - 1] = 0;
+    for (; *names; names++)
+        if (strcasecmp(name, *names) == 0) return true;
+    return false;
+}
+
+bool http_origin_is_same(const char *origin, const char *host, bool tls) {
+    const char *scheme = tls ? "https://" : "http://";
+    size_t length = strlen(scheme);
+    return strncasecmp(origin, scheme, length) == 0 && strcasecmp(origin + length, host) == 0;
 }

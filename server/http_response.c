@@ -16,6 +16,7 @@ static const struct kind_of_problem {
     const char *name, *title;
 } kinds_of_problem[] = {
     {400, "bad-request", "Bad request"},
+    {401, "unauthorized", "An access token is needed"},
     {403, "forbidden", "Forbidden"},
     {404, "not-found", "Not found"},
     {405, "method-not-allowed", "Method not allowed"},
@@ -25,6 +26,8 @@ static const struct kind_of_problem {
     {415, "unsupported-media-type", "Unsupported content type"},
     {421, "misdirected-request", "Not this server's name"},
     {422, "invalid-spec", "The spec is not valid"},
+    {429, "too-many-requests", "Too many at once"},
+    {431, "headers-too-large", "Too many headers"},
     {503, "unavailable", "Not available now"},
     {507, "insufficient-storage", "No space left to store it"},
     {500, "internal-error", "Internal error"}, /* the last one stands for any other */
