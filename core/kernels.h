@@ -40,6 +40,15 @@ typedef struct gr_convolution {
     int64_t run_count;
 } gr_convolution;
 
+/* A linear function of what batch normalisation has at an element: of_d·δ + of_t·t + of_x·(a -
+ * center) + constant, where a is the layer's input. */
+typedef struct gr_plane {
+    gr_real of_d, of_t, of_x, constant;
+} gr_plane;
+
+/* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
+enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
+
 typedef struct gr_kernels {
     const char *name;
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
@@ -80,6 +89,33 @@ typedef struct gr_kernels {
                           gr_real *out);
     /* gradients += weight·parameters; returns the sum of the parameters' squares. */
     double (*decay)(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients);
+    /* out = a + b; out may be a or b. */
+    void (*add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
+
+    /* -- batch normalisation, one channel at a time. `a` is the layer's input [positions][samples];
+     * adjoints and tangents are [positions][samples] with `stride` reals between positions. -- */
+    /* Mean and biased variance. */
+    void (*moments)(int64_t count, const gr_real *a, double *mean, double *variance);
+    /* y = (a - center)·scale + shift. */
+    void (*normalize)(int64_t count, const gr_real *a, gr_real center, gr_real scale, gr_real shift,
+                      gr_real *y);
+    /* sums = {Σv, Σ v·(a - center)}. */
+    void (*normalized_sums)(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                            const gr_real *a, gr_real center, double *sums);
+    /* sums[GR_SECOND_SUMS] of adjoint d and tangent t. */
+    void (*second_sums)(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                        const gr_real *t, const gr_real *a, gr_real center, double *sums);
+    /* out = of_t·v + of_x·(a - center) + constant (+ extra [positions][samples], where not NULL);
+     * out [as v] may be v. */
+    void (*project)(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                    const gr_real *a, gr_real center, const gr_plane *plane, const gr_real *extra,
+                    gr_real *out);
+    /* bend [positions][samples] = or, where `add`, += the plane at (d, t, a); and where t_out is
+     * not NULL t_out [as t] = t_plane (without of_d) there; t_out may be d or t. */
+    void (*bend)(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                 const gr_real *t, const gr_real *a, gr_real center, const gr_plane *plane,
+                 bool add, gr_real *bend, const gr_plane *t_plane, gr_real *t_out);
+
     /* Adam's step (Kingma & Ba 2015, PyTorch's constants' places) over one contiguous block. */
     void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,

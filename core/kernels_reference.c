@@ -174,6 +174,81 @@ static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr
     return squares;
 }
 
+static void add(int64_t count, const gr_real *a, const gr_real *b, gr_real *out) {
+    for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
+}
+
+static void moments(int64_t count, const gr_real *a, double *mean, double *variance) {
+    *mean = *variance = 0;
+    for (int64_t i = 0; i < count; i++) *mean += (double)a[i] / (double)count;
+    for (int64_t i = 0; i < count; i++) {
+        const double x = (double)a[i] - *mean;
+        *variance += x * x / (double)count;
+    }
+}
+
+static void normalize(int64_t count, const gr_real *a, gr_real center, gr_real scale_,
+                      gr_real shift, gr_real *y) {
+    for (int64_t i = 0; i < count; i++)
+        y[i] = (gr_real)(((double)a[i] - (double)center) * (double)scale_ + (double)shift);
+}
+
+/* Calls the body for each element of one probe's lanes of a channel: `lane` among adjoints and
+ * tangents, `sample` in the layer's input. */
+#define FOR_EACH_ELEMENT(positions, samples, stride)                                    \
+    for (int64_t p = 0; p < (positions); p++)                                           \
+        for (int64_t s = 0, lane = p * (stride), sample = p * (samples); s < (samples); \
+             s++, lane++, sample++)
+
+static void normalized_sums(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                            const gr_real *a, gr_real center, double *sums) {
+    sums[0] = sums[1] = 0;
+    FOR_EACH_ELEMENT(positions, samples, stride) {
+        sums[0] += (double)v[lane];
+        sums[1] += (double)v[lane] * ((double)a[sample] - (double)center);
+    }
+}
+
+static void second_sums(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                        const gr_real *t, const gr_real *a, gr_real center, double *sums) {
+    for (int i = 0; i < GR_SECOND_SUMS; i++) sums[i] = 0;
+    FOR_EACH_ELEMENT(positions, samples, stride) {
+        const double e = (double)d[lane], b = (double)t[lane];
+        const double x = (double)a[sample] - (double)center;
+        sums[GR_SUM_D] += e;
+        sums[GR_SUM_DX] += e * x;
+        sums[GR_SUM_T] += b;
+        sums[GR_SUM_TX] += b * x;
+        sums[GR_SUM_DT] += e * b;
+    }
+}
+
+static double plane_at(const gr_plane *plane, double d, double t, double x) {
+    return (double)plane->of_d * d + (double)plane->of_t * t + (double)plane->of_x * x +
+           (double)plane->constant;
+}
+
+static void project(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                    const gr_real *a, gr_real center, const gr_plane *plane, const gr_real *extra,
+                    gr_real *out) {
+    FOR_EACH_ELEMENT(positions, samples, stride) {
+        const double x = (double)a[sample] - (double)center;
+        out[lane] =
+            (gr_real)(plane_at(plane, 0, (double)v[lane], x) + (extra ? (double)extra[sample] : 0));
+    }
+}
+
+static void bend(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                 const gr_real *t, const gr_real *a, gr_real center, const gr_plane *plane,
+                 bool add_, gr_real *out, const gr_plane *t_plane, gr_real *t_out) {
+    FOR_EACH_ELEMENT(positions, samples, stride) {
+        const double e = (double)d[lane], b = (double)t[lane];
+        const double x = (double)a[sample] - (double)center;
+        out[sample] = (gr_real)(plane_at(plane, e, b, x) + (add_ ? (double)out[sample] : 0));
+        if (t_out) t_out[lane] = (gr_real)plane_at(t_plane, 0, b, x);
+    }
+}
+
 static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
                  gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
                  gr_real second_correction, gr_real epsilon) {
@@ -224,6 +299,13 @@ const gr_kernels gr_kernels_reference = {
     .window_scatter = window_scatter,
     .window_gather = window_gather,
     .decay = decay,
+    .add = add,
+    .moments = moments,
+    .normalize = normalize,
+    .normalized_sums = normalized_sums,
+    .second_sums = second_sums,
+    .project = project,
+    .bend = bend,
     .adam = adam,
     .momentum = momentum,
     .rmsprop = rmsprop,

@@ -100,7 +100,19 @@ struct gr_layer_kind {
     void (*curvature)(const gr_site *site, int64_t probes, const gr_real *t_in,
                       const gr_real *d_out, gr_real *d_in);
 
-    bool in_place;     /* out may be in, d_in may be d_out, t_out may be t_in */
+    /* For kinds that share work between functions, or NULL: accumulate and backward of the ordinary
+     * adjoint, with `extra` [in_features][samples] (NULL: none) added to d_in; */
+    void (*backward_and_accumulate)(const gr_site *site, const gr_real *d_out, const gr_real *extra,
+                                    gr_real *d_in, gr_real *gradients);
+    /* and accumulate, curvature and tangent of probes: bend [in_features][samples] (NULL: not
+     * wanted) is written or, where `add`, added to; t_out (NULL: not wanted) may be d_out. */
+    void (*tangent_and_accumulate)(const gr_site *site, int64_t probes, const gr_real *d_out,
+                                   const gr_real *t_in, gr_real *bend, bool add, gr_real *t_out,
+                                   gr_real *gradients);
+
+    /* out may be in, d_in may be d_out, t_out may be t_in; such a kind has neither parameters nor
+     * curvature. */
+    bool in_place;
     bool reads_output; /* others than forward read a_out: the next layer must not overwrite it */
 };
 

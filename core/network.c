@@ -140,22 +140,6 @@ static gr_status add_layers(gr_network *network, const gr_settings *layers, size
     return GR_OK;
 }
 
-/* A layer that works in place writes over its input, unless that is the network's input or is read
- * by others too. */
-static void assign_storage(gr_network *network) {
-    for (int i = 0; i < network->node_count; i++)
-        for (int j = 0; j < network->nodes[i].input_count; j++)
-            network->consumers[network->nodes[i].inputs[j]]++;
-    for (int i = 0; i < network->node_count; i++) {
-        const gr_node *node = &network->nodes[i];
-        const int input = node->inputs[0];
-        const bool overwrites = node->kind->in_place && input > 0 &&
-                                !network->nodes[input - 1].kind->reads_output &&
-                                network->consumers[input] == 1;
-        network->storage[i + 1] = overwrites ? network->storage[input] : i + 1;
-    }
-}
-
 gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_shape *input,
                             gr_network **result, gr_error *error) {
     gr_status status = GR_OK;
@@ -165,6 +149,8 @@ gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_sh
         network->nodes = calloc((size_t)nodes + 1, sizeof *network->nodes);
         network->storage = calloc((size_t)nodes + 1, sizeof *network->storage);
         network->consumers = calloc((size_t)nodes + 1, sizeof *network->consumers);
+        network->slot = calloc((size_t)nodes + 1, sizeof *network->slot);
+        network->slot_features = calloc((size_t)nodes + 1, sizeof *network->slot_features);
     }
     if (!network) {
         gr_settings_array_free(layers, layer_count);
@@ -178,7 +164,8 @@ gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_sh
                             (long long)nodes, GR_MAXIMUM_NODES);
         goto fail;
     }
-    if (!network->nodes || !network->storage || !network->consumers) {
+    if (!network->nodes || !network->storage || !network->consumers || !network->slot ||
+        !network->slot_features) {
         status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a network");
         goto fail;
     }
@@ -194,7 +181,7 @@ gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_sh
         goto fail;
     }
     while (network->nodes[network->first_trained].parameter_count == 0) network->first_trained++;
-    assign_storage(network);
+    GR_TRY_OR(fail, gr_network_assign_storage(network, error));
     *result = network;
     return GR_OK;
 fail:
@@ -215,6 +202,8 @@ void gr_network_free(gr_network *network) {
     free(network->nodes);
     free(network->storage);
     free(network->consumers);
+    free(network->slot);
+    free(network->slot_features);
     gr_settings_array_free(network->layers, network->layer_count);
     free(network);
 }

@@ -11,7 +11,13 @@ typedef struct gr_network {
     int node_count;
     int *storage; /* [node_count + 1]: the value whose memory a value uses (its own, or that of the
                      value it overwrites) */
-    int *consumers;    /* by value: how many nodes read it */
+    int *consumers; /* by value: how many nodes read it */
+    /* The ordinary backward pass needs an adjoint only from its last reader to its maker: values
+     * share slots of memory. */
+    int *slot; /* by value; -1: none, as no ordinary adjoint reaches it */
+    int slot_count;
+    int64_t *slot_features;   /* by slot: of its largest value */
+    int64_t scratch_features; /* of the largest value with two readers that each make a share */
     int first_trained; /* the first node with parameters: no ordinary backward pass goes below it */
     bool couples_samples; /* some node does: a block is a whole batch */
     int64_t parameter_count, buffer_count;
@@ -47,6 +53,14 @@ static inline bool gr_node_has_weights(const gr_node *node) {
 static inline int64_t gr_network_features(const gr_network *network, int value) {
     return value ? network->nodes[value - 1].out_features : network->nodes[0].in_features;
 }
+
+/* The sum at a residual's end, which the passes do themselves. */
+static inline bool gr_node_is_sum(const gr_node *node) {
+    return node->kind == &gr_layer_sum;
+}
+
+/* Fills storage, consumers, slots and scratch_features of a network whose nodes are all there. */
+gr_status gr_network_assign_storage(gr_network *network, gr_error *error);
 
 /* GR_INVALID where a node that couples the samples would see a single value of a channel in a batch
  * of this size: its statistics would say nothing. */

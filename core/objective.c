@@ -107,6 +107,16 @@ static bool is_repeated(const gr_settings *a, const gr_settings *b) {
     return true;
 }
 
+static bool has_lanes(const needs *n) {
+    bool any = false;
+    for (int set = 0; set < LANE_SETS; set++) any = any || n->lanes[set];
+    return any;
+}
+
+static gr_lanes_use use_of(int set) {
+    return set == PUSHED ? GR_LANES_PUSHED : GR_LANES_PULLED;
+}
+
 gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error) {
     if (count > GR_MAXIMUM_REGULARIZERS)
@@ -166,10 +176,14 @@ static int64_t extra_reals(const gr_network *network, int64_t samples) {
 int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regularizers, size_t count,
                            int64_t samples) {
     const needs n = needs_of(network, regularizers, count);
-    int64_t bytes = gr_workspace_bytes(network, samples) * (n.own_points ? 2 : 1);
+    int64_t bytes = gr_workspace_bytes(network, samples, has_lanes(&n));
+    if (n.own_points) bytes += gr_workspace_bytes(network, samples, n.own_lanes > 0);
     for (int set = 0; set < LANE_SETS; set++)
-        bytes += gr_lanes_bytes(network, samples, n.lanes[set], set != PUSHED);
-    bytes += gr_lanes_bytes(network, samples, n.own_lanes, true);
+        bytes += gr_lanes_bytes(network, samples, n.lanes[set], use_of(set));
+    for (size_t i = 0; i < count; i++)
+        bytes += gr_lanes_bytes(network, samples,
+                                own_probes_of(&regularizers[i], gr_network_outputs(network)),
+                                GR_LANES_PULLED);
     return bytes + extra_reals(network, samples) * (int64_t)sizeof(gr_real);
 }
 
@@ -212,16 +226,18 @@ static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
     o->losses = o->own_p + outputs * samples;
     o->own_losses = o->losses + samples;
     o->scratch = o->own_losses + samples;
-    GR_TRY(gr_workspace_create(network, samples, &o->workspace, error));
-    if (n.own_points) GR_TRY(gr_workspace_create(network, samples, &o->own_points, error));
+    GR_TRY(gr_workspace_create(network, samples, has_lanes(&n), &o->workspace, error));
+    if (n.own_points)
+        GR_TRY(gr_workspace_create(network, samples, n.own_lanes > 0, &o->own_points, error));
     for (int set = 0; set < LANE_SETS; set++)
         if (n.lanes[set])
-            GR_TRY(gr_lanes_create(network, samples, n.lanes[set], set != PUSHED, &o->lanes[set],
+            GR_TRY(gr_lanes_create(network, samples, n.lanes[set], use_of(set), &o->lanes[set],
                                    error));
     for (size_t i = 0; i < o->count; i++) {
         const int64_t probes = own_probes_of(&o->regularizers[i], outputs);
         if (probes)
-            GR_TRY(gr_lanes_create(network, samples, probes, true, &o->own_lanes[i], error));
+            GR_TRY(gr_lanes_create(network, samples, probes, GR_LANES_PULLED, &o->own_lanes[i],
+                                   error));
         o->probes[i] = probes_of(&o->regularizers[i], outputs);
         o->tangents[i] = tangents_of(&o->regularizers[i]);
     }
@@ -366,8 +382,7 @@ static void pull(work *w) {
         if (o->probes[i])
             add_value(w, i,
                       kind_of(w, i)->input(&w->probes[i], lanes->delta[0] + w->first[PULLED][i]));
-    gr_pass_tangent(&w->pass, lanes, all);
-    gr_pass_accumulate_probes(&w->pass, lanes, all, w->gradients);
+    gr_pass_tangent_accumulate(&w->pass, lanes, all, true, w->gradients);
 }
 
 /* Penalties of ż = J u: u, forward to ż, c, back. */
@@ -408,13 +423,9 @@ static void layerwise(work *w, size_t i) {
         block.draw.stream = (uint32_t)end;
         kind_of(w, i)->layer_cotangent(&block, lanes->delta[end]);
         gr_pass_probe_backward(&w->pass, lanes, (gr_range){first, end});
-        const int64_t reals = gr_network_features(network, first) * block.stride;
-        if (first > 0)
-            memcpy(lanes->t[first], lanes->delta[first], (size_t)reals * sizeof(gr_real));
         block.features = gr_network_features(network, first);
         add_value(w, i, kind_of(w, i)->layer_input(&block, lanes->t[first]));
-        gr_pass_tangent(&w->pass, lanes, (gr_range){first, end - 1});
-        gr_pass_accumulate_probes(&w->pass, lanes, (gr_range){first, end}, w->gradients);
+        gr_pass_tangent_accumulate(&w->pass, lanes, (gr_range){first, end}, false, w->gradients);
         end = first;
     }
 }
@@ -490,11 +501,7 @@ void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_blo
         if (kind->logits) add_value(&w, i, kind->logits(&w.probes[i], d));
         if (has_own_points(w.probes[i].settings)) at_own_points(&w, i, d);
     }
-    const gr_lanes *sets[LANE_SETS];
-    int set_count = 0;
-    for (int set = 0; set < LANE_SETS; set++)
-        if (o->lanes[set]) sets[set_count++] = o->lanes[set];
-    gr_pass_backward(&w.pass, sets, set_count, gradients);
+    gr_pass_backward(&w.pass, gradients);
 }
 
 void gr_objective_finish(gr_objective *o, const gr_real *parameters, uint32_t iteration,

@@ -7,16 +7,6 @@ static int64_t rounded(int64_t bytes) {
     return (bytes + GR_SLACK_BYTES + GR_ALIGNMENT - 1) / GR_ALIGNMENT * GR_ALIGNMENT;
 }
 
-/* The features of the largest value that several nodes read. */
-static int64_t scratch_features(const gr_network *network) {
-    int64_t most = 0;
-    for (int v = 0; v <= network->node_count; v++) {
-        const int64_t features = gr_network_features(network, v);
-        if (network->consumers[v] > 1 && features > most) most = features;
-    }
-    return most;
-}
-
 /* Places one array after the other in an arena; with base NULL only counts. */
 typedef struct arena_layout {
     char *base;
@@ -53,90 +43,114 @@ static gr_status allocate(int64_t bytes, void **arena, gr_error *error) {
     return GR_OK;
 }
 
-static int64_t lay_out_workspace(gr_workspace *w, char *base) {
+/* Whether curvature has to be kept at a node for the ordinary backward pass. */
+static bool is_bent(const gr_network *network, int node) {
+    return network->nodes[node].kind->curvature && node > network->first_trained;
+}
+
+static int64_t real_bytes(int64_t reals) {
+    return reals * (int64_t)sizeof(gr_real);
+}
+
+static int64_t lay_out_workspace(gr_workspace *w, bool probed, char *base) {
     const gr_network *network = w->network;
     arena_layout layout = {.base = base};
     place_values(&layout, network, 0, w->samples, w->a);
-    place_values(&layout, network, 0, w->samples, w->d);
-    for (int i = 0; i < network->node_count; i++) {
-        void *state = place(&layout, network->nodes[i].state_bytes * w->samples);
-        void *shared = place(&layout, network->nodes[i].shared_state_bytes);
-        if (base) w->state[i] = state, w->shared_state[i] = shared;
+    for (int slot = 0; slot < network->slot_count; slot++) {
+        void *at = place(&layout, real_bytes(network->slot_features[slot] * w->samples));
+        for (int v = 0; base && v <= network->node_count; v++)
+            if (network->slot[v] == slot) w->d[v] = at;
     }
-    w->scratch = place(&layout, scratch_features(network) * w->samples * (int64_t)sizeof(gr_real));
+    for (int i = 0; i < network->node_count; i++) {
+        const gr_node *node = &network->nodes[i];
+        void *state = place(&layout, node->state_bytes * w->samples);
+        void *shared = place(&layout, node->shared_state_bytes);
+        if (base) w->state[i] = state, w->shared_state[i] = shared;
+        if (!probed || !is_bent(network, i)) continue;
+        void *bend = place(&layout, real_bytes(node->in_features * w->samples));
+        if (base) w->bend[i] = bend;
+    }
+    w->scratch = place(&layout, real_bytes(network->scratch_features * w->samples));
     return layout.offset;
 }
 
-int64_t gr_workspace_bytes(const gr_network *network, int64_t samples) {
+int64_t gr_workspace_bytes(const gr_network *network, int64_t samples, bool probed) {
     gr_workspace w = {.network = network, .samples = samples};
-    return lay_out_workspace(&w, NULL);
+    return lay_out_workspace(&w, probed, NULL);
 }
 
-gr_status gr_workspace_create(const gr_network *network, int64_t samples, gr_workspace **result,
-                              gr_error *error) {
+gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed,
+                              gr_workspace **result, gr_error *error) {
     const size_t values = (size_t)network->node_count + 1;
     gr_workspace *w = calloc(1, sizeof *w);
     if (!w) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a workspace");
     *w = (gr_workspace){.network = network, .kernels = gr_kernels_choose(), .samples = samples};
-    w->bytes = lay_out_workspace(w, NULL);
-    w->a = calloc(2 * values, sizeof *w->a);
+    w->a = calloc(3 * values, sizeof *w->a);
     w->state = calloc(2 * values, sizeof *w->state);
-    w->written = calloc(values, sizeof *w->written);
-    gr_status status = w->a && w->state && w->written
-                           ? allocate(w->bytes, &w->arena, error)
-                           : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a workspace");
+    w->written = calloc(2 * values, sizeof *w->written);
+    w->pending = calloc(values, sizeof *w->pending);
+    gr_status status =
+        w->a && w->state && w->written && w->pending
+            ? allocate(gr_workspace_bytes(network, samples, probed), &w->arena, error)
+            : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a workspace");
     if (status != GR_OK) {
         gr_workspace_free(w);
         return status;
     }
     w->d = w->a + values;
+    w->bend = w->d + values;
     w->shared_state = w->state + values;
-    lay_out_workspace(w, w->arena);
+    w->bent = w->written + values;
+    lay_out_workspace(w, probed, w->arena);
     *result = w;
     return GR_OK;
 }
 
 void gr_workspace_free(gr_workspace *w) {
     if (!w) return;
-    free(w->a); /* one block with d */
+    free(w->a); /* one block with d and bend */
     free(w->state);
     free(w->written);
+    free(w->pending);
     free(w->arena);
     free(w);
 }
 
 static int64_t lay_out_lanes(gr_lanes *lanes, const gr_network *network, int64_t samples,
-                             bool in_place, char *base) {
+                             gr_lanes_use use, char *base) {
     const int64_t count = samples * lanes->probes;
     arena_layout layout = {.base = base};
     place_values(&layout, network, 0, count, lanes->delta);
-    if (base && in_place) lanes->t[0] = lanes->delta[0];
-    place_values(&layout, network, in_place ? 1 : 0, count, lanes->t);
-    lanes->scratch = place(&layout, scratch_features(network) * count * (int64_t)sizeof(gr_real));
+    if (use == GR_LANES_PUSHED)
+        place_values(&layout, network, 0, count, lanes->t);
+    else if (base)
+        memcpy(lanes->t, lanes->delta, ((size_t)network->node_count + 1) * sizeof *lanes->t);
+    lanes->scratch = place(&layout, real_bytes(network->scratch_features * count));
     return layout.offset;
 }
 
-int64_t gr_lanes_bytes(const gr_network *network, int64_t samples, int64_t probes, bool in_place) {
+int64_t gr_lanes_bytes(const gr_network *network, int64_t samples, int64_t probes,
+                       gr_lanes_use use) {
     gr_lanes lanes = {.probes = probes};
-    return probes ? lay_out_lanes(&lanes, network, samples, in_place, NULL) : 0;
+    return probes ? lay_out_lanes(&lanes, network, samples, use, NULL) : 0;
 }
 
-gr_status gr_lanes_create(const gr_network *network, int64_t samples, int64_t probes, bool in_place,
-                          gr_lanes **result, gr_error *error) {
+gr_status gr_lanes_create(const gr_network *network, int64_t samples, int64_t probes,
+                          gr_lanes_use use, gr_lanes **result, gr_error *error) {
     const size_t values = (size_t)network->node_count + 1;
     gr_lanes *lanes = calloc(1, sizeof *lanes);
     if (!lanes) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for probes");
     lanes->probes = probes;
     lanes->delta = calloc(2 * values, sizeof *lanes->delta);
-    gr_status status = lanes->delta ? allocate(gr_lanes_bytes(network, samples, probes, in_place),
-                                               &lanes->arena, error)
-                                    : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for probes");
+    gr_status status =
+        lanes->delta ? allocate(gr_lanes_bytes(network, samples, probes, use), &lanes->arena, error)
+                     : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for probes");
     if (status != GR_OK) {
         gr_lanes_free(lanes);
         return status;
     }
     lanes->t = lanes->delta + values;
-    lay_out_lanes(lanes, network, samples, in_place, lanes->arena);
+    lay_out_lanes(lanes, network, samples, use, lanes->arena);
     *result = lanes;
     return GR_OK;
 }
@@ -164,95 +178,161 @@ static gr_site site_of(const gr_pass *pass, int i) {
                      .shared_state = w->shared_state[i]};
 }
 
-static bool is_sum(const gr_node *node) {
-    return node->kind == &gr_layer_sum;
-}
-
-/* out = a + b over `count` elements. */
-static void add(int64_t count, const gr_real *a, const gr_real *b, gr_real *out) {
-    for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
-}
-
 void gr_pass_forward(const gr_pass *pass) {
     const gr_workspace *w = pass->workspace;
+    memset(w->bent, 0, (size_t)w->network->node_count * sizeof *w->bent);
     for (int i = 0; i < w->network->node_count; i++) {
         const gr_site site = site_of(pass, i);
-        if (is_sum(site.node))
-            add(site.node->out_features * pass->samples, site.in, w->a[site.node->inputs[1]],
-                site.out);
+        if (gr_node_is_sum(site.node))
+            w->kernels->add(site.node->out_features * pass->samples, site.in,
+                            w->a[site.node->inputs[1]], site.out);
         else
             site.node->kind->forward(&site);
     }
 }
 
-/* The adjoints of node i's inputs from that of its output, for `probes` lanes a sample. A value
- * that several nodes read gets the sum of their shares: the last of them in order writes, the
- * others add. */
-static void pull_back(const gr_pass *pass, int i, int64_t probes, gr_real *const *d,
-                      gr_real *scratch) {
-    const gr_site site = site_of(pass, i);
-    const gr_node *node = site.node;
-    bool *written = pass->workspace->written;
+/* A backward pass over adjoints d of `probes` lanes a sample. Values below `lowest` are not wanted.
+ * gradients: of the ordinary pass, NULL in those of probes. */
+typedef struct descent {
+    const gr_pass *pass;
+    int64_t probes;
+    gr_real *const *d;
+    gr_real *scratch, *gradients;
+    int lowest;
+} descent;
+
+static descent descent_of(const gr_pass *pass, int64_t probes, gr_real *const *d,
+                          gr_real *scratch) {
+    const gr_workspace *w = pass->workspace;
+    const size_t values = (size_t)w->network->node_count + 1;
+    memset(w->written, 0, values * sizeof *w->written);
+    memset(w->pending, 0, values * sizeof *w->pending);
+    return (descent){.pass = pass, .probes = probes, .d = d, .scratch = scratch};
+}
+
+/* A sum's adjoint is that of each of its inputs. It is copied only where nothing else reads the
+ * input: it shares the memory of one that the sum has overwritten, and elsewhere it is kept until
+ * the next share comes, to be added to it. */
+static void descend_sum(const descent *at, int i) {
+    const gr_workspace *w = at->pass->workspace;
+    const gr_network *network = w->network;
+    const gr_node *node = &network->nodes[i];
+    const int64_t count = node->in_features * at->probes * at->pass->samples;
+    const gr_real *from = at->d[i + 1];
     for (int j = 0; j < node->input_count; j++) {
         const int input = node->inputs[j];
-        const int64_t count = node->in_features * probes * pass->samples;
-        gr_real *target = written[input] ? scratch : d[input];
-        if (is_sum(node))
-            memcpy(target, d[i + 1], (size_t)count * sizeof *target);
-        else
-            node->kind->backward(&site, probes, d[i + 1], target);
-        if (written[input]) add(count, d[input], target, d[input]);
-        written[input] = true;
+        if (input < at->lowest || network->storage[input] == network->storage[i + 1]) continue;
+        gr_real *to = at->d[input];
+        if (w->written[input]) {
+            w->kernels->add(count, to, from, to);
+        } else if (w->pending[input]) {
+            w->kernels->add(count, at->d[w->pending[input]], from, to);
+            w->pending[input] = 0;
+            w->written[input] = true;
+        } else if (network->consumers[input] > 1) {
+            w->pending[input] = i + 1;
+        } else {
+            memcpy(to, from, (size_t)count * sizeof *to);
+            w->written[input] = true;
+        }
     }
 }
 
-static void forget_written(const gr_pass *pass) {
-    const gr_workspace *w = pass->workspace;
-    memset(w->written, 0, (size_t)(w->network->node_count + 1) * sizeof *w->written);
+/* The adjoint of node i's input from that of its output; of a value that several nodes read, the
+ * sum of their shares. */
+static void descend(const descent *at, int i) {
+    const gr_workspace *w = at->pass->workspace;
+    const gr_site site = site_of(at->pass, i);
+    const gr_node *node = site.node;
+    if (gr_node_is_sum(node)) {
+        descend_sum(at, i);
+        return;
+    }
+    const int input = node->inputs[0];
+    const int64_t count = node->in_features * at->probes * at->pass->samples;
+    gr_real *d_in = at->d[input];
+    const bool wanted = input >= at->lowest;
+    gr_real *target = !wanted ? NULL : w->written[input] ? at->scratch : d_in;
+    const gr_real *bend = at->gradients && w->bent[i] ? w->bend[i] : NULL;
+    if (at->gradients && node->kind->backward_and_accumulate) {
+        node->kind->backward_and_accumulate(&site, at->d[i + 1], bend, target, at->gradients);
+        bend = NULL;
+    } else {
+        if (at->gradients && node->parameter_count)
+            node->kind->accumulate(&site, 1, at->d[i + 1], site.in, false, at->gradients);
+        if (wanted) node->kind->backward(&site, at->probes, at->d[i + 1], target);
+    }
+    if (!wanted) return;
+    if (bend) w->kernels->add(count, target, bend, target);
+    if (w->written[input]) {
+        w->kernels->add(count, d_in, target, d_in);
+    } else if (w->pending[input]) {
+        w->kernels->add(count, d_in, at->d[w->pending[input]], d_in);
+        w->pending[input] = 0;
+    }
+    w->written[input] = true;
 }
 
 void gr_pass_probe_backward(const gr_pass *pass, const gr_lanes *lanes, gr_range range) {
-    forget_written(pass);
-    for (int i = range.end - 1; i >= range.first; i--)
-        pull_back(pass, i, lanes->probes, lanes->delta, lanes->scratch);
+    const descent at = descent_of(pass, lanes->probes, lanes->delta, lanes->scratch);
+    for (int i = range.end - 1; i >= range.first; i--) descend(&at, i);
+}
+
+void gr_pass_backward(const gr_pass *pass, gr_real *gradients) {
+    const gr_workspace *w = pass->workspace;
+    descent at = descent_of(pass, 1, w->d, w->scratch);
+    at.gradients = gradients;
+    at.lowest = w->network->first_trained + 1;
+    for (int i = w->network->node_count - 1; i >= w->network->first_trained; i--) descend(&at, i);
+}
+
+/* t at node i's output. */
+static void ascend(const gr_pass *pass, const gr_lanes *lanes, int i) {
+    const gr_site site = site_of(pass, i);
+    const gr_real *t_in = lanes->t[site.node->inputs[0]];
+    if (gr_node_is_sum(site.node))
+        site.kernels->add(site.node->out_features * lanes->probes * pass->samples, t_in,
+                          lanes->t[site.node->inputs[1]], lanes->t[i + 1]);
+    else
+        site.node->kind->tangent(&site, lanes->probes, t_in, lanes->t[i + 1]);
 }
 
 void gr_pass_tangent(const gr_pass *pass, const gr_lanes *lanes, gr_range range) {
-    for (int i = range.first; i < range.end; i++) {
-        const gr_site site = site_of(pass, i);
-        const gr_real *t_in = lanes->t[site.node->inputs[0]];
-        if (is_sum(site.node))
-            add(site.node->out_features * lanes->probes * pass->samples, t_in,
-                lanes->t[site.node->inputs[1]], lanes->t[i + 1]);
-        else
-            site.node->kind->tangent(&site, lanes->probes, t_in, lanes->t[i + 1]);
+    for (int i = range.first; i < range.end; i++) ascend(pass, lanes, i);
+}
+
+/* Gradients and curvature of node i from its delta and t; `onwards`: and then t at its output. */
+static void accumulate(const gr_pass *pass, const gr_lanes *lanes, int i, bool onwards,
+                       gr_real *gradients) {
+    const gr_workspace *w = pass->workspace;
+    const gr_site site = site_of(pass, i);
+    const gr_layer_kind *kind = site.node->kind;
+    const gr_real *delta = lanes->delta[i + 1], *t_in = lanes->t[site.node->inputs[0]];
+    gr_real *bend = w->bend[i];
+    if (kind->tangent_and_accumulate) {
+        kind->tangent_and_accumulate(&site, lanes->probes, delta, t_in, bend, w->bent[i],
+                                     onwards ? lanes->t[i + 1] : NULL, gradients);
+        w->bent[i] = bend != NULL;
+        return;
     }
+    if (site.node->parameter_count)
+        kind->accumulate(&site, lanes->probes, delta, t_in, true, gradients);
+    if (bend) {
+        const int64_t reals = site.node->in_features * pass->samples;
+        if (!w->bent[i]) memset(bend, 0, (size_t)reals * sizeof *bend);
+        w->bent[i] = true;
+        kind->curvature(&site, lanes->probes, t_in, delta, bend);
+    }
+    if (onwards) ascend(pass, lanes, i);
+}
+
+void gr_pass_tangent_accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
+                                bool onwards, gr_real *gradients) {
+    for (int i = range.first; i < range.end; i++)
+        accumulate(pass, lanes, i, onwards || i < range.end - 1, gradients);
 }
 
 void gr_pass_accumulate_probes(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
                                gr_real *gradients) {
-    for (int i = range.end - 1; i >= range.first; i--) {
-        const gr_site site = site_of(pass, i);
-        if (site.node->parameter_count)
-            site.node->kind->accumulate(&site, lanes->probes, lanes->delta[i + 1],
-                                        lanes->t[site.node->inputs[0]], true, gradients);
-    }
-}
-
-void gr_pass_backward(const gr_pass *pass, const gr_lanes *const *lanes, int lane_sets,
-                      gr_real *gradients) {
-    const gr_workspace *w = pass->workspace;
-    forget_written(pass);
-    for (int i = w->network->node_count - 1; i >= w->network->first_trained; i--) {
-        const gr_site site = site_of(pass, i);
-        const gr_layer_kind *kind = site.node->kind;
-        const int input = site.node->inputs[0];
-        if (site.node->parameter_count)
-            kind->accumulate(&site, 1, w->d[i + 1], site.in, false, gradients);
-        if (i == w->network->first_trained) break;
-        pull_back(pass, i, 1, w->d, w->scratch);
-        for (int set = 0; kind->curvature && set < lane_sets; set++)
-            kind->curvature(&site, lanes[set]->probes, lanes[set]->t[input],
-                            lanes[set]->delta[i + 1], w->d[input]);
-    }
+    for (int i = range.first; i < range.end; i++) accumulate(pass, lanes, i, false, gradients);
 }

@@ -9,17 +9,26 @@
 typedef struct gr_workspace {
     const gr_network *network;
     const gr_kernels *kernels;
-    int64_t samples;  /* capacity */
-    gr_real **a, **d; /* by value: activations and the ordinary adjoint, [features][samples] */
+    int64_t samples; /* capacity */
+    gr_real **a;     /* by value: activations, [features][samples] */
+    gr_real **d;     /* by value: the ordinary adjoint; values share memory as it becomes free */
+    gr_real **bend;  /* by node: what curvature adds to the adjoint of its input; NULL: none */
     void **state, **shared_state; /* by node */
     gr_real *scratch;             /* one share of a value's adjoint, where several nodes read it */
     bool *written;                /* by value: whether a backward pass has reached it */
+    int *pending;                 /* by value: the sum whose adjoint is yet to be added; 0: none */
+    bool *bent;                   /* by node: whether `bend` holds anything of this block */
     void *arena;
-    int64_t bytes;
 } gr_workspace;
 
-/* The memory of probe lanes: adjoints and tangents of all values, [features][probes][samples]. t[0]
- * is delta[0]: the cotangent at the input is turned into the tangent in place. */
+/* How lanes hold the tangents. */
+typedef enum gr_lanes_use {
+    GR_LANES_PULLED, /* adjoints first; each layer's tangent takes the place of its adjoint */
+    GR_LANES_PUSHED, /* tangents first: both are kept */
+} gr_lanes_use;
+
+/* The memory of probe lanes: adjoints and tangents of all values, [features][probes][samples].
+ * Where lanes are pulled, t[v] is delta[v]. */
 typedef struct gr_lanes {
     int64_t probes; /* in use; at most what it was created for */
     gr_real **delta, **t;
@@ -27,17 +36,16 @@ typedef struct gr_lanes {
     void *arena;
 } gr_lanes;
 
-/* Bytes that each takes. */
-int64_t gr_workspace_bytes(const gr_network *network, int64_t samples);
-/* `in_place`: t[0] is delta[0], for penalties that turn the pull-back at the input into the
- * tangent. */
-int64_t gr_lanes_bytes(const gr_network *network, int64_t samples, int64_t probes, bool in_place);
+/* Bytes that each takes. `probed`: there are probe lanes at these points. */
+int64_t gr_workspace_bytes(const gr_network *network, int64_t samples, bool probed);
+int64_t gr_lanes_bytes(const gr_network *network, int64_t samples, int64_t probes,
+                       gr_lanes_use use);
 
-gr_status gr_workspace_create(const gr_network *network, int64_t samples, gr_workspace **workspace,
-                              gr_error *error);
+gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed,
+                              gr_workspace **workspace, gr_error *error);
 void gr_workspace_free(gr_workspace *workspace);
-gr_status gr_lanes_create(const gr_network *network, int64_t samples, int64_t probes, bool in_place,
-                          gr_lanes **lanes, gr_error *error);
+gr_status gr_lanes_create(const gr_network *network, int64_t samples, int64_t probes,
+                          gr_lanes_use use, gr_lanes **lanes, gr_error *error);
 void gr_lanes_free(gr_lanes *lanes);
 
 /* A pass's circumstances. */
@@ -65,12 +73,17 @@ void gr_pass_forward(const gr_pass *pass);
 void gr_pass_probe_backward(const gr_pass *pass, const gr_lanes *lanes, gr_range range);
 /* t at the range's beginning → t at its end. */
 void gr_pass_tangent(const gr_pass *pass, const gr_lanes *lanes, gr_range range);
-/* gradients += delta at each layer's output paired with t at its input. */
+/* For lanes that have been pulled back: t at the range's beginning → t at its end, or where not
+ * `onwards` only up to its last layer; each tangent takes the place of the adjoint. On its way:
+ * gradients += delta at each layer's output paired with t at its input, and curvature goes to the
+ * workspace's `bend`. */
+void gr_pass_tangent_accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
+                                bool onwards, gr_real *gradients);
+/* The same two, for lanes whose adjoints and tangents are all there. */
 void gr_pass_accumulate_probes(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
                                gr_real *gradients);
 /* d[last] → the first layer with parameters: the ordinary backward pass, accumulating gradients and
- * collecting on its way, for each set of lanes, the curvature of smooth layers. */
-void gr_pass_backward(const gr_pass *pass, const gr_lanes *const *lanes, int lane_sets,
-                      gr_real *gradients);
+ * taking along `bend`. */
+void gr_pass_backward(const gr_pass *pass, gr_real *gradients);
 
 #endif

@@ -42,7 +42,7 @@ void gr_points_loss_gradient(gr_points_block *b, const gr_real *factor) {
     gr_real *d = b->loss.r; /* the workspace's own cotangent of the logits */
     for (int64_t k = 0; k < b->loss.outputs; k++)
         for (int64_t s = 0; s < b->loss.samples; s++) d[k * b->loss.samples + s] *= factor[s];
-    gr_pass_backward(&b->pass, NULL, 0, b->gradients);
+    gr_pass_backward(&b->pass, b->gradients);
 }
 
 double gr_points_penalty(gr_points_block *b) {
@@ -54,8 +54,7 @@ double gr_points_penalty(gr_points_block *b) {
     kind->cotangent(&b->probe, b->lanes->delta[last]);
     gr_pass_probe_backward(&b->pass, b->lanes, all);
     const double sum = kind->input(&b->probe, b->lanes->delta[0]);
-    gr_pass_tangent(&b->pass, b->lanes, all);
-    gr_pass_accumulate_probes(&b->pass, b->lanes, all, b->gradients);
+    gr_pass_tangent_accumulate(&b->pass, b->lanes, all, true, b->gradients);
     memset(b->loss.r, 0, (size_t)(b->loss.outputs * b->loss.samples) * sizeof(gr_real));
     if (kind->output) kind->output(&b->probe, b->lanes->t[last], b->loss.r);
     /* No way back where the cotangent does not move and no layer bends. */
@@ -63,7 +62,6 @@ double gr_points_penalty(gr_points_block *b) {
     for (int64_t e = 0; e < b->loss.outputs * b->loss.samples; e++)
         needed = needed || b->loss.r[e] != 0;
     for (int i = 0; i < last; i++) needed = needed || network->nodes[i].kind->curvature;
-    const gr_lanes *const sets[] = {b->lanes};
-    if (needed) gr_pass_backward(&b->pass, sets, 1, b->gradients);
+    if (needed) gr_pass_backward(&b->pass, b->gradients);
     return sum;
 }

@@ -183,5 +183,19 @@ void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                  const gr_real *d_out, const gr_real *in, gr_real *d_weights);
+void KERNEL(add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
+void KERNEL(moments)(int64_t count, const gr_real *a, double *mean, double *variance);
+void KERNEL(normalize)(int64_t count, const gr_real *a, gr_real center, gr_real scale,
+                       gr_real shift, gr_real *y);
+void KERNEL(normalized_sums)(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                             const gr_real *a, gr_real center, double *sums);
+void KERNEL(second_sums)(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                         const gr_real *t, const gr_real *a, gr_real center, double *sums);
+void KERNEL(project)(int64_t positions, int64_t samples, int64_t stride, const gr_real *v,
+                     const gr_real *a, gr_real center, const gr_plane *plane, const gr_real *extra,
+                     gr_real *out);
+void KERNEL(bend)(int64_t positions, int64_t samples, int64_t stride, const gr_real *d,
+                  const gr_real *t, const gr_real *a, gr_real center, const gr_plane *plane,
+                  bool add, gr_real *bend, const gr_plane *t_plane, gr_real *t_out);
 
 #endif

@@ -178,7 +178,11 @@ static void test_storage(void **state) {
         const int input = node->inputs[0];
         if (network->storage[i + 1] == i + 1) continue;
         assert_int_equal(network->storage[i + 1], network->storage[input]);
-        assert_true(node->kind->in_place);
+        /* A sum: nothing else has been in the place that it takes. */
+        if (gr_node_is_sum(node))
+            assert_int_equal(network->storage[input], input);
+        else
+            assert_true(node->kind->in_place);
         assert_true(input > 0);
         assert_false(network->nodes[input - 1].kind->reads_output);
         assert_int_equal(network->consumers[input], 1);
@@ -186,12 +190,49 @@ static void test_storage(void **state) {
     gr_network_free(network);
 }
 
+/* Adjoints of the ordinary backward pass, node by node from the last: what a node reads must still
+ * be there, so that a slot is never written while another value of it is to be read. */
+static void test_slots(void **state) {
+    (void)state;
+    gr_network *network = create();
+    int *holds = calloc((size_t)network->slot_count, sizeof *holds); /* the place in each slot */
+    assert_non_null(holds);
+    const int last = network->node_count, lowest = network->first_trained;
+    holds[network->slot[last]] = network->storage[last];
+    for (int i = last - 1; i >= lowest; i--) {
+        const gr_node *node = &network->nodes[i];
+        assert_in_range(network->slot[i + 1], 0, network->slot_count - 1);
+        assert_int_equal(holds[network->slot[i + 1]], network->storage[i + 1]);
+        /* Sums of higher nodes whose adjoint is still to be added to an input that this one reads
+         * first. */
+        for (int s = i + 1; s < last; s++)
+            for (int j = 0; gr_node_is_sum(&network->nodes[s]) && j < 2; j++) {
+                const int waits = network->nodes[s].inputs[j];
+                bool first = node->inputs[0] == waits && network->consumers[waits] > 1;
+                for (int n = i + 1; n < s; n++)
+                    first = first && network->nodes[n].inputs[0] != waits;
+                if (first) assert_int_equal(holds[network->slot[s + 1]], network->storage[s + 1]);
+            }
+        for (int j = 0; j < node->input_count; j++) {
+            const int input = node->inputs[j];
+            if (input <= lowest) continue;
+            assert_in_range(network->slot[input], 0, network->slot_count - 1);
+            assert_true(network->slot_features[network->slot[input]] >=
+                        gr_network_features(network, input));
+            if (network->storage[input] != network->storage[i + 1])
+                assert_int_not_equal(network->slot[input], network->slot[i + 1]);
+            holds[network->slot[input]] = network->storage[input];
+        }
+    }
+    free(holds);
+    gr_network_free(network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_initialization),
-        cmocka_unit_test(test_names_and_shapes),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_storage),
+        cmocka_unit_test(test_initialization), cmocka_unit_test(test_names_and_shapes),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_storage),
+        cmocka_unit_test(test_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
