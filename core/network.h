@@ -13,7 +13,7 @@ typedef struct gr_network {
                      value it overwrites) */
     int *consumers; /* by value: how many nodes read it */
     /* The ordinary backward pass needs an adjoint only from its last reader to its maker: values
-     * share slots of memory. */
+     * share slots of memory; slot 0 is the last value's alone. */
     int *slot; /* by value; -1: none, as no ordinary adjoint reaches it */
     int slot_count;
     int64_t *slot_features;   /* by slot: of its largest value */

@@ -62,6 +62,7 @@ static int take_slot(gr_network *network, const int *busy, int node, int64_t fea
     return best;
 }
 
+/* Slot 0 is the last value's alone: it is filled long before the pass. */
 static void assign_slots(gr_network *network, const span *spans, int *busy) {
     const int last = network->node_count;
     for (int v = 0; v <= last; v++) network->slot[v] = -1;
@@ -72,7 +73,7 @@ static void assign_slots(gr_network *network, const span *spans, int *busy) {
             const int owner = network->storage[i == last ? last : network->nodes[i].inputs[j]];
             if (spans[owner].begin != i || network->slot[owner] >= 0) continue;
             network->slot[owner] = take_slot(network, busy, i, gr_network_features(network, owner));
-            busy[network->slot[owner]] = spans[owner].end;
+            busy[network->slot[owner]] = i == last ? -1 : spans[owner].end;
         }
     }
     for (int v = 0; v <= last; v++) network->slot[v] = network->slot[network->storage[v]];

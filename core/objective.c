@@ -7,6 +7,10 @@
 /* The sets of probe lanes at the data's points. */
 enum { PULLED, PUSHED, LAYERWISE, LANE_SETS };
 
+/* So many lanes that the kernels' rows are long enough, and few enough for the caches. Whole
+ * vectors of samples, since what belongs to a sample is loaded for each of its probes anew. */
+enum { LANES = 64, PROBE_LANES = 160, COUPLED_LANES = 128, VECTOR = 16 };
+
 struct gr_objective {
     const gr_network *network;
     const gr_settings *loss;         /* borrowed */
@@ -48,6 +52,11 @@ static int64_t own_probes_of(const gr_settings *settings, int64_t outputs) {
     const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
     return has_own_points(settings) && kind->points_probes ? kind->points_probes(settings, outputs)
                                                            : 0;
+}
+
+static bool is_separable(const gr_settings *settings) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->separable && kind->separable(settings);
 }
 
 /* Lanes for each sample, and what else depends on all regularisers. */
@@ -107,10 +116,61 @@ static bool is_repeated(const gr_settings *a, const gr_settings *b) {
     return true;
 }
 
+/* Probes of the pulled regularisers that are worked on together: `count` of each, from `first` on;
+ * `all` together. */
+typedef struct group {
+    int64_t first[GR_MAXIMUM_REGULARIZERS], count[GR_MAXIMUM_REGULARIZERS], all;
+} group;
+
+/* As many probes at once as make rows long enough, and no more where the block is a whole batch:
+ * memory and caches are for the samples then. Probes that are not separable stay together. */
+static int64_t group_capacity(const needs *n, const gr_settings *regularizers, size_t count,
+                              int64_t outputs, int64_t samples) {
+    int64_t capacity = (n->couples ? COUPLED_LANES : PROBE_LANES) / samples;
+    if (capacity < 1) capacity = 1;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t probes = probes_of(&regularizers[i], outputs);
+        if (probes > capacity && !is_separable(&regularizers[i])) capacity = probes;
+    }
+    return capacity < n->lanes[PULLED] ? capacity : n->lanes[PULLED];
+}
+
+/* The group after `g` (zero before the first), in the order of the spec; false: there is none. */
+static bool next_group(const gr_settings *regularizers, const int64_t *probes, size_t count,
+                       int64_t capacity, group *g) {
+    for (size_t i = 0; i < count; i++) g->first[i] += g->count[i], g->count[i] = 0;
+    g->all = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t left = probes[i] - g->first[i], room = capacity - g->all;
+        if (left <= room)
+            g->count[i] = left;
+        else if (is_separable(&regularizers[i]))
+            g->count[i] = room;
+        g->all += g->count[i];
+        if (g->count[i] < left) break;
+    }
+    return g->all > 0;
+}
+
 static bool has_lanes(const needs *n) {
     bool any = false;
     for (int set = 0; set < LANE_SETS; set++) any = any || n->lanes[set];
     return any;
+}
+
+/* Lanes of a set for each sample that there are at once. */
+static int64_t lanes_of(const needs *n, int set, const gr_settings *regularizers, size_t count,
+                        int64_t outputs, int64_t samples) {
+    return set == PULLED && n->lanes[PULLED]
+               ? group_capacity(n, regularizers, count, outputs, samples)
+               : n->lanes[set];
+}
+
+/* Whether the memory of the pulled probes, which are done by then, is enough for the ordinary
+ * backward pass. */
+static bool lends(const gr_network *network, int64_t pulled, int64_t samples) {
+    return pulled && gr_lanes_bytes(network, samples, pulled, GR_LANES_PULLED) >=
+                         gr_workspace_descent_bytes(network, samples);
 }
 
 static gr_lanes_use use_of(int set) {
@@ -154,9 +214,6 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
 
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
                                    size_t count, int64_t batch_size) {
-    /* So many lanes that the kernels' rows are long enough, and few enough for the caches. Whole
-     * vectors of samples, since what belongs to a sample is loaded for each of its probes anew. */
-    enum { LANES = 64, PROBE_LANES = 160, VECTOR = 16 };
     const needs n = needs_of(network, regularizers, count);
     if (n.couples) return batch_size;
     int64_t probes = n.lanes[PULLED] > n.lanes[PUSHED] ? n.lanes[PULLED] : n.lanes[PUSHED];
@@ -176,13 +233,17 @@ static int64_t extra_reals(const gr_network *network, int64_t samples) {
 int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regularizers, size_t count,
                            int64_t samples) {
     const needs n = needs_of(network, regularizers, count);
+    const int64_t outputs = gr_network_outputs(network);
     int64_t bytes = gr_workspace_bytes(network, samples, has_lanes(&n));
+    if (lends(network, lanes_of(&n, PULLED, regularizers, count, outputs, samples), samples))
+        bytes -= gr_workspace_descent_bytes(network, samples);
     if (n.own_points) bytes += gr_workspace_bytes(network, samples, n.own_lanes > 0);
     for (int set = 0; set < LANE_SETS; set++)
-        bytes += gr_lanes_bytes(network, samples, n.lanes[set], use_of(set));
+        bytes +=
+            gr_lanes_bytes(network, samples,
+                           lanes_of(&n, set, regularizers, count, outputs, samples), use_of(set));
     for (size_t i = 0; i < count; i++)
-        bytes += gr_lanes_bytes(network, samples,
-                                own_probes_of(&regularizers[i], gr_network_outputs(network)),
+        bytes += gr_lanes_bytes(network, samples, own_probes_of(&regularizers[i], outputs),
                                 GR_LANES_PULLED);
     return bytes + extra_reals(network, samples) * (int64_t)sizeof(gr_real);
 }
@@ -226,13 +287,15 @@ static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
     o->losses = o->own_p + outputs * samples;
     o->own_losses = o->losses + samples;
     o->scratch = o->own_losses + samples;
-    GR_TRY(gr_workspace_create(network, samples, has_lanes(&n), &o->workspace, error));
-    if (n.own_points)
-        GR_TRY(gr_workspace_create(network, samples, n.own_lanes > 0, &o->own_points, error));
+    const int64_t pulled = lanes_of(&n, PULLED, o->regularizers, o->count, outputs, samples);
     for (int set = 0; set < LANE_SETS; set++)
         if (n.lanes[set])
-            GR_TRY(gr_lanes_create(network, samples, n.lanes[set], use_of(set), &o->lanes[set],
-                                   error));
+            GR_TRY(gr_lanes_create(network, samples, set == PULLED ? pulled : n.lanes[set],
+                                   use_of(set), &o->lanes[set], error));
+    void *lent = lends(network, pulled, samples) ? o->lanes[PULLED]->arena : NULL;
+    GR_TRY(gr_workspace_create(network, samples, has_lanes(&n), lent, &o->workspace, error));
+    if (n.own_points)
+        GR_TRY(gr_workspace_create(network, samples, n.own_lanes > 0, NULL, &o->own_points, error));
     for (size_t i = 0; i < o->count; i++) {
         const int64_t probes = own_probes_of(&o->regularizers[i], outputs);
         if (probes)
@@ -321,7 +384,7 @@ typedef struct work {
     gr_pass pass;
     gr_loss_block loss;
     gr_probe_block probes[GR_MAXIMUM_REGULARIZERS];
-    int64_t first[LANE_SETS][GR_MAXIMUM_REGULARIZERS];
+    int64_t first[GR_MAXIMUM_REGULARIZERS]; /* among the pushed lanes */
     gr_real *gradients;
     gr_objective_result *result;
 } work;
@@ -333,22 +396,19 @@ static const gr_regularizer_kind *kind_of(const work *w, size_t i) {
 static void prepare(work *w) {
     gr_objective *o = w->o;
     const int64_t samples = w->block->samples;
-    int64_t lanes[LANE_SETS] = {0};
+    int64_t pushed = 0;
     for (size_t i = 0; i < o->count; i++) {
         const gr_settings *settings = &o->regularizers[i];
-        w->first[PULLED][i] = lanes[PULLED];
-        w->first[PUSHED][i] = lanes[PUSHED];
-        lanes[PULLED] += o->probes[i] * samples;
-        lanes[PUSHED] += o->tangents[i] * samples;
+        w->first[i] = pushed;
+        pushed += o->tangents[i] * samples;
         w->probes[i] = (gr_probe_block){.settings = settings,
                                         .weight = weight_of(o, settings, w->block->draw.iteration),
                                         .loss_kind = gr_loss_kind_of(o->loss),
                                         .loss = &w->loss,
                                         .input = *gr_network_input(o->network),
                                         .features = gr_network_features(o->network, 0),
-                                        .probes = o->probes[i]     ? o->probes[i]
-                                                  : o->tangents[i] ? o->tangents[i]
-                                                                   : 1,
+                                        .probes = o->tangents[i] ? o->tangents[i] : 1,
+                                        .all_probes = o->probes[i],
                                         .batch_size = w->block->batch_size,
                                         .index = (uint32_t)i,
                                         .draw = w->block->draw,
@@ -358,31 +418,44 @@ static void prepare(work *w) {
                                         .scratch = o->scratch};
     }
     for (size_t i = 0; i < o->count; i++)
-        w->probes[i].stride = o->probes[i]     ? lanes[PULLED]
-                              : o->tangents[i] ? lanes[PUSHED]
-                                               : samples;
+        w->probes[i].stride = o->tangents[i] ? pushed : samples; /* pulled: see pull() */
 }
 
 static void add_value(work *w, size_t i, double sum) {
     w->result->values[i] += sum / (double)w->block->batch_size;
 }
 
-/* Penalties of g = Jᵀc: c, back to g, u, forward to ż. */
-static void pull(work *w) {
+/* Penalties of g = Jᵀc: c, back to g, u, forward to ż, and q, added to the cotangent d of the main
+ * loss. */
+static void pull(work *w, gr_real *d) {
     gr_objective *o = w->o;
-    const gr_lanes *lanes = o->lanes[PULLED];
-    if (!lanes) return;
+    if (!o->lanes[PULLED]) return;
     const int last = o->network->node_count;
     const gr_range all = gr_all_nodes(o->network);
-    for (size_t i = 0; i < o->count; i++)
-        if (o->probes[i])
-            kind_of(w, i)->cotangent(&w->probes[i], lanes->delta[last] + w->first[PULLED][i]);
-    gr_pass_probe_backward(&w->pass, lanes, all);
-    for (size_t i = 0; i < o->count; i++)
-        if (o->probes[i])
-            add_value(w, i,
-                      kind_of(w, i)->input(&w->probes[i], lanes->delta[0] + w->first[PULLED][i]));
-    gr_pass_tangent_accumulate(&w->pass, lanes, all, true, w->gradients);
+    const int64_t samples = w->block->samples, capacity = o->lanes[PULLED]->probes;
+    group g = {0};
+    while (next_group(o->regularizers, o->probes, o->count, capacity, &g)) {
+        gr_lanes lanes = *o->lanes[PULLED];
+        lanes.probes = g.all;
+        int64_t first[GR_MAXIMUM_REGULARIZERS], before = 0;
+        for (size_t i = 0; i < o->count; i++) {
+            first[i] = before;
+            before += g.count[i] * samples;
+            if (!g.count[i]) continue;
+            w->probes[i].first_probe = g.first[i];
+            w->probes[i].probes = g.count[i];
+            w->probes[i].stride = g.all * samples;
+            kind_of(w, i)->cotangent(&w->probes[i], lanes.delta[last] + first[i]);
+        }
+        gr_pass_probe_backward(&w->pass, &lanes, all);
+        for (size_t i = 0; i < o->count; i++)
+            if (g.count[i])
+                add_value(w, i, kind_of(w, i)->input(&w->probes[i], lanes.delta[0] + first[i]));
+        gr_pass_tangent_accumulate(&w->pass, &lanes, all, true, w->gradients);
+        for (size_t i = 0; i < o->count; i++)
+            if (g.count[i] && kind_of(w, i)->output)
+                kind_of(w, i)->output(&w->probes[i], lanes.t[last] + first[i], d);
+    }
 }
 
 /* Penalties of ż = J u: u, forward to ż, c, back. */
@@ -393,15 +466,13 @@ static void push(work *w) {
     const int last = o->network->node_count;
     const gr_range all = gr_all_nodes(o->network);
     for (size_t i = 0; i < o->count; i++)
-        if (o->tangents[i])
-            kind_of(w, i)->tangent(&w->probes[i], lanes->t[0] + w->first[PUSHED][i]);
+        if (o->tangents[i]) kind_of(w, i)->tangent(&w->probes[i], lanes->t[0] + w->first[i]);
     gr_pass_tangent(&w->pass, lanes, all);
     for (size_t i = 0; i < o->count; i++)
         if (o->tangents[i])
             add_value(w, i,
-                      kind_of(w, i)->tangent_output(&w->probes[i],
-                                                    lanes->t[last] + w->first[PUSHED][i],
-                                                    lanes->delta[last] + w->first[PUSHED][i]));
+                      kind_of(w, i)->tangent_output(&w->probes[i], lanes->t[last] + w->first[i],
+                                                    lanes->delta[last] + w->first[i]));
     gr_pass_probe_backward(&w->pass, lanes, all);
     gr_pass_accumulate_probes(&w->pass, lanes, all, w->gradients);
 }
@@ -447,6 +518,7 @@ static void at_own_points(work *w, size_t i, gr_real *d) {
     points.probe.loss = &points.loss;
     points.probe.x = o->workspace->a[0];
     points.probe.probes = own_probes_of(points.probe.settings, gr_network_outputs(o->network));
+    points.probe.all_probes = points.probe.probes;
     points.probe.stride = points.probe.probes * w->block->samples;
     points.loss.p = o->own_p;
     points.loss.z = o->own_points->a[o->network->node_count];
@@ -484,20 +556,16 @@ void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_blo
     gr_pass_forward(&w.pass);
     result->loss += gr_loss_kind_of(o->loss)->evaluate(o->loss, &w.loss, &result->correct) /
                     (double)block->batch_size;
-    pull(&w);
-    push(&w);
-    for (size_t i = 0; i < o->count; i++)
-        if (kind_of(&w, i)->layer_input) layerwise(&w, i);
-
-    /* The main loss's cotangent r/B, then what the probes' own dependence on the logits adds to it.
+    /* The main loss's cotangent r/B, and what the probes' own dependence on the logits adds to it.
      */
     gr_real *d = ws->d[last];
     const gr_real share = (gr_real)(1.0 / (double)block->batch_size);
     for (int64_t e = 0; e < outputs * samples; e++) d[e] = share * o->r[e];
+    pull(&w, d);
+    push(&w);
     for (size_t i = 0; i < o->count; i++) {
         const gr_regularizer_kind *kind = kind_of(&w, i);
-        if (o->probes[i] && kind->output)
-            kind->output(&w.probes[i], o->lanes[PULLED]->t[last] + w.first[PULLED][i], d);
+        if (kind->layer_input) layerwise(&w, i);
         if (kind->logits) add_value(&w, i, kind->logits(&w.probes[i], d));
         if (has_own_points(w.probes[i].settings)) at_own_points(&w, i, d);
     }

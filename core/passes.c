@@ -52,15 +52,24 @@ static int64_t real_bytes(int64_t reals) {
     return reals * (int64_t)sizeof(gr_real);
 }
 
-static int64_t lay_out_workspace(gr_workspace *w, bool probed, char *base) {
+static void place_slot(arena_layout *layout, gr_workspace *w, int slot) {
+    const gr_network *network = w->network;
+    void *at = place(layout, real_bytes(network->slot_features[slot] * w->samples));
+    for (int v = 0; layout->base && v <= network->node_count; v++)
+        if (network->slot[v] == slot) w->d[v] = at;
+}
+
+/* What only the ordinary backward pass needs. */
+static void lay_out_descent(arena_layout *layout, gr_workspace *w) {
+    for (int slot = 1; slot < w->network->slot_count; slot++) place_slot(layout, w, slot);
+    w->scratch = place(layout, real_bytes(w->network->scratch_features * w->samples));
+}
+
+static int64_t lay_out_workspace(gr_workspace *w, bool probed, void *lent, char *base) {
     const gr_network *network = w->network;
     arena_layout layout = {.base = base};
     place_values(&layout, network, 0, w->samples, w->a);
-    for (int slot = 0; slot < network->slot_count; slot++) {
-        void *at = place(&layout, real_bytes(network->slot_features[slot] * w->samples));
-        for (int v = 0; base && v <= network->node_count; v++)
-            if (network->slot[v] == slot) w->d[v] = at;
-    }
+    place_slot(&layout, w, 0);
     for (int i = 0; i < network->node_count; i++) {
         const gr_node *node = &network->nodes[i];
         void *state = place(&layout, node->state_bytes * w->samples);
@@ -70,16 +79,24 @@ static int64_t lay_out_workspace(gr_workspace *w, bool probed, char *base) {
         void *bend = place(&layout, real_bytes(node->in_features * w->samples));
         if (base) w->bend[i] = bend;
     }
-    w->scratch = place(&layout, real_bytes(network->scratch_features * w->samples));
+    arena_layout other = {.base = lent};
+    lay_out_descent(lent ? &other : &layout, w);
     return layout.offset;
 }
 
 int64_t gr_workspace_bytes(const gr_network *network, int64_t samples, bool probed) {
     gr_workspace w = {.network = network, .samples = samples};
-    return lay_out_workspace(&w, probed, NULL);
+    return lay_out_workspace(&w, probed, NULL, NULL);
 }
 
-gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed,
+int64_t gr_workspace_descent_bytes(const gr_network *network, int64_t samples) {
+    gr_workspace w = {.network = network, .samples = samples};
+    arena_layout layout = {0};
+    lay_out_descent(&layout, &w);
+    return layout.offset;
+}
+
+gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed, void *lent,
                               gr_workspace **result, gr_error *error) {
     const size_t values = (size_t)network->node_count + 1;
     gr_workspace *w = calloc(1, sizeof *w);
@@ -89,10 +106,11 @@ gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool p
     w->state = calloc(2 * values, sizeof *w->state);
     w->written = calloc(2 * values, sizeof *w->written);
     w->pending = calloc(values, sizeof *w->pending);
-    gr_status status =
-        w->a && w->state && w->written && w->pending
-            ? allocate(gr_workspace_bytes(network, samples, probed), &w->arena, error)
-            : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a workspace");
+    const int64_t bytes = gr_workspace_bytes(network, samples, probed) -
+                          (lent ? gr_workspace_descent_bytes(network, samples) : 0);
+    gr_status status = w->a && w->state && w->written && w->pending
+                           ? allocate(bytes, &w->arena, error)
+                           : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a workspace");
     if (status != GR_OK) {
         gr_workspace_free(w);
         return status;
@@ -101,7 +119,7 @@ gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool p
     w->bend = w->d + values;
     w->shared_state = w->state + values;
     w->bent = w->written + values;
-    lay_out_workspace(w, probed, w->arena);
+    lay_out_workspace(w, probed, lent, w->arena);
     *result = w;
     return GR_OK;
 }

@@ -38,10 +38,14 @@ typedef struct gr_lanes {
 
 /* Bytes that each takes. `probed`: there are probe lanes at these points. */
 int64_t gr_workspace_bytes(const gr_network *network, int64_t samples, bool probed);
+/* … of it what only the ordinary backward pass needs. */
+int64_t gr_workspace_descent_bytes(const gr_network *network, int64_t samples);
 int64_t gr_lanes_bytes(const gr_network *network, int64_t samples, int64_t probes,
                        gr_lanes_use use);
 
-gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed,
+/* `lent`: gr_workspace_descent_bytes of memory that nothing else needs during the ordinary backward
+ * pass, borrowed; NULL: the workspace takes its own. */
+gr_status gr_workspace_create(const gr_network *network, int64_t samples, bool probed, void *lent,
                               gr_workspace **workspace, gr_error *error);
 void gr_workspace_free(gr_workspace *workspace);
 gr_status gr_lanes_create(const gr_network *network, int64_t samples, int64_t probes,

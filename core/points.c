@@ -6,8 +6,9 @@
 void gr_unit_cotangents(const gr_probe_block *b, gr_real *c) {
     const int64_t K = b->loss->outputs, n = b->loss->samples;
     for (int64_t k = 0; k < K; k++)
-        for (int64_t probe = 0; probe < K; probe++)
-            for (int64_t s = 0; s < n; s++) c[k * b->stride + probe * n + s] = k == probe;
+        for (int64_t probe = 0; probe < b->probes; probe++)
+            for (int64_t s = 0; s < n; s++)
+                c[k * b->stride + probe * n + s] = k == b->first_probe + probe;
 }
 
 void gr_add_noise(const gr_probe_block *b, double sigma, const gr_real *from, gr_real *to) {

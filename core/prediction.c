@@ -75,8 +75,8 @@ gr_status gr_predictor_create(const gr_plan *plan, const gr_dataset *dataset,
                                    gr_integer(plan->training, GR_TRAINING_BATCH_SIZE));
     GR_TRY_OR(fail, gr_split_create(dataset, plan->dataset, plan->seed, &predictor->split, error));
     predictor->samples = gr_split_size(predictor->split, part);
-    GR_TRY_OR(fail, gr_workspace_create(predictor->network, predictor->block, &predictor->workspace,
-                                        error));
+    GR_TRY_OR(fail, gr_workspace_create(predictor->network, predictor->block, false, NULL,
+                                        &predictor->workspace, error));
     GR_TRY_OR(fail, allocate(predictor, error));
     GR_TRY_OR(fail, gr_network_from_arrays(predictor->network, model, predictor->parameters,
                                            predictor->buffers, error));

@@ -36,12 +36,13 @@ typedef struct gr_probe_block {
     double weight; /* at this iteration */
     const gr_loss_kind *loss_kind;
     const gr_loss_block *loss;
-    gr_shape input;     /* of a sample */
-    int64_t features;   /* of a sample */
-    int64_t probes;     /* of this regulariser */
-    int64_t stride;     /* all probes · samples of its set of lanes */
-    int64_t batch_size; /* of the whole batch: means are over it */
-    uint32_t index;     /* the regulariser's number in the spec */
+    gr_shape input;                  /* of a sample */
+    int64_t features;                /* of a sample */
+    int64_t probes;                  /* of this regulariser that are worked on now, */
+    int64_t first_probe, all_probes; /* from this one on, of so many */
+    int64_t stride;                  /* all probes · samples of its set of lanes */
+    int64_t batch_size;              /* of the whole batch: means are over it */
+    uint32_t index;                  /* the regulariser's number in the spec */
     gr_draw draw;
     const gr_real *x;     /* [features][samples]: the points */
     const gr_real *given; /* [outputs], instead of the drawn vector of the random probe; or NULL */
@@ -103,6 +104,9 @@ typedef struct gr_regularizer_kind {
     double (*input)(const gr_probe_block *block, gr_real *g);
     /* q [outputs][samples] += (∂c/∂z)ᵀ ż. */
     void (*output)(const gr_probe_block *block, const gr_real *t_z, gr_real *q);
+    /* Whether a probe's u, value and q need that probe alone: its probes may then be worked on one
+     * after the other, where memory or the caches want it. NULL: no. */
+    bool (*separable)(const gr_settings *settings);
     bool couples_samples; /* φ is no sum over samples: a block is the whole batch */
 
     /* -- by tangents u at the input, whose push-forward ż = J u is penalised. */

@@ -170,11 +170,11 @@ static void projection_cotangent(const gr_probe_block *b, gr_real *c) {
             double squares = 0;
             for (int64_t k = 0; k < K; k++) {
                 const double v = gr_random_normal(&random, b->draw.first_sample + (uint32_t)s,
-                                                  (uint32_t)(probe * K + k));
+                                                  (uint32_t)((b->first_probe + probe) * K + k));
                 direction[k * b->stride] = (gr_real)v;
                 squares += v * v;
             }
-            const gr_real scale = (gr_real)sqrt((double)K / ((double)b->probes * squares));
+            const gr_real scale = (gr_real)sqrt((double)K / ((double)b->all_probes * squares));
             for (int64_t k = 0; k < K; k++) direction[k * b->stride] *= scale;
         }
 }
@@ -222,10 +222,12 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
         break;
     case PROBE_SOFTMAX: /* row m of the softmax's Jacobian: p_m(e_m - p) */
         for (int64_t k = 0; k < K; k++)
-            for (int64_t m = 0; m < K; m++)
-                for (int64_t s = 0; s < n; s++)
-                    c[k * b->stride + m * n + s] =
+            for (int64_t probe = 0; probe < b->probes; probe++)
+                for (int64_t s = 0; s < n; s++) {
+                    const int64_t m = b->first_probe + probe;
+                    c[k * b->stride + probe * n + s] =
                         p[m * n + s] * ((gr_real)(k == m) - p[k * n + s]);
+                }
         break;
     case PROBE_LABEL:
         for (int64_t k = 0; k < K; k++)
@@ -311,6 +313,11 @@ static double input(const gr_probe_block *b, gr_real *g) {
     return total;
 }
 
+/* The norm of all probes together is needed only where φ is no sum over them. */
+static bool separable(const gr_settings *settings) {
+    return gr_choice(settings, NORM) == NORM_L1 || gr_choice(settings, SHAPE) == SHAPE_SQUARED;
+}
+
 /* -- q
  * ---------------------------------------------------------------------------------------------------
  */
@@ -321,8 +328,9 @@ static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real 
     const gr_real *p = b->loss->p;
     for (int64_t s = 0; s < n; s++) {
         gr_real weighted = 0; /* p·γ, summed over rows */
-        for (int64_t m = 0; m < K; m++) {
-            const gr_real *t = t_z + m * n + s;
+        for (int64_t probe = 0; probe < b->probes; probe++) {
+            const int64_t m = b->first_probe + probe;
+            const gr_real *t = t_z + probe * n + s;
             gr_real mean = 0;
             for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * t[k * b->stride];
             const gr_real at_m = t[m * b->stride] - mean;
@@ -431,6 +439,7 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .cotangent = cotangent,
     .input = input,
     .output = output,
+    .separable = separable,
     .has_points = has_points,
     .points_probes = probes,
     .points = points,

@@ -18,6 +18,11 @@ static int64_t probes(const gr_settings *settings, int64_t outputs) {
     return outputs;
 }
 
+static bool separable(const gr_settings *settings) {
+    (void)settings;
+    return true;
+}
+
 static double input(const gr_probe_block *b, gr_real *g) {
     const gr_real factor = (gr_real)(2 * b->weight / (double)b->batch_size);
     const int64_t n = b->loss->samples;
@@ -25,7 +30,7 @@ static double input(const gr_probe_block *b, gr_real *g) {
     for (int64_t f = 0; f < b->features; f++)
         for (int64_t k = 0; k < b->probes; k++) {
             gr_real *row = g + f * b->stride + k * n;
-            const gr_real *truth = b->derivatives + (k * b->features + f) * n;
+            const gr_real *truth = b->derivatives + ((b->first_probe + k) * b->features + f) * n;
             for (int64_t s = 0; s < n; s++) {
                 const gr_real difference = row[s] - truth[s];
                 total += (double)difference * (double)difference;
@@ -44,4 +49,5 @@ const gr_regularizer_kind gr_regularizer_sobolev = {
     .probes = probes,
     .cotangent = gr_unit_cotangents,
     .input = input,
+    .separable = separable,
 };
