@@ -5,9 +5,9 @@
 
 #include "server/api.h"
 
-const http_route *const api_routes[] = {
-    experiments_routes, metrics_routes, predictions_routes, events_routes,
-    presets_routes,     server_routes,  web_routes,         NULL};
+const http_route *const api_routes[] = {experiments_routes, actions_routes, metrics_routes,
+                                        predictions_routes, events_routes,  presets_routes,
+                                        server_routes,      web_routes,     NULL};
 
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
     const char *text = request->parameters[0];
@@ -20,6 +20,12 @@ gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
                        http_printable(text, shown, sizeof shown));
     *id = strtoll(text, NULL, 10);
     return GR_OK;
+}
+
+void api_answer_experiment(http_response *response, int status, const experiment *stored) {
+    http_answer_json(response, status, experiment_json(stored));
+    if (response->status == status)
+        http_answer_header(response, "ETag", "\"%lld\"", (long long)stored->revision);
 }
 
 void api_publish(const struct api *api, event_type type, int64_t id) {

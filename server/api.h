@@ -26,6 +26,7 @@ struct api {
 };
 
 extern const http_route experiments_routes[];
+extern const http_route actions_routes[];
 extern const http_route metrics_routes[];
 extern const http_route predictions_routes[];
 extern const http_route events_routes[];
@@ -50,6 +51,8 @@ double experiment_eta_seconds(int64_t iteration, int64_t iterations, double iter
 
 /* The id in the path. GR_NOT_FOUND where it is no positive integer. */
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error);
+/* Answers with the experiment and its ETag. */
+void api_answer_experiment(http_response *response, int status, const experiment *stored);
 /* Tells everybody who listens that the experiment changed. */
 void api_publish(const struct api *api, event_type type, int64_t id);
 /* Milliseconds since 1970. */

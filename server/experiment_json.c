@@ -60,6 +60,7 @@ static cJSON *links_json(const experiment *from) {
         bool needs_model;
     } links[] = {{"self", "", false},
                  {"metrics", "/metrics", false},
+                 {"log", "/log", false},
                  {"events", "/events", false},
                  {"model", "/model.safetensors", true},
                  {"predictions", "/predictions.csv", true}};
@@ -78,6 +79,53 @@ static cJSON *links_json(const experiment *from) {
     return NULL;
 }
 
+static cJSON *id_or_null(int64_t id) {
+    return id ? json_integer(id) : cJSON_CreateNull();
+}
+
+/* What was thought at submission. */
+static cJSON *estimate_json(const experiment *from) {
+    if (from->memory_bytes == 0) return cJSON_CreateNull();
+    cJSON *object = cJSON_CreateObject();
+    if (add(object, "memory_bytes", json_integer(from->memory_bytes)) &&
+        add(object, "operations", number_or_null(from->operations)) &&
+        add(object, "seconds", number_or_null(from->estimated_seconds)))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+/* Whether it came out as the one that it repeats: {of, identical, differences, …}. */
+static cJSON *replay_json(const experiment *from) {
+    if (from->replay_of == 0) return cJSON_CreateNull();
+    if (from->replay) return cJSON_CreateRaw(from->replay);
+    cJSON *object = cJSON_CreateObject();
+    if (add(object, "of", json_integer(from->replay_of)) &&
+        add(object, "identical", cJSON_CreateNull()) &&
+        add(object, "first_differing_iteration", cJSON_CreateNull()) &&
+        add(object, "differences", cJSON_CreateArray()))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+/* The stored object, its times as text. */
+static cJSON *webhook_json(const experiment *from) {
+    if (from->webhook == NULL) return cJSON_CreateNull();
+    cJSON *object = cJSON_Parse(from->webhook);
+    static const char *const times[] = {"next_attempt_at", "delivered_at"};
+    for (size_t i = 0; object && i < sizeof times / sizeof *times; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, times[i]);
+        if (!cJSON_IsNumber(item)) continue;
+        cJSON *text = time_or_null((int64_t)item->valuedouble);
+        if (text && cJSON_ReplaceItemInObjectCaseSensitive(object, times[i], text)) continue;
+        cJSON_Delete(text);
+        cJSON_Delete(object);
+        return NULL;
+    }
+    return object;
+}
+
 cJSON *experiment_json(const experiment *from) {
     cJSON *object = cJSON_CreateObject();
     if (add(object, "id", json_integer(from->id)) &&
@@ -87,6 +135,7 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "priority", json_integer(from->priority)) &&
         add(object, "state", cJSON_CreateString(state_name(from->state))) &&
         add(object, "cancel_requested", cJSON_CreateBool(from->cancel_requested)) &&
+        add(object, "pause_requested", cJSON_CreateBool(from->pause_requested)) &&
         add(object, "spec", api_raw_json(from->spec, "{}")) &&
         add(object, "progress", progress_json(from)) &&
         add(object, "metrics", api_raw_json(from->latest_metrics, "{}")) &&
@@ -103,6 +152,9 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "data_hash", text_or_null(from->data_hash)) &&
         add(object, "engine_version", text_or_null(from->engine_version)) &&
         add(object, "environment", api_raw_json(from->environment, "null")) &&
+        add(object, "estimate", estimate_json(from)) &&
+        add(object, "cloned_from", id_or_null(from->cloned_from)) &&
+        add(object, "replay", replay_json(from)) && add(object, "webhook", webhook_json(from)) &&
         add(object, "links", links_json(from)))
         return object;
     cJSON_Delete(object);

@@ -50,13 +50,6 @@ static cJSON *validation_json(const experiment_setup *setup) {
     return document;
 }
 
-static gr_status answer_experiment(http_response *response, int status, const experiment *stored) {
-    http_answer_json(response, status, experiment_json(stored));
-    if (response->status == status)
-        http_answer_header(response, "ETag", "\"%lld\"", (long long)stored->revision);
-    return GR_OK;
-}
-
 /* The problem that a spec which cannot be set up is. */
 static gr_status refuse_spec(http_response *response, gr_status status, bool malformed,
                              const problems *found) {
@@ -102,7 +95,7 @@ static gr_status post_experiment(void *context, const http_request *request,
     } else {
         status = store_setup(api, &setup, &stored, error);
         if (status == GR_OK) {
-            answer_experiment(response, 201, &stored);
+            api_answer_experiment(response, 201, &stored);
             http_answer_header(response, "Location", API_BASE "/experiments/%lld",
                                (long long)stored.id);
         }
@@ -206,23 +199,9 @@ static gr_status get_experiment(void *context, const http_request *request, http
         response->status = 304;
         http_answer_header(response, "ETag", "%s", etag);
     } else {
-        answer_experiment(response, 200, &found);
+        api_answer_experiment(response, 200, &found);
     }
     experiment_clear(&found);
-    return GR_OK;
-}
-
-static gr_status post_cancel(void *context, const http_request *request, http_response *response,
-                             gr_error *error) {
-    struct api *api = context;
-    experiment after = {0};
-    int64_t id;
-    GR_TRY(api_id(request, &id, error));
-    GR_TRY(store_cancel(api->store, id, &after, error));
-    workers_interrupt(api->workers, id);
-    api_publish(api, EVENT_EXPERIMENT, id);
-    answer_experiment(response, 200, &after);
-    experiment_clear(&after);
     return GR_OK;
 }
 
@@ -253,6 +232,4 @@ const http_route experiments_routes[] = {
     {"GET", API_BASE "/experiments/{id}", get_experiment, "one experiment", NULL, false},
     {"DELETE", API_BASE "/experiments/{id}", delete_experiment,
      "move an experiment that has ended to the trash", NULL, false},
-    {"POST", API_BASE "/experiments/{id}/cancel", post_cancel, "end an experiment early", NULL,
-     false},
     {0}};

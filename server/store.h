@@ -37,6 +37,7 @@ typedef struct experiment {
         revision; /* grows with every change of any experiment or its metrics: ETag and event id */
     experiment_state state;
     bool cancel_requested;     /* a running experiment's worker will see it within one batch */
+    bool pause_requested;      /* the same; at most one of the two */
     char *name, *tags, *notes; /* tags: JSON object text */
     char *spec;                /* canonical JSON text */
     char *data_hash;           /* SHA-256 (hex) of the data set's content */
@@ -55,7 +56,13 @@ typedef struct experiment {
     char *warning; /* the last thing that went wrong without ending it; NULL: nothing did */
     char *latest_metrics, *best_metrics; /* JSON object texts: name → value */
     int64_t created_at, started_at, finished_at, lease_expires_at;
-    double elapsed_seconds; /* training time over all attempts */
+    double elapsed_seconds;         /* training time over all attempts */
+    int64_t cloned_from, replay_of; /* ids, whose experiments may be gone; 0: none */
+    char *replay;                   /* JSON object text of how a replay compares; NULL: not yet */
+    char *webhook;                  /* JSON object text of its delivery; NULL: there is none */
+    int64_t memory_bytes;           /* the estimate at submission; 0: not known */
+    double operations;              /* multiply-accumulates of all iterations; 0: not known */
+    double estimated_seconds;       /* NaN: not known */
 } experiment;
 void experiment_clear(experiment *experiment);
 void experiments_free(experiment *items, size_t count);
@@ -72,9 +79,22 @@ const char *store_artifacts(const store *store);
 
 /* -- submission and control
  * ------------------------------------------------------------------------------ */
+/* An answer that a repeated request gets again: stored with what the request makes. */
+typedef struct idempotency {
+    const char *key, *fingerprint; /* at most 255 bytes; SHA-256 (hex) of the request */
+    /* The body of the answer (free): called within the transaction, perhaps more than once. */
+    char *(*answer)(const experiment *made);
+} idempotency;
 typedef struct submission {
     const char *name, *tags, *spec, *data_hash, *engine_version;
     int64_t iterations;
+    /* What follows may be zero. */
+    int64_t cloned_from, replay_of;
+    const char *result_key; /* see store_find_result */
+    int64_t memory_bytes;
+    double operations, estimated_seconds; /* 0: not known */
+    const char *webhook;                  /* URL */
+    const idempotency *idempotency;       /* GR_CONFLICT where the key is already there */
 } submission;
 /* Durable (synchronous=FULL) when it returns GR_OK. */
 gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error);
@@ -96,9 +116,18 @@ gr_status store_changed_since(store *store, int64_t revision, int64_t limit, exp
 gr_status store_revision(store *store, int64_t *revision, gr_error *error);
 gr_status store_counts(store *store, int64_t counts[STATE_COUNT], gr_error *error);
 
-/* queued/paused → cancelled at once; running → cancel_requested. GR_CONFLICT in a final state. The
- * new record is written to *after (may be NULL). */
+/* The actions on a state (store/actions.c). Each is GR_CONFLICT, with the reason, where the state
+ * does not allow it; the new record is written to *after (may be NULL).
+ * cancel: queued, paused → cancelled at once; running → cancel_requested.
+ * pause:  queued → paused at once; running → pause_requested.
+ * resume: paused → queued; running with pause_requested → goes on.
+ * retry:  failed, diverged, cancelled → queued, from the last checkpoint, or where from_start
+ *         without it and without the metric rows there were. */
 gr_status store_cancel(store *store, int64_t id, experiment *after, gr_error *error);
+gr_status store_pause(store *store, int64_t id, experiment *after, gr_error *error);
+gr_status store_resume(store *store, int64_t id, experiment *after, gr_error *error);
+gr_status store_retry(store *store, int64_t id, bool from_start, experiment *after,
+                      gr_error *error);
 /* Moves a final experiment to the trash (it disappears from every query). GR_CONFLICT while queued
  * or running. */
 gr_status store_delete(store *store, int64_t id, gr_error *error);
@@ -112,8 +141,9 @@ enum { LEASE_SECONDS = 60 };
 gr_status store_lease(store *store, const char *worker, experiment *experiment, gr_error *error);
 /* Every write below is checked against (id, attempt): GR_CONFLICT where the lease has been lost,
  * and then the worker must drop the run. */
+typedef enum worker_request { REQUEST_NONE, REQUEST_CANCEL, REQUEST_PAUSE } worker_request;
 gr_status store_heartbeat(store *store, int64_t id, int64_t attempt, int64_t iteration,
-                          double iterations_per_second, bool *cancel_requested, gr_error *error);
+                          double iterations_per_second, worker_request *request, gr_error *error);
 gr_status store_started(store *store, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
                         const char *environment, gr_error *error);
 /* Metric rows: those that are already there are replaced (a resumed run repeats rows bit for bit).
@@ -128,13 +158,33 @@ gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t it
  */
 gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
                      gr_error *error);
-/* Back to queued (a shutdown); a checkpoint was stored before. The attempt is not counted as one
- * that made no progress. */
+/* Back to queued (a shutdown), or to paused or cancelled where that was asked for; a checkpoint was
+ * stored before. The attempt is not counted as one that made no progress. */
 gr_status store_release(store *store, int64_t id, int64_t attempt, gr_error *error);
 /* To a final state. model_file NULL unless succeeded; reason NULL unless failed or diverged. */
 gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state,
                        int64_t iteration, const char *model_file, const char *reason,
                        gr_error *error);
+
+/* -- logs and repeated requests
+ * --------------------------------------------------------------------------------- */
+typedef struct log_line {
+    int64_t number, time; /* from 1; milliseconds since 1970 */
+    char level[16];       /* "info", "warning", "error" */
+    char *text;           /* owned */
+} log_line;
+/* The lines that are kept (the first, and the newest thousand), oldest first: log_lines_free. */
+gr_status store_log(store *store, int64_t id, log_line **lines, size_t *count, gr_error *error);
+void log_lines_free(log_line *lines, size_t count);
+
+enum { IDEMPOTENCY_SECONDS = 24 * 3600 }; /* so long an answer is kept */
+typedef struct stored_answer {
+    int status;
+    char *fingerprint, *location, *etag, *body; /* location and etag may be NULL */
+} stored_answer;
+void stored_answer_clear(stored_answer *answer);
+/* The answer to an Idempotency-Key: GR_NOT_FOUND where there is none (any more). */
+gr_status store_answer(store *store, const char *key, stored_answer *answer, gr_error *error);
 
 /* -- metrics
  * ---------------------------------------------------------------------------------------------- */

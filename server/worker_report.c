@@ -161,14 +161,16 @@ void run_warn(run *self, const char *format, ...) {
  * ------------------------------------------------------------------------ */
 
 void run_beat(run *self) {
-    bool cancel = false;
+    worker_request request = REQUEST_NONE;
     gr_error error;
     gr_status status =
         heed(self, store_heartbeat(self->store, self->record.id, self->record.attempt,
-                                   atomic_load(&self->iteration), atomic_load(&self->rate), &cancel,
-                                   &error));
+                                   atomic_load(&self->iteration), atomic_load(&self->rate),
+                                   &request, &error));
     /* A heartbeat that could not be stored is made up for by the next: the lease outlasts many. */
-    if (status == GR_OK && cancel) atomic_store(&self->cancelled, true);
+    if (status != GR_OK) return;
+    if (request == REQUEST_CANCEL) atomic_store(&self->cancelled, true);
+    atomic_store(&self->pausing, request == REQUEST_PAUSE);
 }
 
 static void measure(run *self, int64_t now) {

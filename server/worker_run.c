@@ -276,7 +276,7 @@ static gr_status take_rows(work *self, gr_error *error) {
         pthread_mutex_unlock(&lease->lock);
         if (waiting < MAXIMUM_WAITING_ROWS || atomic_load(lease->stopping) ||
             atomic_load(&lease->lost) || atomic_load(&lease->cancelled) ||
-            atomic_load(&lease->attention))
+            atomic_load(&lease->pausing) || atomic_load(&lease->attention))
             return GR_OK;
         if (may_pass(run_flush(lease, error))) wait_milliseconds(lease, 1000);
     }
@@ -292,7 +292,7 @@ static void train(work *self) {
             finish(self, STATE_CANCELLED, NULL);
             return;
         }
-        if (atomic_load(lease->stopping)) {
+        if (atomic_load(lease->stopping) || atomic_load(&lease->pausing)) {
             release(self);
             return;
         }

@@ -23,6 +23,7 @@ typedef struct run {
     /* Between the threads. */
     atomic_bool attention; /* somebody asked for it to be cancelled: look into the store */
     atomic_bool cancelled; /* the store says so */
+    atomic_bool pausing;   /* the store says so: checkpoint and release */
     atomic_bool lost;      /* the lease is another's: drop everything */
     _Atomic int64_t iteration, iterations;
     _Atomic double rate; /* iterations per second, smoothed; 0: not known */

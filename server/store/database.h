@@ -8,7 +8,7 @@
 
 #include "gradreg/status.h"
 
-enum { MAXIMUM_STATEMENTS = 64 };
+enum { MAXIMUM_STATEMENTS = 160 };
 
 typedef struct database {
     sqlite3 *handle;

@@ -1,4 +1,6 @@
-/* The table of experiments: submission, reading, cancelling, deleting. */
+/* The table of experiments: submission, reading, deleting. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,8 @@ void experiment_clear(experiment *record) {
     free(record->warning);
     free(record->latest_metrics);
     free(record->best_metrics);
+    free(record->replay);
+    free(record->webhook);
     *record = (struct experiment){0};
 }
 
@@ -91,6 +95,17 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
     record->finished_at = INTEGER();
     record->lease_expires_at = INTEGER();
     record->elapsed_seconds = sqlite3_column_double(statement, column++);
+    record->pause_requested = INTEGER() != 0;
+    record->cloned_from = INTEGER();
+    record->replay_of = INTEGER();
+    TEXT(replay);
+    TEXT(webhook);
+    record->memory_bytes = INTEGER();
+    record->operations = sqlite3_column_double(statement, column++);
+    record->estimated_seconds = sqlite3_column_type(statement, column) == SQLITE_NULL
+                                    ? NAN
+                                    : sqlite3_column_double(statement, column);
+    column++;
 #undef INTEGER
 #undef TEXT
     return GR_OK;
@@ -129,6 +144,32 @@ typedef struct submit {
     int64_t id;
 } submit;
 
+/* The answer to a repeated request, in the transaction that makes the experiment. */
+static gr_status keep_answer(database *db, int64_t id, const idempotency *with, gr_error *error) {
+    experiment made;
+    char etag[32], location[64];
+    GR_TRY(experiment_select(db, id, &made, error));
+    snprintf(etag, sizeof etag, "\"%lld\"", (long long)made.revision);
+    snprintf(location, sizeof location, "/api/v1/experiments/%lld", (long long)id);
+    char *body = with->answer(&made);
+    gr_status status = body ? idempotency_insert(db, with->key, with->fingerprint, 201, location,
+                                                 etag, body, error)
+                            : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    free(body);
+    experiment_clear(&made);
+    return status;
+}
+
+static gr_status log_submission(database *db, int64_t id, const submission *form, gr_error *error) {
+    if (form->replay_of)
+        return log_add(db, id, "info", error, "submitted as a replay of experiment %lld",
+                       (long long)form->replay_of);
+    if (form->cloned_from)
+        return log_add(db, id, "info", error, "submitted as a clone of experiment %lld",
+                       (long long)form->cloned_from);
+    return log_add(db, id, "info", error, "submitted");
+}
+
 static gr_status submit_work(database *db, void *context, gr_error *error) {
     submit *order = context;
     const submission *form = order->submission;
@@ -137,11 +178,20 @@ static gr_status submit_work(database *db, void *context, gr_error *error) {
     GR_TRY(database_run(
         db, NULL, error,
         "INSERT INTO experiments (revision, state, name, tags, spec, data_hash, engine_version, "
-        "iterations, created_at) VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        "itttttii", revision, form->name, form->tags, form->spec, form->data_hash,
-        form->engine_version, form->iterations, clock_milliseconds()));
+        "iterations, created_at, cloned_from, replay_of, result_key, memory_bytes, operations, "
+        "estimated_seconds) VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), "
+        "nullif(?10, 0), ?11, ?12, ?13, nullif(?14, 0.0))",
+        "itttttiiiitidd", revision, form->name, form->tags, form->spec, form->data_hash,
+        form->engine_version, form->iterations, clock_milliseconds(), form->cloned_from,
+        form->replay_of, form->result_key, form->memory_bytes, form->operations,
+        form->estimated_seconds));
     order->id = sqlite3_last_insert_rowid(db->handle);
-    return GR_OK;
+    GR_TRY(log_submission(db, order->id, form, error));
+    if (form->webhook)
+        GR_TRY(database_run(db, NULL, error,
+                            "INSERT INTO webhooks (experiment, url) VALUES (?1, ?2)", "it",
+                            order->id, form->webhook));
+    return form->idempotency ? keep_answer(db, order->id, form->idempotency, error) : GR_OK;
 }
 
 gr_status store_submit(store *self, const submission *form, int64_t *id, gr_error *error) {
@@ -155,40 +205,6 @@ typedef struct change {
     int64_t id;
     experiment after;
 } change;
-
-static gr_status cancel_work(database *db, void *context, gr_error *error) {
-    change *edit = context;
-    experiment_clear(&edit->after);
-    GR_TRY(experiment_select(db, edit->id, &edit->after, error));
-    experiment_state state = edit->after.state;
-    if (state_is_final(state))
-        return gr_fail(error, GR_CONFLICT, "experiment %lld has already %s%s", (long long)edit->id,
-                       state == STATE_CANCELLED ? "been " : "", state_name(state));
-    int64_t revision;
-    GR_TRY(next_revision(db, &revision, error));
-    if (state == STATE_RUNNING)
-        GR_TRY(
-            database_run(db, NULL, error,
-                         "UPDATE experiments SET revision = ?2, cancel_requested = 1 WHERE id = ?1",
-                         "ii", edit->id, revision));
-    else
-        GR_TRY(database_run(db, NULL, error,
-                            "UPDATE experiments SET revision = ?2, state = 'cancelled', "
-                            "finished_at = ?3, iterations_per_second = 0 WHERE id = ?1",
-                            "iii", edit->id, revision, clock_milliseconds()));
-    experiment_clear(&edit->after);
-    return experiment_select(db, edit->id, &edit->after, error);
-}
-
-gr_status store_cancel(store *self, int64_t id, experiment *after, gr_error *error) {
-    change edit = {.id = id};
-    gr_status status = writer_run(self->writer, cancel_work, &edit, error);
-    if (status == GR_OK && after)
-        *after = edit.after;
-    else
-        experiment_clear(&edit.after);
-    return status;
-}
 
 static gr_status delete_work(database *db, void *context, gr_error *error) {
     change *edit = context;

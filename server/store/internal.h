@@ -35,12 +35,28 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "environment, priority, iteration, iterations, iterations_per_second, attempt, "              \
     "resumed_from_iteration, checkpoint_iteration, checkpoint_file, model_file, worker, error, "  \
     "warning, latest_metrics, best_metrics, created_at, started_at, finished_at, "                \
-    "lease_expires_at, elapsed_seconds"
+    "lease_expires_at, elapsed_seconds, pause_requested, cloned_from, replay_of, replay, "        \
+    "(SELECT json_object('url', url, 'state', webhooks.state, 'attempts', attempts, "             \
+    "'status', status, 'error', webhooks.error, 'next_attempt_at', nullif(next_attempt_at, 0), "  \
+    "'delivered_at', delivered_at) FROM webhooks WHERE webhooks.experiment = experiments.id), "   \
+    "memory_bytes, operations, estimated_seconds"
 gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
 /* The next value of the revision counter. */
 gr_status next_revision(database *db, int64_t *revision, gr_error *error);
+
+/* -- log.c -- */
+/* Adds a line to an experiment's log, whose oldest lines go where there are too many. */
+gr_status log_add(database *db, int64_t id, const char *level, gr_error *error, const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
+
+/* -- idempotency.c -- */
+/* Stores the answer to a request; GR_CONFLICT where the key is there already. `location` and `etag`
+ * may be NULL. For a writer's work. */
+gr_status idempotency_insert(database *db, const char *key, const char *fingerprint, int status,
+                             const char *location, const char *etag, const char *body,
+                             gr_error *error);
 
 /* -- queue.c -- */
 /* Takes back what is running: at start everything (`expired_before` = INT64_MAX), later what

@@ -1,5 +1,6 @@
 /* The queue: who works on what. A lease is (experiment, attempt); every write of a worker carries
  * both and changes nothing where the lease has been lost. */
+#include <stdio.h>
 #include <string.h>
 
 #include "server/store/internal.h"
@@ -20,7 +21,7 @@ typedef struct held {
     experiment_state state;
     const gr_metric *rows;
     size_t count;
-    bool cancel_requested;
+    worker_request request;
     char previous_file[256]; /* out: the file that the write made superfluous; "": none */
 } held;
 
@@ -41,6 +42,28 @@ static gr_status end_attempt(database *db, int64_t id, int64_t attempt, const ch
                         "iiit", id, attempt, clock_milliseconds(), outcome);
 }
 
+/* "prefix" and the state that the experiment is in now, with its error. */
+static gr_status log_state(database *db, int64_t id, const char *prefix, gr_error *error) {
+    char state[32] = "", reason[GR_MESSAGE_SIZE] = "";
+    sqlite3_stmt *statement;
+    bool row;
+    int64_t iteration = 0;
+    GR_TRY(database_query(db, &statement, error,
+                          "SELECT state, error, iteration FROM experiments WHERE id = ?1", "i",
+                          id));
+    GR_TRY(database_step(db, statement, &row, error));
+    if (!row) return GR_OK;
+    const char *name = (const char *)sqlite3_column_text(statement, 0);
+    const char *text = (const char *)sqlite3_column_text(statement, 1);
+    snprintf(state, sizeof state, "%s", name ? name : "");
+    if (text) snprintf(reason, sizeof reason, ": %.500s", text);
+    iteration = sqlite3_column_int64(statement, 2);
+    sqlite3_reset(statement);
+    const char *level = *reason ? "error" : "info";
+    return log_add(db, id, level, error, "%s%s at iteration %lld%s", prefix, state,
+                   (long long)iteration, reason);
+}
+
 static gr_status take_back(database *db, int64_t id, gr_error *error) {
     int64_t revision, attempt;
     GR_TRY(next_revision(db, &revision, error));
@@ -48,17 +71,21 @@ static gr_status take_back(database *db, int64_t id, gr_error *error) {
         db, NULL, error,
         "UPDATE experiments SET revision = ?2, worker = NULL, active_at = NULL, "
         "iterations_per_second = 0, lease_expires_at = 0, "
-        "finished_at = CASE WHEN cancel_requested OR fruitless_attempts >= ?3 THEN ?4 ELSE 0 END, "
-        "error = CASE WHEN NOT cancel_requested AND fruitless_attempts >= ?3 THEN "
+        "finished_at = CASE WHEN cancel_requested OR (fruitless_attempts >= ?3 AND NOT "
+        "pause_requested) THEN ?4 ELSE 0 END, "
+        "error = CASE WHEN NOT cancel_requested AND NOT pause_requested AND "
+        "fruitless_attempts >= ?3 THEN "
         "  format('%d attempts in a row ended without a new checkpoint (the process that trained "
         "it "
         "was ended from outside each time, the last time on %s, after iteration %d): it may need "
         "more "
         "memory than there is, or training.checkpoint_every may be too large', "
         "fruitless_attempts, worker, iteration) ELSE error END, "
-        "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN fruitless_attempts >= ?3 THEN "
-        "'failed' ELSE 'queued' END WHERE id = ?1",
+        "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested THEN 'paused' "
+        "WHEN fruitless_attempts >= ?3 THEN 'failed' ELSE 'queued' END, "
+        "cancel_requested = 0, pause_requested = 0 WHERE id = ?1",
         "iiii", id, revision, (int64_t)MAXIMUM_FRUITLESS_ATTEMPTS, clock_milliseconds()));
+    GR_TRY(log_state(db, id, "lost its worker: ", error));
     GR_TRY(database_integer(db, &attempt, 0, error, "SELECT attempt FROM experiments WHERE id = ?1",
                             "i", id));
     return end_attempt(db, id, attempt, "lost", error);
@@ -97,9 +124,12 @@ static gr_status lease_work(database *db, void *context, gr_error *error) {
                         "UPDATE experiments SET revision = ?2, state = 'running', worker = ?3, "
                         "lease_expires_at = ?4, attempt = attempt + 1, "
                         "fruitless_attempts = fruitless_attempts + 1, cancel_requested = 0, "
+                        "pause_requested = 0, "
                         "active_at = NULL, iterations_per_second = 0 WHERE id = ?1",
                         "iiti", id, revision, given->worker, now + LEASE_SECONDS * 1000));
     GR_TRY(experiment_select(db, id, &given->experiment, error));
+    GR_TRY(log_add(db, id, "info", error, "taken by %s, attempt %lld", given->worker,
+                   (long long)given->experiment.attempt));
     return database_run(db, NULL, error,
                         "INSERT INTO attempts (experiment, attempt, worker, leased_at) "
                         "VALUES (?1, ?2, ?3, ?4)",
@@ -138,7 +168,7 @@ gr_status store_lease(store *self, const char *worker, experiment *record, gr_er
 
 static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
     held *write = context;
-    int64_t revision, changed, cancel_requested;
+    int64_t revision, changed, request;
     GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
         db, &changed, error,
@@ -148,21 +178,22 @@ static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
         "iiiiidi", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
         write->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000));
     GR_TRY(require_held(changed, write, error));
-    GR_TRY(database_integer(db, &cancel_requested, 0, error,
-                            "SELECT cancel_requested FROM experiments WHERE id = ?1", "i",
-                            write->id));
-    write->cancel_requested = cancel_requested != 0;
+    GR_TRY(database_integer(db, &request, 0, error,
+                            "SELECT CASE WHEN cancel_requested THEN 1 WHEN pause_requested THEN 2 "
+                            "ELSE 0 END FROM experiments WHERE id = ?1",
+                            "i", write->id));
+    write->request = request == 1 ? REQUEST_CANCEL : request == 2 ? REQUEST_PAUSE : REQUEST_NONE;
     return GR_OK;
 }
 
 gr_status store_heartbeat(store *self, int64_t id, int64_t attempt, int64_t iteration,
-                          double iterations_per_second, bool *cancel_requested, gr_error *error) {
+                          double iterations_per_second, worker_request *request, gr_error *error) {
     held write = {.id = id,
                   .attempt = attempt,
                   .iteration = iteration,
                   .iterations_per_second = iterations_per_second};
     GR_TRY(writer_run(self->writer, heartbeat_work, &write, error));
-    *cancel_requested = write.cancel_requested;
+    *request = write.request;
     return GR_OK;
 }
 
@@ -177,6 +208,12 @@ static gr_status started_work(database *db, void *context, gr_error *error) {
                         "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
                         write->iteration, write->text, clock_milliseconds()));
     GR_TRY(require_held(changed, write, error));
+    GR_TRY(write->iteration > 0
+               ? log_add(db, write->id, "info", error,
+                         "training goes on from the checkpoint of iteration %lld, %s",
+                         (long long)write->iteration, write->text ? write->text : "")
+               : log_add(db, write->id, "info", error, "training starts, %s",
+                         write->text ? write->text : ""));
     return database_run(db, NULL, error,
                         "UPDATE attempts SET resumed_from_iteration = ?3, environment = ?4 "
                         "WHERE experiment = ?1 AND attempt = ?2",
@@ -240,7 +277,9 @@ static gr_status checkpoint_work(database *db, void *context, gr_error *error) {
                         "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
                         write->iteration, write->file,
                         clock_milliseconds() + LEASE_SECONDS * 1000));
-    return require_held(changed, write, error);
+    GR_TRY(require_held(changed, write, error));
+    return log_add(db, write->id, "info", error, "checkpoint at iteration %lld",
+                   (long long)write->iteration);
 }
 
 gr_status store_checkpoint(store *self, int64_t id, int64_t attempt, int64_t iteration,
@@ -259,7 +298,8 @@ static gr_status warn_work(database *db, void *context, gr_error *error) {
     GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, warning = ?4" HELD, "iiit",
                         write->id, write->attempt, revision, write->text));
-    return require_held(changed, write, error);
+    GR_TRY(require_held(changed, write, error));
+    return log_add(db, write->id, "warning", error, "%s", write->text);
 }
 
 gr_status store_warn(store *self, int64_t id, int64_t attempt, const char *warning,
@@ -278,9 +318,11 @@ static gr_status release_work(database *db, void *context, gr_error *error) {
         ", active_at = NULL, worker = NULL, lease_expires_at = 0, iterations_per_second = 0, "
         "fruitless_attempts = max(fruitless_attempts - 1, 0), "
         "finished_at = CASE WHEN cancel_requested THEN ?5 ELSE 0 END, "
-        "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END" HELD,
+        "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested THEN 'paused' "
+        "ELSE 'queued' END, cancel_requested = 0, pause_requested = 0" HELD,
         "iiiii", write->id, write->attempt, revision, clock_monotonic(), clock_milliseconds()));
     GR_TRY(require_held(changed, write, error));
+    GR_TRY(log_state(db, write->id, "handed back: ", error));
     return end_attempt(db, write->id, write->attempt, "released", error);
 }
 
@@ -292,8 +334,8 @@ gr_status store_release(store *self, int64_t id, int64_t attempt, gr_error *erro
 static gr_status finish_work(database *db, void *context, gr_error *error) {
     held *write = context;
     int64_t revision, changed;
-    /* Only a failed experiment has a use for its checkpoint: it can be tried again from there. */
-    bool keep = write->state == STATE_FAILED;
+    /* What did not succeed can be retried from its checkpoint. */
+    bool keep = write->state != STATE_SUCCEEDED;
     write->previous_file[0] = 0;
     if (!keep) GR_TRY(previous_checkpoint(db, write, NULL, error));
     GR_TRY(next_revision(db, &revision, error));
@@ -301,12 +343,14 @@ static gr_status finish_work(database *db, void *context, gr_error *error) {
         db, &changed, error,
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = NULL, worker = NULL, lease_expires_at = 0, cancel_requested = 0, "
+        "pause_requested = 0, "
         "iteration = ?5, model_file = ?6, error = ?7, state = ?8, finished_at = ?9, "
         "checkpoint_file = CASE WHEN ?10 THEN checkpoint_file ELSE NULL END, "
         "checkpoint_iteration = CASE WHEN ?10 THEN checkpoint_iteration ELSE 0 END" HELD,
         "iiiiitttii", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
         write->file, write->text, state_name(write->state), clock_milliseconds(), (int64_t)keep));
     GR_TRY(require_held(changed, write, error));
+    GR_TRY(log_state(db, write->id, "", error));
     return end_attempt(db, write->id, write->attempt, state_name(write->state), error);
 }
 

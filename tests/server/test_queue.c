@@ -56,7 +56,7 @@ static void leases_by_priority_then_age(void **state) {
 static void a_life_to_success(void **state) {
     store *opened = open_store(*state);
     gr_error error = {0};
-    bool cancel;
+    worker_request cancel;
     experiment record;
     int64_t id = submit_one(opened, "a");
     assert_ok(store_lease(opened, "w", &record, &error));
@@ -64,7 +64,7 @@ static void a_life_to_success(void **state) {
     assert_ok(store_started(opened, id, 1, 0, "{\"kernels\":\"avx2\"}", &error));
     usleep(20000);
     assert_ok(store_heartbeat(opened, id, 1, 50, 12.5, &cancel, &error));
-    assert_false(cancel);
+    assert_int_equal(REQUEST_NONE, cancel);
     record = get(opened, id);
     assert_int_equal(50, record.iteration);
     assert_true(record.iterations_per_second == 12.5);
@@ -103,7 +103,7 @@ static void a_life_to_success(void **state) {
 static void every_write_is_fenced(void **state) {
     store *opened = open_store(*state);
     gr_error error = {0};
-    bool cancel;
+    worker_request cancel;
     experiment record;
     int64_t id = submit_one(opened, "a");
     assert_ok(store_lease(opened, "w", &record, &error));
@@ -136,7 +136,7 @@ static void every_write_is_fenced(void **state) {
 static void an_expired_lease_is_given_again(void **state) {
     store *opened = open_store(*state);
     gr_error error = {0};
-    bool cancel;
+    worker_request cancel;
     experiment record;
     int64_t id = submit_one(opened, "a");
     assert_ok(store_lease(opened, "first", &record, &error));
@@ -155,7 +155,7 @@ static void an_expired_lease_is_given_again(void **state) {
 static void cancels_what_runs(void **state) {
     store *opened = open_store(*state);
     gr_error error = {0};
-    bool cancel;
+    worker_request cancel;
     experiment record;
     int64_t id = submit_one(opened, "a");
     assert_ok(store_lease(opened, "w", &record, &error));
@@ -165,7 +165,7 @@ static void cancels_what_runs(void **state) {
     assert_true(record.cancel_requested);
     experiment_clear(&record);
     assert_ok(store_heartbeat(opened, id, 1, 1, 1, &cancel, &error));
-    assert_true(cancel);
+    assert_int_equal(REQUEST_CANCEL, cancel);
     assert_ok(store_finish(opened, id, 1, STATE_CANCELLED, 1, NULL, NULL, &error));
     record = get(opened, id);
     assert_int_equal(STATE_CANCELLED, record.state);

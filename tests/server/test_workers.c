@@ -357,6 +357,103 @@ static void cancels_at_once(void **state) {
     stop(&self);
 }
 
+/* Waits until the experiment is paused. */
+static void wait_for_pause(server *self, int64_t id) {
+    for (int i = 0; i < 18000; i++) {
+        experiment record = get(self, id);
+        const experiment_state state = record.state;
+        experiment_clear(&record);
+        if (state == STATE_PAUSED) return;
+        assert_false(state_is_final(state));
+        pause_briefly();
+    }
+    fail_msg("experiment %d is not paused", (int)id);
+}
+
+/* Paused while it runs, by a request and by the heartbeat alone, across a restart: the same bits.
+ */
+static void a_pause_loses_nothing(void **state) {
+    server undisturbed, self;
+    gr_error error = {0};
+    char *directory;
+    int64_t reference_id = reference(&undisturbed, &directory);
+    start(&self, *state, 1);
+    int64_t id = submit(&self, SHORT);
+    wait_for_iteration(&self, id, 33);
+    double before = seconds();
+    experiment record;
+    assert_ok(store_pause(self.store, id, &record, &error));
+    assert_int_equal(STATE_RUNNING, record.state);
+    assert_true(record.pause_requested);
+    experiment_clear(&record);
+    workers_interrupt(self.workers, id);
+    wait_for_pause(&self, id);
+    assert_true(seconds() - before < 1.0);
+    record = get(&self, id);
+    assert_true(record.checkpoint_iteration >= 33);
+    assert_false(record.pause_requested);
+    assert_null(record.worker);
+    experiment_clear(&record);
+    stop(&self);
+    start(&self, *state, 1);
+    usleep(50000);
+    record = get(&self, id);
+    assert_int_equal(STATE_PAUSED, record.state); /* nobody takes it */
+    experiment_clear(&record);
+    assert_ok(store_resume(self.store, id, NULL, &error));
+    workers_wake(self.workers);
+    /* A wish that was taken back at once costs at most a restart from a checkpoint. */
+    wait_for_iteration(&self, id, 150);
+    assert_ok(store_pause(self.store, id, NULL, &error));
+    workers_interrupt(self.workers, id);
+    assert_true(store_resume(self.store, id, NULL, &error) == GR_OK);
+    workers_interrupt(self.workers, id);
+    workers_wake(self.workers);
+    record = wait_for_end(&self, id);
+    assert_true(record.resumed_from_iteration >= 33);
+    experiment_clear(&record);
+    assert_same_result(&undisturbed, reference_id, &self, id);
+    stop(&self);
+    stop(&undisturbed);
+    remove_directory(directory);
+}
+
+/* Cancelled and retried, from its checkpoint and from the start: the same bits. */
+static void a_retry_gives_the_same(void **state) {
+    server undisturbed, self;
+    gr_error error = {0};
+    char *directory;
+    int64_t reference_id = reference(&undisturbed, &directory);
+    start(&self, *state, 1);
+    int64_t id = submit(&self, SHORT);
+    for (int round = 0; round < 2; round++) {
+        wait_for_iteration(&self, id, 250);
+        assert_ok(store_cancel(self.store, id, NULL, &error));
+        workers_interrupt(self.workers, id);
+        experiment record = wait_for_end(&self, id);
+        assert_int_equal(STATE_CANCELLED, record.state);
+        assert_true(record.checkpoint_iteration > 0);
+        experiment_clear(&record);
+        assert_ok(store_retry(self.store, id, round == 0, &record, &error));
+        assert_int_equal(STATE_QUEUED, record.state);
+        if (round == 0) {
+            assert_int_equal(0, record.iteration);
+            assert_null(record.checkpoint_file);
+            assert_string_equal("{}", record.latest_metrics);
+        }
+        experiment_clear(&record);
+        workers_wake(self.workers);
+    }
+    experiment record = wait_for_end(&self, id);
+    assert_true(record.resumed_from_iteration > 0);
+    experiment_clear(&record);
+    assert_same_result(&undisturbed, reference_id, &self, id);
+    assert_status(GR_CONFLICT, store_retry(self.store, id, true, NULL, &error));
+    stop(&self);
+    stop(&undisturbed);
+    remove_directory(directory);
+}
+
 static void reports_divergence_and_failure(void **state) {
     server self;
     gr_error error = {0};
@@ -369,14 +466,24 @@ static void reports_divergence_and_failure(void **state) {
     experiment_clear(&record);
 
     /* What the store holds is not trusted either. */
-    submission broken = {"broken", "{}", "{\"model\": 3}", "", "test", 10};
+    submission broken = {.name = "broken",
+                         .tags = "{}",
+                         .spec = "{\"model\": 3}",
+                         .data_hash = "",
+                         .engine_version = "test",
+                         .iterations = 10};
     assert_ok(store_submit(self.store, &broken, &id, &error));
     workers_wake(self.workers);
     record = wait_for_end(&self, id);
     assert_int_equal(STATE_FAILED, record.state);
     assert_non_null(record.error);
     experiment_clear(&record);
-    submission changed = {"changed data", "{}", SHORT, "0123", "test", 10};
+    submission changed = {.name = "changed data",
+                          .tags = "{}",
+                          .spec = SHORT,
+                          .data_hash = "0123",
+                          .engine_version = "test",
+                          .iterations = 10};
     assert_ok(store_submit(self.store, &changed, &id, &error));
     workers_wake(self.workers);
     record = wait_for_end(&self, id);
@@ -390,7 +497,7 @@ static void reports_divergence_and_failure(void **state) {
 static void drops_a_lost_lease(void **state) {
     server self;
     gr_error error = {0};
-    bool cancel;
+    worker_request cancel;
     start(&self, *state, 1);
     int64_t id = submit(&self, LONG);
     wait_for_iteration(&self, id, 50);
@@ -506,6 +613,8 @@ int main(void) {
         TEST(a_stop_loses_nothing),
         TEST(a_damaged_checkpoint_costs_only_time),
         TEST(cancels_at_once),
+        TEST(a_pause_loses_nothing),
+        TEST(a_retry_gives_the_same),
         TEST(reports_divergence_and_failure),
         TEST(drops_a_lost_lease),
         TEST(refuses_absurd_numbers),
