@@ -126,6 +126,18 @@ static cJSON *webhook_json(const experiment *from) {
     return object;
 }
 
+/* Which part of which sweep it is; null for none. */
+static cJSON *sweep_json(const experiment *from) {
+    if (from->sweep == 0) return cJSON_CreateNull();
+    cJSON *object = cJSON_CreateObject();
+    if (add(object, "id", json_integer(from->sweep)) &&
+        add(object, "arm", json_integer(from->arm)) &&
+        add(object, "seed", json_integer(from->seed)))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
 cJSON *experiment_json(const experiment *from) {
     cJSON *object = cJSON_CreateObject();
     if (add(object, "id", json_integer(from->id)) &&
@@ -155,7 +167,7 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "estimate", estimate_json(from)) &&
         add(object, "cloned_from", id_or_null(from->cloned_from)) &&
         add(object, "replay", replay_json(from)) && add(object, "webhook", webhook_json(from)) &&
-        add(object, "links", links_json(from)))
+        add(object, "sweep", sweep_json(from)) && add(object, "links", links_json(from)))
         return object;
     cJSON_Delete(object);
     return NULL;

@@ -171,6 +171,7 @@ static gr_status get_experiments(void *context, const http_request *request,
         GR_TRY(experiment_json_fields(&nothing, fields, &document, error));
         cJSON_Delete(document);
     }
+    GR_TRY(http_query_integer(request, "sweep", 1, INT64_MAX, 0, &page.sweep, error));
     page.limit = limit + 1; /* one more tells whether there is another page */
     experiment *items = NULL;
     size_t count = 0;
@@ -220,6 +221,7 @@ static const http_parameter submit_query[] = {
     {"validate_only", "true: check the spec and estimate its cost, but store nothing"}, {0}};
 static const http_parameter list_query[] = {
     {"state", "only experiments in this state"},
+    {"sweep", "only experiments of this sweep"},
     {"limit", "at most so many, 1 to 500; 50 where it is not given"},
     {"cursor", "next_cursor of the page before"},
     {"fields", "only these members of each experiment, separated by commas"},

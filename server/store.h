@@ -63,6 +63,9 @@ typedef struct experiment {
     int64_t memory_bytes;           /* the estimate at submission; 0: not known */
     double operations;              /* multiply-accumulates of all iterations; 0: not known */
     double estimated_seconds;       /* NaN: not known */
+    int64_t sweep;                  /* 0: of none; then arm and seed say nothing */
+    int64_t arm, seed;
+    int64_t stop_after_iteration; /* its worker pauses it beyond this one; 0: at no iteration */
 } experiment;
 void experiment_clear(experiment *experiment);
 void experiments_free(experiment *items, size_t count);
@@ -95,6 +98,7 @@ typedef struct submission {
     double operations, estimated_seconds; /* 0: not known */
     const char *webhook;                  /* URL */
     const idempotency *idempotency;       /* GR_CONFLICT where the key is already there */
+    int64_t sweep, arm, seed, stop_after_iteration; /* as in an experiment */
 } submission;
 /* Durable (synchronous=FULL) when it returns GR_OK. */
 gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error);
@@ -105,6 +109,7 @@ typedef struct listing {
     int64_t before_id; /* newest first; 0: from the newest */
     int state;         /* -1: any */
     int64_t limit;     /* 1 … 1000 */
+    int64_t sweep;     /* 0: any */
 } listing;
 /* *items (experiments_free) holds at most limit rows. */
 gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count,

@@ -313,6 +313,14 @@ static void train(work *self) {
             finish(self, STATE_SUCCEEDED, NULL);
             return;
         }
+        /* Beyond the rung, not at it: then all that is to be measured there has been measured,
+         * however often the run was interrupted just then. */
+        if (progress == GR_PROGRESS_ITERATION && lease->record.stop_after_iteration > 0 &&
+            iteration > lease->record.stop_after_iteration &&
+            store_pause(lease->store, lease->record.id, NULL, &error) == GR_OK) {
+            release(self);
+            return;
+        }
         if (progress == GR_PROGRESS_ITERATION && self->checkpoint_every > 0 &&
             iteration % self->checkpoint_every == 0 &&
             iteration < gr_training_iterations(self->training))

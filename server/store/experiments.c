@@ -106,6 +106,10 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
                                     ? NAN
                                     : sqlite3_column_double(statement, column);
     column++;
+    record->sweep = INTEGER();
+    record->arm = INTEGER();
+    record->seed = INTEGER();
+    record->stop_after_iteration = INTEGER();
 #undef INTEGER
 #undef TEXT
     return GR_OK;
@@ -170,27 +174,34 @@ static gr_status log_submission(database *db, int64_t id, const submission *form
     return log_add(db, id, "info", error, "submitted");
 }
 
-static gr_status submit_work(database *db, void *context, gr_error *error) {
-    submit *order = context;
-    const submission *form = order->submission;
+gr_status experiment_insert(database *db, const submission *form, int64_t *id, gr_error *error) {
     int64_t revision;
     GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
         db, NULL, error,
         "INSERT INTO experiments (revision, state, name, tags, spec, data_hash, engine_version, "
         "iterations, created_at, cloned_from, replay_of, result_key, memory_bytes, operations, "
-        "estimated_seconds) VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), "
-        "nullif(?10, 0), ?11, ?12, ?13, nullif(?14, 0.0))",
-        "itttttiiiitidd", revision, form->name, form->tags, form->spec, form->data_hash,
+        "estimated_seconds, sweep, arm, seed, stop_after_iteration) "
+        "VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11, "
+        "?12, ?13, nullif(?14, 0.0), nullif(?15, 0), iif(?15, ?16, NULL), iif(?15, ?17, NULL), "
+        "?18)",
+        "itttttiiiitiddiiii", revision, form->name, form->tags, form->spec, form->data_hash,
         form->engine_version, form->iterations, clock_milliseconds(), form->cloned_from,
         form->replay_of, form->result_key, form->memory_bytes, form->operations,
-        form->estimated_seconds));
-    order->id = sqlite3_last_insert_rowid(db->handle);
-    GR_TRY(log_submission(db, order->id, form, error));
+        form->estimated_seconds, form->sweep, form->arm, form->seed, form->stop_after_iteration));
+    *id = sqlite3_last_insert_rowid(db->handle);
+    GR_TRY(log_submission(db, *id, form, error));
     if (form->webhook)
         GR_TRY(database_run(db, NULL, error,
-                            "INSERT INTO webhooks (experiment, url) VALUES (?1, ?2)", "it",
-                            order->id, form->webhook));
+                            "INSERT INTO webhooks (experiment, url) VALUES (?1, ?2)", "it", *id,
+                            form->webhook));
+    return GR_OK;
+}
+
+static gr_status submit_work(database *db, void *context, gr_error *error) {
+    submit *order = context;
+    const submission *form = order->submission;
+    GR_TRY(experiment_insert(db, form, &order->id, error));
     return form->idempotency ? keep_answer(db, order->id, form->idempotency, error) : GR_OK;
 }
 
@@ -288,14 +299,15 @@ gr_status store_list(store *self, const listing *page, experiment **items, size_
     if (page->state < 0)
         status = database_query(db, &statement, error,
                                 "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 "
-                                "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-                                "ii", before, page->limit);
+                                "AND (?3 = 0 OR sweep = ?3) AND trashed_at IS NULL "
+                                "ORDER BY id DESC LIMIT ?2",
+                                "iii", before, page->limit, page->sweep);
     else
         status = database_query(
             db, &statement, error,
             "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 AND state = ?3 "
-            "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-            "iit", before, page->limit, state_name((experiment_state)page->state));
+            "AND (?4 = 0 OR sweep = ?4) AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
+            "iiti", before, page->limit, state_name((experiment_state)page->state), page->sweep);
     if (status == GR_OK) status = read_all(db, statement, items, count, error);
     readers_give(self->readers, db);
     return status;

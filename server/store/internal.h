@@ -39,10 +39,13 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "(SELECT json_object('url', url, 'state', webhooks.state, 'attempts', attempts, "             \
     "'status', status, 'error', webhooks.error, 'next_attempt_at', nullif(next_attempt_at, 0), "  \
     "'delivered_at', delivered_at) FROM webhooks WHERE webhooks.experiment = experiments.id), "   \
-    "memory_bytes, operations, estimated_seconds"
+    "memory_bytes, operations, estimated_seconds, coalesce(sweep, 0), arm, seed, "                \
+    "stop_after_iteration"
 gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
+/* A new experiment, without an idempotent answer. For a writer's work. */
+gr_status experiment_insert(database *db, const submission *form, int64_t *id, gr_error *error);
 /* The next value of the revision counter. */
 gr_status next_revision(database *db, int64_t *revision, gr_error *error);
 
