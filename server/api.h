@@ -8,6 +8,7 @@
 #include "server/events.h"
 #include "server/http.h"
 #include "server/store.h"
+#include "server/webhooks.h"
 #include "server/workers.h"
 
 typedef struct event_streams event_streams;
@@ -19,7 +20,9 @@ struct api {
     events *events;
     workers *workers;
     event_streams *streams;
+    webhooks *webhooks; /* NULL: none are allowed */
     const char *data_directory;
+    int64_t memory_limit;   /* bytes of one training; 0: what experiment_setup_check allows */
     int64_t started_at;     /* milliseconds since 1970 */
     atomic_int predictions; /* being computed now */
     atomic_bool ready;      /* false until the address is announced and while stopping */
@@ -27,6 +30,7 @@ struct api {
 
 extern const http_route experiments_routes[];
 extern const http_route actions_routes[];
+extern const http_route copies_routes[];
 extern const http_route metrics_routes[];
 extern const http_route predictions_routes[];
 extern const http_route events_routes[];

@@ -80,6 +80,9 @@ void http_answer_header(http_response *response, const char *name, const char *f
 static cJSON *problem_document(int status, const problems *errors, const char *detail) {
     const struct kind_of_problem *kind = kinds_of_problem;
     while (kind->status != status && kind->status != 500) kind++;
+    static const struct kind_of_problem unprocessable = {422, "unprocessable",
+                                                         "The request cannot be done as it is"};
+    if (status == 422 && errors == NULL) kind = &unprocessable;
     char type[64];
     snprintf(type, sizeof type, "urn:gradreg:problem:%s", kind->name);
     cJSON *document = cJSON_CreateObject(), *list;

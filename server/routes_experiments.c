@@ -3,107 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gradreg/processor.h"
-#include "server/api.h"
-#include "server/experiment_setup.h"
-#include "server/initial_model.h"
+#include "server/submit.h"
 
 enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
 
-/* -- submission
- * -------------------------------------------------------------------------------------- */
-static gr_status store_setup(struct api *api, const experiment_setup *setup, experiment *stored,
-                             gr_error *error) {
-    char *tags = json_text(setup->spec->tags);
-    gr_status status = GR_OUT_OF_MEMORY;
-    int64_t id = 0;
-    if (tags) {
-        const submission form = {.name = setup->spec->name,
-                                 .tags = tags,
-                                 .spec = setup->canonical,
-                                 .data_hash = setup->data_hash,
-                                 .engine_version = gr_engine_version(),
-                                 .iterations = setup->iterations};
-        status = store_submit(api->store, &form, &id, error);
-    } else {
-        gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    }
-    free(tags);
-    GR_TRY(status);
-    workers_wake(api->workers);
-    api_publish(api, EVENT_EXPERIMENT, id);
-    return store_get(api->store, id, stored, error);
-}
-
-static cJSON *validation_json(const experiment_setup *setup) {
-    cJSON *document = cJSON_CreateObject();
-    cJSON_AddTrueToObject(document, "valid");
-    cJSON_AddItemToObject(document, "spec", spec_document(setup->spec));
-    cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
-    const gr_estimate *from = &setup->estimate;
-    cJSON_AddItemToObject(estimate, "parameters", json_integer(from->parameters));
-    cJSON_AddItemToObject(estimate, "memory_bytes", json_integer(from->memory_bytes));
-    cJSON_AddItemToObject(estimate, "forward_operations", json_number(from->forward_operations));
-    cJSON_AddItemToObject(estimate, "iteration_operations",
-                          json_number(from->iteration_operations));
-    cJSON_AddItemToObject(estimate, "iterations", json_integer(setup->iterations));
-    return document;
-}
-
-/* The problem that a spec which cannot be set up is. */
-static gr_status refuse_spec(http_response *response, gr_status status, bool malformed,
-                             const problems *found) {
-    if (found->count == 0) return status; /* no fault of the spec: *error says what */
-    if (malformed) {
-        http_answer_problem(response, 400, found, "the body is not JSON: %s",
-                            found->items[0].detail);
-    } else {
-        /* A data set that is not there is a mistake in the spec, as far as HTTP goes: the route
-         * exists. */
-        http_answer_problem(response, 422, found, "the spec has %zu problem%s", found->count,
-                            found->count == 1 ? "" : "s");
-    }
-    return GR_OK;
-}
-
-/* The model to start from must be there, and fit, before the spec is accepted. */
-static gr_status check_initial_model(struct api *api, const experiment_setup *setup,
-                                     problems *found, gr_error *error) {
-    gr_arrays model = {0};
-    const gr_status status = initial_model_load(setup, api->store, &model, error);
-    if (status == GR_INVALID || status == GR_CORRUPT)
-        problems_add(found, error->place, "%s", error->message);
-    gr_arrays_clear(&model);
-    return status;
-}
-
 static gr_status post_experiment(void *context, const http_request *request,
                                  http_response *response, gr_error *error) {
-    struct api *api = context;
-    bool only_validate, malformed = false;
-    GR_TRY(http_query_boolean(request, "validate_only", &only_validate, error));
-    problems found = {0};
-    experiment_setup setup = {0};
-    experiment stored = {0};
-    gr_status status = experiment_setup_check(request->body, request->body_length, api->data,
-                                              &setup, &malformed, &found, error);
-    if (status == GR_OK) status = check_initial_model(api, &setup, &found, error);
-    if (status != GR_OK) {
-        status = refuse_spec(response, status, malformed, &found);
-    } else if (only_validate) {
-        http_answer_json(response, 200, validation_json(&setup));
-    } else {
-        status = store_setup(api, &setup, &stored, error);
-        if (status == GR_OK) {
-            api_answer_experiment(response, 201, &stored);
-            http_answer_header(response, "Location", API_BASE "/experiments/%lld",
-                               (long long)stored.id);
-        }
-    }
-    experiment_clear(&stored);
-    experiment_setup_clear(&setup);
-    problems_clear(&found);
-    return status;
+    return submit_spec(context, request, request->body, request->body_length, NULL, response,
+                       error);
 }
 
 /* -- lists
@@ -218,7 +125,10 @@ static gr_status delete_experiment(void *context, const http_request *request,
 }
 
 static const http_parameter submit_query[] = {
-    {"validate_only", "true: check the spec and estimate its cost, but store nothing"}, {0}};
+    {"validate_only", "true: check the spec and estimate its cost, but store nothing"},
+    {"reuse", "true: answer with an experiment that has this result already, if there is one"},
+    {"webhook", "URL to be told of the end, on a host that the operator allows"},
+    {0}};
 static const http_parameter list_query[] = {
     {"state", "only experiments in this state"},
     {"sweep", "only experiments of this sweep"},
@@ -230,7 +140,8 @@ static const http_parameter list_query[] = {
 const http_route experiments_routes[] = {
     {"GET", API_BASE "/experiments", get_experiments, "a page of experiments, newest first",
      list_query, false},
-    {"POST", API_BASE "/experiments", post_experiment, "submit an experiment", submit_query, true},
+    {"POST", API_BASE "/experiments", post_experiment, "submit an experiment", submit_query,
+     HTTP_TAKES_JSON},
     {"GET", API_BASE "/experiments/{id}", get_experiment, "one experiment", NULL, false},
     {"DELETE", API_BASE "/experiments/{id}", delete_experiment,
      "move an experiment that has ended to the trash", NULL, false},

@@ -137,6 +137,54 @@ gr_status store_retry(store *store, int64_t id, bool from_start, experiment *aft
  * or running. */
 gr_status store_delete(store *store, int64_t id, gr_error *error);
 
+/* -- webhooks (store/webhooks.c)
+ * -------------------------------------------------------------------------------- */
+typedef struct webhook {
+    int64_t id; /* of the experiment */
+    char *url;  /* owned */
+    int64_t attempts;
+} webhook;
+/* The webhook of an ended experiment that is due first. GR_NOT_FOUND where none is due; then
+ * *next_at is when the next one is, INT64_MAX: none is waited for. */
+gr_status store_webhook_due(store *store, webhook *due, int64_t *next_at, gr_error *error);
+typedef struct webhook_outcome {
+    bool delivered;
+    int64_t status;     /* HTTP, 0: no answer */
+    const char *reason; /* NULL where delivered */
+    int64_t pause;      /* milliseconds to the next attempt; 0: it is given up */
+} webhook_outcome;
+/* Counts an attempt. */
+gr_status store_webhook_attempted(store *store, int64_t id, const webhook_outcome *outcome,
+                                  gr_error *error);
+
+/* -- retention (store/retention.c): each does a bounded piece of work and says how much
+ * ------------------------------------------------------- */
+/* Checkpoints of experiments that ended before `before` (milliseconds since 1970). */
+gr_status store_drop_checkpoints(store *store, int64_t before, int64_t *dropped, gr_error *error);
+/* What is in the trash since before `before` goes for good, rows and files. */
+gr_status store_empty_trash(store *store, int64_t before, int64_t *purged, gr_error *error);
+/* Of the ended experiments only the `kept` newest stay out of the trash. */
+gr_status store_trash_oldest(store *store, int64_t kept, int64_t *trashed, gr_error *error);
+/* Answers older than IDEMPOTENCY_SECONDS. */
+gr_status store_drop_answers(store *store, int64_t *dropped, gr_error *error);
+
+/* -- earlier results (store/results.c)
+ * -------------------------------------------------------------------------- */
+/* The newest succeeded experiment with this key (submission.result_key), all of which was trained
+ * in this environment (its JSON text). GR_NOT_FOUND. */
+gr_status store_find_result(store *store, const char *result_key, const char *environment,
+                            int64_t *id, gr_error *error);
+typedef struct speed {
+    double operations_per_second; /* the median; 0 where there is no experiment to tell */
+    int64_t experiments;          /* whose median it is: among the 50 that succeeded last here */
+    bool alike;                   /* only of those whose iterations cost the same, within 1 % */
+} speed;
+gr_status store_speed(store *store, const char *environment, double iteration_operations,
+                      speed *speed, gr_error *error);
+/* How a replay came out (JSON object text), before it is finished: under its lease. */
+gr_status store_set_replay(store *store, int64_t id, int64_t attempt, const char *report,
+                           gr_error *error);
+
 /* -- work
  * ---------------------------------------------------------------------------------------------------
  */

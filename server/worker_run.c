@@ -8,9 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gradreg/processor.h"
+#include "server/environment.h"
 #include "server/experiment_setup.h"
 #include "server/initial_model.h"
+#include "server/replay.h"
 #include "server/safetensors.h"
 
 enum {
@@ -120,15 +121,20 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
     const experiment *record = &lease->record;
     GR_TRY(run_flush(lease, error));
     int64_t iteration = atomic_load(&lease->iteration);
-    if (state != STATE_SUCCEEDED)
+    if (state != STATE_SUCCEEDED) {
+        if (state == STATE_DIVERGED)
+            GR_TRY(replay_report(lease->store, record, state, iteration, reason, NULL, error));
         return store_finish(lease->store, record->id, record->attempt, state, iteration, NULL,
                             reason, error);
+    }
     char name[128];
     snprintf(name, sizeof name, "%lld-%lld.model.safetensors", (long long)record->id,
              (long long)record->attempt);
     char *path = artifact_path(lease, name);
     if (!path) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the model");
     gr_status status = experiment_write_model(&self->setup, self->training, path, error);
+    if (status == GR_OK)
+        status = replay_report(lease->store, record, state, iteration, NULL, path, error);
     if (status == GR_OK) {
         status = store_finish(lease->store, record->id, record->attempt, state, iteration, name,
                               NULL, error);
@@ -206,19 +212,6 @@ static gr_status resume(work *self, gr_error *error) {
     self->training = NULL;
     GR_TRY(gr_training_create(&self->setup.plan, self->setup.dataset, &self->training, error));
     return initial_model_apply(&self->setup, lease->store, self->training, error);
-}
-
-/* What the numbers may depend on beside the spec, as a JSON object text (free); NULL without
- * memory. */
-static char *environment_text(void) {
-    cJSON *object = cJSON_CreateObject();
-    bool done = object && cJSON_AddStringToObject(object, "engine", gr_engine_version()) &&
-                cJSON_AddStringToObject(object, "kernels", gr_kernels_name()) &&
-                cJSON_AddStringToObject(object, "blas_kernel", gr_blas_kernel()) &&
-                cJSON_AddStringToObject(object, "blas", gr_blas_configuration());
-    char *text = done ? json_text(object) : NULL;
-    cJSON_Delete(object);
-    return text;
 }
 
 static gr_status prepare(work *self, gr_error *error) {

@@ -1,0 +1,9 @@
+/* What the numbers of a result may depend on beside spec and data. */
+#ifndef SERVER_ENVIRONMENT_H
+#define SERVER_ENVIRONMENT_H
+
+/* A JSON object text: version of the engine, kernels, BLAS kernel, build of BLAS. The same for the
+ * life of the process. Owned by the caller (free); NULL without memory. */
+char *environment_text(void);
+
+#endif
