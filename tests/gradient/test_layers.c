@@ -133,6 +133,12 @@ static const layer_case cases[] = {
      "{type: relu}, {type: residual, body: [{type: relu}, {type: linear, units: 5}]}, "
      "{type: linear, units: 3}]",
      .seed = 26},
+    /* A value that a layer and the sums of two blocks read. */
+    {"residual", "[4]",
+     "[{type: linear, units: 4}, {type: tanh}, {type: residual, body: [{type: residual, body: "
+     "[{type: linear, units: 4}, {type: tanh}]}, {type: linear, units: 4}, {type: tanh}]}, "
+     "{type: linear, units: 3}]",
+     .seed = 29},
     /* One inside another, with a shortcut of its own, as a small residual network has them. */
     {"residual", "[2, 6, 6]",
      "[{type: conv2d, filters: 2, kernel: 3, padding: same}, {type: tanh}, "

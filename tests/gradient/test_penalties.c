@@ -352,6 +352,44 @@ static void test_value_of_weight_decay(void **state) {
     gradient_problem_clear(&l.problem);
 }
 
+/* Batch norm makes the block a whole batch, and then probes are worked on a few at a time: of 48
+ * samples two at once, or all of a penalty that needs its probes together. */
+static void test_probes_in_groups(void **state) {
+    (void)state;
+    static const struct {
+        const char *title, *text;
+    } penalties[] = {
+        {"in groups: logits", PENALTY("probe: logits")},
+        {"in groups: softmax", PENALTY("probe: softmax")},
+        {"in groups: projections", PENALTY("probe: logits, projections: 5")},
+        {"in groups: several",
+         "[{type: spectreg, weight: 0.5}, {type: frobreg, weight: 0.2}, {type: datagrad, weight: "
+         "2}, "
+         "{type: jacreg, weight: 1, shape: two_sided, target: 0.5}, {type: jacreg, weight: 0.3}]"},
+    };
+    for (size_t i = 0; i < sizeof penalties / sizeof *penalties; i++) {
+        gradient_problem problem = gradient_problem_create(
+            "[4]",
+            "[{type: linear, units: 4}, {type: batchnorm}, {type: tanh}, {type: linear, units: 5}]",
+            PLAIN, 48, false, 31);
+        problem.vanishing = "0.bias";
+        /* Each probe once: the sum over the unit vectors, of which each is a group by itself. */
+        if (i == 0) {
+            const double together = value_of(&problem, penalties[i].text, "regularizers.0");
+            double one_by_one = 0;
+            gradient_problem_give_probe(&problem, 32);
+            double *probe = gr_arrays_find(&problem.batch, "probe")->data;
+            for (int k = 0; k < 5; k++) {
+                for (int j = 0; j < 5; j++) probe[j] = j == k;
+                one_by_one += value_of(&problem, PENALTY("probe: random"), "regularizers.0");
+            }
+            assert_near(together, one_by_one, 1e-12 * one_by_one);
+        }
+        gradient_check(penalties[i].title, &problem, penalties[i].text, "total", NULL);
+        gradient_problem_clear(&problem);
+    }
+}
+
 /* Drawn probes by their expectations: E‖Jᵀv‖² = ‖J‖²_F over many samples, and a third of it for one
  * of three rows at random; one v for the whole batch gives every sample of a linear net the same.
  */
@@ -439,6 +477,7 @@ int main(void) {
         cmocka_unit_test(test_every_loss_with_its_own_penalty),
         cmocka_unit_test(test_regularizers),
         cmocka_unit_test(test_several_penalties_at_once),
+        cmocka_unit_test(test_probes_in_groups),
         cmocka_unit_test(test_given_probe),
         cmocka_unit_test(test_values_of_every_probe_and_shape),
         cmocka_unit_test(test_value_of_the_loss),
