@@ -58,6 +58,8 @@ const char *gr_status_name(gr_status status) {
         return "conflict";
     case GR_TOO_LARGE:
         return "too large";
+    case GR_TOO_MANY:
+        return "too many at once";
     case GR_CORRUPT:
         return "corrupt";
     case GR_IO:

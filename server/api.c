@@ -4,10 +4,12 @@
 #include <time.h>
 
 #include "server/api.h"
+#include "server/server_log.h"
 
-const http_route *const api_routes[] = {
-    experiments_routes, actions_routes, copies_routes, metrics_routes, predictions_routes,
-    events_routes,      presets_routes, server_routes, web_routes,     NULL};
+const http_route *const api_routes[] = {experiments_routes, actions_routes,     copies_routes,
+                                        metrics_routes,     predictions_routes, events_routes,
+                                        presets_routes,     server_routes,      session_routes,
+                                        monitoring_routes,  web_routes,         NULL};
 
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
     const char *text = request->parameters[0];
@@ -26,6 +28,18 @@ void api_answer_experiment(http_response *response, int status, const experiment
     http_answer_json(response, status, experiment_json(stored));
     if (response->status == status)
         http_answer_header(response, "ETag", "\"%lld\"", (long long)stored->revision);
+}
+
+gr_status api_identify(void *context, const http_request *request, http_identity *identity,
+                       gr_error *error) {
+    struct api *api = context;
+    return access_identify(&api->access, request, identity, error);
+}
+
+void api_record(void *context, const http_record *record) {
+    struct api *api = context;
+    statistics_add(&api->statistics, record);
+    log_request(record);
 }
 
 void api_publish(const struct api *api, event_type type, int64_t id) {

@@ -4,9 +4,11 @@
 
 #include <stdatomic.h>
 
+#include "server/access.h"
 #include "server/data_cache.h"
 #include "server/events.h"
 #include "server/http.h"
+#include "server/statistics.h"
 #include "server/store.h"
 #include "server/webhooks.h"
 #include "server/workers.h"
@@ -21,6 +23,8 @@ struct api {
     workers *workers;
     event_streams *streams;
     webhooks *webhooks; /* NULL: none are allowed */
+    access_control access;
+    statistics statistics;
     const char *data_directory;
     int64_t memory_limit;   /* bytes of one training; 0: what experiment_setup_check allows */
     int64_t started_at;     /* milliseconds since 1970 */
@@ -36,6 +40,8 @@ extern const http_route predictions_routes[];
 extern const http_route events_routes[];
 extern const http_route presets_routes[];
 extern const http_route server_routes[];
+extern const http_route session_routes[];
+extern const http_route monitoring_routes[];
 extern const http_route web_routes[]; /* has the catch-all: stands last */
 /* All of them, as http_options.tables wants them. */
 extern const http_route *const api_routes[];
@@ -59,6 +65,11 @@ gr_status api_id(const http_request *request, int64_t *id, gr_error *error);
 void api_answer_experiment(http_response *response, int status, const experiment *stored);
 /* Tells everybody who listens that the experiment changed. */
 void api_publish(const struct api *api, event_type type, int64_t id);
+/* Who asks: http_options.identify. */
+gr_status api_identify(void *context, const http_request *request, http_identity *identity,
+                       gr_error *error);
+/* Logs and counts a request: http_options.on_record. */
+void api_record(void *context, const http_record *record);
 /* Milliseconds since 1970. */
 int64_t api_now(void);
 

@@ -77,6 +77,12 @@ static bool prepare(client *self, CURL *handle, const char *path, char *reason) 
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(handle, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "gradreg/" GRADREG_VERSION);
+    const char *token = getenv("GRADREG_TOKEN"), *authority = getenv("GRADREG_CA_FILE");
+    if (token && *token) {
+        curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(handle, CURLOPT_XOAUTH2_BEARER, token);
+    }
+    if (authority && *authority) curl_easy_setopt(handle, CURLOPT_CAINFO, authority);
     return curl_easy_setopt(handle, CURLOPT_URL, address) == CURLE_OK;
 }
 
@@ -253,10 +259,16 @@ gr_status client_listen(client *self, const char *path, const client_listener *l
     curl_easy_setopt(self->stream, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(self->stream, CURLOPT_LOW_SPEED_TIME, 60L);
     CURLcode code = curl_easy_perform(self->stream);
+    long status = 0;
+    curl_easy_getinfo(self->stream, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_reset(self->stream);
     free(state.line.bytes);
     free(state.data.bytes);
     if (state.ended) return GR_OK;
+    if (status == 401)
+        return gr_fail(error, GR_INVALID,
+                       "the server at %s wants an access token that it knows: set GRADREG_TOKEN",
+                       self->url);
     if (code == CURLE_OK) return gr_fail(error, GR_IO, "the server at %s has stopped", self->url);
     return fail_to_reach(self, code, reason, error);
 }

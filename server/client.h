@@ -7,7 +7,8 @@
 typedef struct client client;
 
 /* `url`: --server's value, or NULL for GRADREG_SERVER or else http://127.0.0.1:8080. GR_INVALID for
- * what is no http(s) URL. */
+ * what is no http(s) URL. Every request carries the access token in GRADREG_TOKEN, where there is
+ * one; GRADREG_CA_FILE is the PEM file of certificates that an https server's must lead to. */
 gr_status client_create(const char *url, client **result, gr_error *error);
 void client_free(client *self); /* NULL is allowed */
 /* The server's URL without a slash at its end; borrowed. */

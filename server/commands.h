@@ -9,6 +9,7 @@ int command_run(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_data(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_predict(int argc, char **argv);
 int command_gradients(int argc, char **argv);
 

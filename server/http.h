@@ -214,6 +214,7 @@ typedef struct http_options {
     const char *const *host_names; /* further names of this server, as in http_host_is_named */
     bool any_address;              /* numeric addresses in Host are this server's too */
     const char *tls_certificate, *tls_key; /* PEM texts, both or neither */
+    bool https; /* the origin of this server's pages is https: by the two above, or by a proxy */
     /* Says who asks; NULL: everybody may do everything. GR_INVALID: 401 with the message. */
     gr_status (*identify)(void *context, const http_request *request, http_identity *identity,
                           gr_error *error);

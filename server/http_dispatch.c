@@ -36,8 +36,7 @@ static bool refuse_strangers(const http_options *options, const http_request *re
     }
     if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "OPTIONS") == 0)
         return false;
-    bool strange_origin =
-        origin && !(host && http_origin_is_same(origin, host, options->tls_key != NULL));
+    bool strange_origin = origin && !(host && http_origin_is_same(origin, host, options->https));
     bool strange_site =
         site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
     if (!strange_origin && !strange_site) return false;

@@ -127,6 +127,8 @@ static int http_status_of(gr_status status) {
         return 409;
     case GR_TOO_LARGE:
         return 413;
+    case GR_TOO_MANY:
+        return 429;
     case GR_OUT_OF_MEMORY:
         return 503;
     default:

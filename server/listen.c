@@ -72,17 +72,10 @@ static gr_status fail_to_listen(int code, const char *text, gr_error *error) {
     return gr_fail(error, GR_IO, "cannot listen at %s: %s", text, strerror(code));
 }
 
-gr_status listen_open(const char *text, listen_address *result, gr_error *error) {
+gr_status listen_open(const char *text, bool https, listen_address *result, gr_error *error) {
     any_address address;
     socklen_t length;
     GR_TRY(parse(text, &address, &length, error));
-    if (!is_loopback(&address))
-        return gr_fail(
-            error, GR_INVALID,
-            "--listen %s: this version listens on this machine alone (127.0.0.1 or [::1]), "
-            "for it has no access tokens yet; to reach it from elsewhere, forward a port: "
-            "ssh -L 8080:127.0.0.1:8080 HOST",
-            text);
     int one = 1;
     int listener = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0) return fail_to_listen(errno, text, error);
@@ -96,8 +89,10 @@ gr_status listen_open(const char *text, listen_address *result, gr_error *error)
     bool v4 = address.any.sa_family == AF_INET;
     const void *number = v4 ? (const void *)&address.v4.sin_addr : &address.v6.sin6_addr;
     inet_ntop(address.any.sa_family, number, result->host, sizeof result->host);
-    snprintf(result->url, sizeof result->url, v4 ? "http://%s:%d/" : "http://[%s]:%d/",
-             result->host, ntohs(v4 ? address.v4.sin_port : address.v6.sin6_port));
+    result->port = ntohs(v4 ? address.v4.sin_port : address.v6.sin6_port);
+    result->loopback = is_loopback(&address);
+    snprintf(result->url, sizeof result->url, v4 ? "http%s://%s:%d/" : "http%s://[%s]:%d/",
+             https ? "s" : "", result->host, result->port);
     result->socket = listener;
     return GR_OK;
 }

@@ -16,6 +16,7 @@ static const struct {
     {"submit", "post specs to a server", command_submit},
     {"watch", "follow experiments of a server", command_watch},
     {"data", "fetch and list data sets", command_data},
+    {"token", "make, list and revoke access tokens", command_token},
     {"predict", "what a trained model answers for each sample, as CSV", command_predict},
     {"gradients", "compute the gradient of a spec's loss for given weights and batch",
      command_gradients},

@@ -106,6 +106,6 @@ const http_route server_routes[] = {
     {"GET", API_BASE "/server", get_server, "version, processor kernels, workers, counts", NULL,
      false},
     {"GET", API_BASE "/workers", get_workers, "what each worker does now", NULL, false},
-    {"GET", "/healthz", get_health, "200 while the process answers", NULL, false},
-    {"GET", "/readyz", get_ready, "200 while submissions are taken", NULL, false},
+    {"GET", "/healthz", get_health, "200 while the process answers", NULL, HTTP_NEEDS_NOTHING},
+    {"GET", "/readyz", get_ready, "200 while submissions are taken", NULL, HTTP_NEEDS_NOTHING},
     {0}};

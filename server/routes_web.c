@@ -73,4 +73,5 @@ static gr_status get_file(void *context, const http_request *request, http_respo
     return GR_OK;
 }
 
-const http_route web_routes[] = {{"GET", "/{file*}", get_file, "the dashboard", NULL, false}, {0}};
+const http_route web_routes[] = {
+    {"GET", "/{file*}", get_file, "the dashboard", NULL, HTTP_NEEDS_NOTHING}, {0}};

@@ -11,6 +11,7 @@
 
 #include "gradreg/status.h"
 #include "gradreg/training.h"
+#include "server/histogram.h"
 
 typedef struct store store;
 
@@ -77,6 +78,10 @@ void experiments_free(experiment *items, size_t count);
  * checkpoint; orphaned files in artifacts are removed. */
 gr_status store_open(const char *directory, store **store, gr_error *error);
 void store_close(store *store);
+/* Opens a data directory beside the server that may be at work on it: no lock, no recovery. For
+ * commands that read, or write a row. GR_NOT_FOUND where there is no database, GR_CONFLICT where a
+ * server of another version is at work on it. */
+gr_status store_open_beside(const char *directory, store **store, gr_error *error);
 /* The artifacts folder's path; borrowed. */
 const char *store_artifacts(const store *store);
 
@@ -95,11 +100,15 @@ typedef struct submission {
     int64_t cloned_from, replay_of;
     const char *result_key; /* see store_find_result */
     int64_t memory_bytes;
-    double operations, estimated_seconds; /* 0: not known */
-    const char *webhook;                  /* URL */
-    const idempotency *idempotency;       /* GR_CONFLICT where the key is already there */
+    double operations, estimated_seconds;           /* 0: not known */
+    const char *webhook;                            /* URL */
+    const idempotency *idempotency;                 /* GR_CONFLICT where the key is already there */
     int64_t sweep, arm, seed, stop_after_iteration; /* as in an experiment */
+    int64_t submitted_by;                           /* the token's id; 0: none */
 } submission;
+/* At most so many experiments of one token may be queued; a further submission is GR_TOO_MANY. 0
+ * (as at the start): no limit. */
+void store_limit_queue(store *store, int64_t limit);
 /* Durable (synchronous=FULL) when it returns GR_OK. */
 gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error);
 gr_status store_get(store *store, int64_t id, experiment *experiment,
@@ -184,6 +193,13 @@ gr_status store_speed(store *store, const char *environment, double iteration_op
 /* How a replay came out (JSON object text), before it is finished: under its lease. */
 gr_status store_set_replay(store *store, int64_t id, int64_t attempt, const char *report,
                            gr_error *error);
+/* What /metrics says of the store. */
+typedef struct store_statistics {
+    int64_t commits, writes; /* transactions since the start, and the writes that they grouped */
+    histogram commit_seconds;
+    int64_t database_bytes, log_bytes; /* of the database file and of its write-ahead log */
+} store_statistics;
+void store_statistics_read(store *store, store_statistics *statistics);
 
 /* -- work
  * ---------------------------------------------------------------------------------------------------

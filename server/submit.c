@@ -21,6 +21,7 @@ typedef struct submitting {
     speed speed;
     const char *webhook;
     const idempotency_claim *claim;
+    int64_t submitted_by; /* the token; 0: none */
 } submitting;
 
 gr_status submit_refuse(http_response *response, gr_status status, bool malformed,
@@ -178,6 +179,7 @@ static gr_status store_it(const submitting *self, http_response *response, gr_er
                              .operations = all_operations(setup),
                              .estimated_seconds = isnan(seconds) ? 0 : seconds,
                              .webhook = self->webhook,
+                             .submitted_by = self->submitted_by,
                              .idempotency = claimed ? &keyed : NULL};
     int64_t id;
     experiment stored;
@@ -227,7 +229,10 @@ gr_status submit_spec(struct api *api, const http_request *request, const char *
     static const submit_origin none = {0};
     idempotency_claim claim;
     bool answered;
-    submitting self = {.api = api, .origin = origin ? origin : &none, .claim = &claim};
+    submitting self = {.api = api,
+                       .origin = origin ? origin : &none,
+                       .claim = &claim,
+                       .submitted_by = request->identity.token};
     gr_status status = idempotency_take(api, request, &claim, response, &answered, error);
     if (status == GR_OK && !answered)
         status = submit_claimed(&self, request, text, length, response, error);

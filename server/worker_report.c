@@ -28,6 +28,7 @@ void run_initialize(run *self, store *to, data_cache *data, events *hub,
                   .stopping = stopping,
                   .record = *record,
                   .iteration = record->iteration,
+                  .begun_iteration = -1,
                   .iterations = record->iterations,
                   .beat_at = run_clock(),
                   .published_iteration = -1};

@@ -232,6 +232,7 @@ static gr_status prepare(work *self, gr_error *error) {
     GR_TRY(gr_training_create(&self->setup.plan, self->setup.dataset, &self->training, error));
     GR_TRY(resume(self, error));
     atomic_store(&lease->iteration, gr_training_iteration(self->training));
+    atomic_store(&lease->begun_iteration, gr_training_iteration(self->training));
     atomic_store(&lease->iterations, gr_training_iterations(self->training));
     return GR_OK;
 }

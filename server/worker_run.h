@@ -26,7 +26,8 @@ typedef struct run {
     atomic_bool pausing;   /* the store says so: checkpoint and release */
     atomic_bool lost;      /* the lease is another's: drop everything */
     _Atomic int64_t iteration, iterations;
-    _Atomic double rate; /* iterations per second, smoothed; 0: not known */
+    _Atomic int64_t begun_iteration; /* where this attempt began to train; -1: not yet */
+    _Atomic double rate;             /* iterations per second, smoothed; 0: not known */
 
     pthread_mutex_t lock; /* guards what follows, up to the next comment */
     metric_row *rows;     /* not yet stored, in the order in which they came */

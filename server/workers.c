@@ -33,6 +33,7 @@ struct workers {
     pthread_mutex_t lock;
     pthread_cond_t woken, unkept;
     pthread_cond_t keeper_woken;
+    int64_t trained; /* iterations of the runs that have ended */
     int64_t wakes;
     bool keeper_ends;
     pthread_t keeper;
@@ -56,6 +57,12 @@ static struct timespec after_milliseconds(int64_t milliseconds) {
 /* -- a worker's thread
  * ------------------------------------------------------------------------------------- */
 
+/* Trained by this attempt so far. */
+static int64_t iterations_of(run *one) {
+    const int64_t begun = atomic_load(&one->begun_iteration);
+    return begun < 0 ? 0 : atomic_load(&one->iteration) - begun;
+}
+
 static void work_on(worker *self, experiment *record) {
     workers *pool = self->pool;
     run current;
@@ -68,6 +75,7 @@ static void work_on(worker *self, experiment *record) {
     pthread_mutex_lock(&pool->lock);
     while (self->kept) pthread_cond_wait(&pool->unkept, &pool->lock);
     self->run = NULL;
+    pool->trained += iterations_of(&current);
     pthread_mutex_unlock(&pool->lock);
     run_destroy(&current);
 }
@@ -234,4 +242,13 @@ int workers_status(workers *pool, worker_status *rows, int capacity) {
     int count = pool->count;
     pthread_mutex_unlock(&pool->lock);
     return count;
+}
+
+int64_t workers_iterations(workers *pool) {
+    pthread_mutex_lock(&pool->lock);
+    int64_t sum = pool->trained;
+    for (int i = 0; i < pool->count; i++)
+        if (pool->workers[i].run) sum += iterations_of(pool->workers[i].run);
+    pthread_mutex_unlock(&pool->lock);
+    return sum;
 }

@@ -26,5 +26,7 @@ typedef struct worker_status {
 } worker_status;
 /* Writes at most `capacity` rows; returns the number of workers. */
 int workers_status(workers *workers, worker_status *rows, int capacity);
+/* Training iterations since the start, of all workers. */
+int64_t workers_iterations(workers *workers);
 
 #endif

@@ -12,6 +12,7 @@ typedef enum gr_status {
     GR_NOT_FOUND, /* a file, data set or record is not there */
     GR_CONFLICT,  /* the state of the thing does not allow it */
     GR_TOO_LARGE, /* over a stated limit */
+    GR_TOO_MANY,  /* over a limit of how many at once: later it may be possible */
     GR_CORRUPT,   /* a file or record is not what it claims to be */
     GR_IO,        /* the operating system refused; the message holds its reason */
     GR_OUT_OF_MEMORY, /* an allocation failed */

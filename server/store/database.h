@@ -8,10 +8,11 @@
 
 #include "gradreg/status.h"
 
-enum { MAXIMUM_STATEMENTS = 160 };
+enum { MAXIMUM_STATEMENTS = 256 };
 
 typedef struct database {
     sqlite3 *handle;
+    int64_t queue_limit; /* of the writer's: see store_limit_queue */
     int statement_count;
     struct {
         const char *sql; /* a literal: compared by address */
@@ -28,6 +29,8 @@ void database_close(database *db);
 /* Brings the schema up to the newest embedded migration, each in one transaction; GR_INVALID where
  * the file is newer than this program. */
 gr_status database_migrate(database *db, gr_error *error);
+/* The number of the newest embedded migration. */
+int64_t database_newest_version(void);
 
 /* Turns the SQLite result `code` into a status with a reason; `what` says what was tried. */
 gr_status database_fail(database *db, int code, const char *what, gr_error *error);

@@ -174,21 +174,40 @@ static gr_status log_submission(database *db, int64_t id, const submission *form
     return log_add(db, id, "info", error, "submitted");
 }
 
+static gr_status queue_check(database *db, int64_t owner, gr_error *error) {
+    const int64_t limit = db->queue_limit;
+    int64_t queued;
+    if (limit == 0) return GR_OK;
+    GR_TRY(database_integer(db, &queued, 0, error, "SELECT count FROM queued_by WHERE token = ?1",
+                            "i", owner));
+    if (queued < limit) return GR_OK;
+    return gr_fail(error, GR_TOO_MANY,
+                   "%lld experiments %sare queued already and at most %lld may be "
+                   "(queue_limit); wait until some have run, or cancel some",
+                   (long long)queued, owner ? "of this token " : "", (long long)limit);
+}
+
+void store_limit_queue(store *self, int64_t limit) {
+    self->writing.queue_limit = limit;
+}
+
 gr_status experiment_insert(database *db, const submission *form, int64_t *id, gr_error *error) {
     int64_t revision;
+    GR_TRY(queue_check(db, form->submitted_by, error));
     GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(
         db, NULL, error,
         "INSERT INTO experiments (revision, state, name, tags, spec, data_hash, engine_version, "
         "iterations, created_at, cloned_from, replay_of, result_key, memory_bytes, operations, "
-        "estimated_seconds, sweep, arm, seed, stop_after_iteration) "
+        "estimated_seconds, sweep, arm, seed, stop_after_iteration, submitted_by) "
         "VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11, "
         "?12, ?13, nullif(?14, 0.0), nullif(?15, 0), iif(?15, ?16, NULL), iif(?15, ?17, NULL), "
-        "?18)",
-        "itttttiiiitiddiiii", revision, form->name, form->tags, form->spec, form->data_hash,
+        "?18, ?19)",
+        "itttttiiiitiddiiiii", revision, form->name, form->tags, form->spec, form->data_hash,
         form->engine_version, form->iterations, clock_milliseconds(), form->cloned_from,
         form->replay_of, form->result_key, form->memory_bytes, form->operations,
-        form->estimated_seconds, form->sweep, form->arm, form->seed, form->stop_after_iteration));
+        form->estimated_seconds, form->sweep, form->arm, form->seed, form->stop_after_iteration,
+        form->submitted_by));
     *id = sqlite3_last_insert_rowid(db->handle);
     GR_TRY(log_submission(db, *id, form, error));
     if (form->webhook)

@@ -23,6 +23,12 @@ static gr_status apply(database *db, long number, const char *path, const char *
     return GR_OK;
 }
 
+int64_t database_newest_version(void) {
+    int64_t number = 0;
+    while (embedded_migrations[number].path) number++;
+    return number;
+}
+
 gr_status database_migrate(database *db, gr_error *error) {
     int64_t version;
     GR_TRY(database_integer(db, &version, 0, error, "SELECT * FROM pragma_user_version", ""));

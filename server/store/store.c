@@ -123,6 +123,53 @@ failed:
     return status;
 }
 
+/* Brings the schema up to date, unless a server is at work: then it must be of this version. */
+static gr_status migrate_beside(store *self, const char *directory, gr_error *error) {
+    int lock;
+    int64_t version;
+    if (lock_directory(directory, &lock, NULL) == GR_OK) {
+        gr_status status = database_migrate(&self->writing, error);
+        close(lock);
+        return status;
+    }
+    GR_TRY(database_integer(&self->writing, &version, 0, error, "SELECT * FROM pragma_user_version",
+                            ""));
+    if (version == database_newest_version()) return GR_OK;
+    return gr_fail(error, GR_CONFLICT,
+                   "the server at work on %.300s is of another version than this program; use its "
+                   "own, or stop it first",
+                   directory);
+}
+
+gr_status store_open_beside(const char *directory, store **result, gr_error *error) {
+    store *self = calloc(1, sizeof *self);
+    if (!self) return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    gr_status status;
+    self->lock = -1;
+    if (asprintf(&self->artifacts, "%s/artifacts", directory) < 0) self->artifacts = NULL;
+    if (asprintf(&self->path, "%s/gradreg.db", directory) < 0) self->path = NULL;
+    if (!self->artifacts || !self->path) {
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+        goto failed;
+    }
+    if (access(self->path, F_OK) != 0) {
+        status = gr_fail(error, GR_NOT_FOUND,
+                         "%.300s holds no database of gradreg (--data-dir, GRADREG_DATA_DIR)",
+                         directory);
+        goto failed;
+    }
+    GR_TRY_OR(failed, database_open(&self->writing, self->path, false, error));
+    GR_TRY_OR(failed, migrate_beside(self, directory, error));
+    GR_TRY_OR(failed, readers_create(self->path, &self->readers, error));
+    GR_TRY_OR(failed, writer_start(&self->writing, &self->writer, error));
+    *result = self;
+    return GR_OK;
+
+failed:
+    store_close(self);
+    return status;
+}
+
 void store_close(store *self) {
     if (!self) return;
     writer_stop(self->writer);
@@ -137,4 +184,18 @@ void store_close(store *self) {
 
 const char *store_artifacts(const store *self) {
     return self->artifacts;
+}
+
+static int64_t file_bytes(const char *path, const char *suffix) {
+    char name[PATH_MAX];
+    struct stat about;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &about) == 0 ? (int64_t)about.st_size : 0;
+}
+
+void store_statistics_read(store *self, store_statistics *statistics) {
+    *statistics = (store_statistics){.database_bytes = file_bytes(self->path, ""),
+                                     .log_bytes = file_bytes(self->path, "-wal")};
+    writer_counts(self->writer, &statistics->commits, &statistics->writes);
+    writer_durations(self->writer, &statistics->commit_seconds);
 }

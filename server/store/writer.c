@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct job {
     struct job *next;
@@ -21,6 +22,7 @@ struct writer {
     job *first, **last;
     bool stopping;
     int64_t commits, works;
+    histogram durations;
 };
 
 static void job_fail(job *one, gr_status status, const gr_error *error) {
@@ -82,6 +84,12 @@ static int64_t run_jobs(database *db, job *first) {
     return commits;
 }
 
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static void *writer_main(void *argument) {
     writer *self = argument;
     pthread_mutex_lock(&self->lock);
@@ -92,8 +100,11 @@ static void *writer_main(void *argument) {
         self->first = NULL;
         self->last = &self->first;
         pthread_mutex_unlock(&self->lock);
+        const double begun = now_seconds();
         int64_t commits = run_jobs(self->database, first);
+        const double seconds = now_seconds() - begun;
         pthread_mutex_lock(&self->lock);
+        histogram_add(&self->durations, seconds);
         self->commits += commits;
         for (job *one = first, *next; one; one = next) {
             next = one->next; /* the job is on its caller's stack: gone once the lock is released */
@@ -155,5 +166,11 @@ void writer_counts(writer *self, int64_t *commits, int64_t *works) {
     pthread_mutex_lock(&self->lock);
     *commits = self->commits;
     *works = self->works;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void writer_durations(writer *self, histogram *durations) {
+    pthread_mutex_lock(&self->lock);
+    *durations = self->durations;
     pthread_mutex_unlock(&self->lock);
 }

@@ -3,6 +3,7 @@
 #ifndef SERVER_STORE_WRITER_H
 #define SERVER_STORE_WRITER_H
 
+#include "server/histogram.h"
 #include "server/store/database.h"
 
 typedef struct writer writer;
@@ -22,5 +23,7 @@ gr_status writer_run(writer *self, write_work work, void *context, gr_error *err
 
 /* How many transactions were committed, and how much work they held. */
 void writer_counts(writer *self, int64_t *commits, int64_t *works);
+/* How long the groups took, from the first statement to the end of the commit. */
+void writer_durations(writer *self, histogram *durations);
 
 #endif

@@ -38,7 +38,7 @@ refuses "directory that cannot be" 1 "/proc/none" --listen 127.0.0.1:0 --data-di
 refuses "directory that is a file" 1 "$folder/good.json" --listen 127.0.0.1:0 --data-dir "$folder/good.json"
 refuses "no workers" 2 "1 to 256" --workers 0
 refuses "many workers" 2 "1 to 256" --workers 257
-refuses "unknown option" 2 "usage" --wokers 1
+refuses "unknown option" 2 "did you mean \"--workers\"" --wokers 1
 check "nothing was left behind" test ! -e "$folder/other/gradreg.db"
 if [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6; then
     : >"$folder/six.out"

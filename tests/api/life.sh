@@ -33,4 +33,5 @@ equal "after kill -9 it resumed" "$(curl -s "$api/experiments/$id" | jq '.resume
 equal "… to the same metrics" "$(curl -s "$api/experiments/$id/metrics" | jq -S .series)" "$undisturbed"
 stop
 equal "exit status at the end" "$code" 0
-equal "nothing on stderr but the farewell" "$(grep -vc '^gradreg: stopping' "$folder/err")" 0
+equal "nothing on stderr but the log, and nothing grave in it" \
+    "$(jq -r 'select(.level == "warning" or .level == "error") | .event' "$folder/err" 2>&1)" ""
