@@ -70,7 +70,7 @@ static gr_status start_http(service *self, const configuration *chosen, gr_error
 
 static gr_status start_helpers(service *self, const configuration *chosen, gr_error *error) {
     struct api *api = &self->api;
-    const webhook_options webhooks = {
+    const webhook_options told = {
         .hosts = configuration_list(chosen, CONFIGURATION_WEBHOOK_HOSTS),
         .secret_file = configuration_text(chosen, CONFIGURATION_WEBHOOK_SECRET_FILE)};
     const retention_rules rules = {
@@ -78,7 +78,7 @@ static gr_status start_helpers(service *self, const configuration *chosen, gr_er
         .trash_days = configuration_number(chosen, CONFIGURATION_KEEP_TRASH_DAYS),
         .kept = configuration_number(chosen, CONFIGURATION_KEEP_EXPERIMENTS)};
     api->memory_limit = configuration_number(chosen, CONFIGURATION_MEMORY_LIMIT);
-    GR_TRY(webhooks_start(api->store, api->events, &webhooks, &api->webhooks, error));
+    GR_TRY(webhooks_start(api->store, api->events, &told, &api->webhooks, error));
     return retention_start(api->store, &rules, &self->retention, error);
 }
 
