@@ -42,12 +42,16 @@ extern const http_route presets_routes[];
 extern const http_route server_routes[];
 extern const http_route session_routes[];
 extern const http_route monitoring_routes[];
+extern const http_route openapi_routes[];
 extern const http_route web_routes[]; /* has the catch-all: stands last */
 /* All of them, as http_options.tables wants them. */
 extern const http_route *const api_routes[];
 
 #define API_BASE "/api/v1"
 
+/* What a spec may say, as GET /presets answers it: family → kinds with their options. NULL without
+ * memory. */
+cJSON *api_presets_json(void);
 /* The experiment object of the API. NULL without memory. */
 cJSON *experiment_json(const experiment *experiment);
 /* Only the members that `fields` ("id,name,state") names; NULL: all. GR_INVALID names an unknown

@@ -425,9 +425,22 @@ static const char *library_header(const void *handle, const char *name) {
                                        name);
 }
 
+/* For the record of a request that is answered before it is dispatched. */
+static void note_route(http_server *server, struct exchange *exchange) {
+    http_request request = {.method = exchange->method};
+    char allow[96];
+    int status;
+    if (http_request_parse(&request, exchange->target, NULL) == GR_OK)
+        exchange->route =
+            http_find_route(server->options.tables, &request, &status, allow, sizeof allow);
+    if (request.path) http_printable(request.path, exchange->path, sizeof exchange->path);
+    http_request_clear(&request);
+}
+
 static enum MHD_Result answer_too_large(http_server *server, struct MHD_Connection *handle,
                                         struct exchange *exchange) {
     http_response answer = {0};
+    note_route(server, exchange);
     http_answer_problem(&answer, 413, NULL, "the body is larger than %zu bytes, which is the limit",
                         server->options.body_limit);
     return send_answer(server, handle, exchange, &answer);

@@ -133,10 +133,10 @@ void http_dispatch(const http_options *options, http_request *request, http_resp
                    const http_route **found) {
     char allow[96];
     int status;
-    if (found) *found = NULL;
-    if (refuse_strangers(options, request, answer)) return;
     const http_route *route =
         http_find_route(options->tables, request, &status, allow, sizeof allow);
+    if (found) *found = route;
+    if (refuse_strangers(options, request, answer)) return;
     if (route == NULL) {
         char shown[200];
         if (status == 204)
@@ -150,7 +150,6 @@ void http_dispatch(const http_options *options, http_request *request, http_resp
         if (*allow) http_answer_header(answer, "Allow", "%s", allow);
         return;
     }
-    if (found) *found = route;
     if (refuse_without_scope(options, route, request, answer)) return;
     if (refuse_unknown_query(route, request, answer) || refuse_body(route, request, answer)) return;
     gr_error error = {0};

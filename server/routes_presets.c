@@ -19,9 +19,7 @@ static size_t collect(const gr_family *family, const gr_family **found, size_t c
     return count;
 }
 
-static gr_status get_presets(void *context, const http_request *request, http_response *response,
-                             gr_error *error) {
-    (void)context, (void)request;
+cJSON *api_presets_json(void) {
     const gr_family *families[MAXIMUM_FAMILIES];
     const size_t count = collect(&spec_family, families, 0);
     cJSON *document = cJSON_CreateObject();
@@ -33,11 +31,17 @@ static gr_status get_presets(void *context, const http_request *request, http_re
             cJSON_Delete(list);
             cJSON_Delete(part);
             cJSON_Delete(document);
-            return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+            return NULL;
         }
         cJSON_Delete(part);
     }
-    http_answer_json(response, 200, document);
+    return document;
+}
+
+static gr_status get_presets(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    (void)context, (void)request, (void)error;
+    http_answer_json(response, 200, api_presets_json());
     return GR_OK;
 }
 

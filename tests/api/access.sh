@@ -27,6 +27,19 @@ problem "read scope submits" 403 'scope' -H "Authorization: Bearer $reader" -d "
 ask -H "authorization: bearer $writer" -d "$(spec 50)" "$api/experiments"; equal "submit scope submits" "$status" 201
 ask -H "Authorization: Bearer $admin" "$url/metrics"; equal "admin scope reads" "$status" 200
 equal "last use is noted" "$(token list --json | jq -r '.tokens[] | select(.name == "reader") | .last_used_at != null')" true
+# what every route refuses in the same way
+curl -s "$api/openapi.json" >"$folder/openapi.json"
+while read -r method path takes_json public; do
+    place=$url$(sed 's/{id}/1/; s/{[a-z_]*}/x/g' <<<"$path") permitted="Authorization: Bearer $admin"
+    problem "$method $path: host" 421 "evil.example" -X "$method" -H "Host: evil.example" "$place"
+    problem "$method $path: query" 400 "unknown query" -X "$method" -H "$permitted" "$place?nope=1"
+    [ "$public" = true ] || problem "$method $path: no token" 401 "token" -X "$method" "$place"
+    [ "$method" = GET ] || problem "$method $path: origin" 403 "origin" -X "$method" -H "$permitted" -H "Origin: http://evil.example" "$place"
+    [ "$takes_json" = true ] || continue
+    problem "$method $path: type" 415 "text/plain" -X "$method" -H "$permitted" -H "Content-Type: text/plain" -d x "$place"
+    problem "$method $path: size" 413 "1048576" -X "$method" -H "$permitted" -H "Content-Type: application/json" --data-binary "@$folder/large" "$place"
+done < <(jq -r '.paths | to_entries[] | .key as $path | .value | to_entries[]
+    | "\(.key | ascii_upcase) \($path) \(.value.responses | has("415")) \(.value.security == [])"' "$folder/openapi.json")
 # queue length of one token
 blocker=$(curl -s -H "Authorization: Bearer $admin" -d "$(spec 100000000)" "$api/experiments" | jq -r .id)
 for _ in $(seq 300); do [ "$(curl -s -H "Authorization: Bearer $reader" "$api/experiments/$blocker" | jq -r .state)" = running ] && break; sleep 0.1; done

@@ -1,0 +1,56 @@
+# The OpenAPI document: valid, true of real answers, and every answer that it names was given by a part above.
+start --workers 1
+curl -s "$api/openapi.json" >"$folder/openapi.json"
+curl -s "$api/experiments?limit=500" | jq '{experiments: .experiments}' >"$folder/experiments.json"
+for name in session server workers healthz; do
+    place=$api/$name; [ $name != healthz ] || place=$url/healthz
+    curl -s "$place" >"$folder/answer.$name"
+done
+curl -s "$api/none" >"$folder/answer.none"
+problem "replay of none" 404 "experiment 4711" -X POST "$api/experiments/4711/replay"
+problem "no model" 409 "model" "$api/experiments/$(curl -s "$api/experiments?state=cancelled&limit=1" | jq '.experiments[0].id')/model.safetensors"
+stop
+cat "$folder/err" >>"$folder/log.all"
+python=python3
+$python -c 'import openapi_spec_validator, jsonschema' 2>/dev/null || python=/usr/bin/python3
+if $python -c 'import openapi_spec_validator' 2>/dev/null; then
+    output=$($python -c 'import json, sys, openapi_spec_validator as v; v.validate(json.load(open(sys.argv[1])))' "$folder/openapi.json" 2>&1)
+    equal "OpenAPI: valid" "$? $output" "0 "
+else
+    echo "openapi_spec_validator (Python) is missing: the OpenAPI document's form was not checked"
+fi
+if $python -c 'import jsonschema; jsonschema.Draft202012Validator' 2>/dev/null; then
+    output=$($python - "$folder" ../../examples <<'EOF' 2>&1
+import glob, json, sys
+import jsonschema
+folder, examples = sys.argv[1:]
+document = json.load(open(folder + "/openapi.json"))
+def check(schema, instance, name):
+    validator = jsonschema.Draft202012Validator({"$ref": "#/components/schemas/" + schema,
+                                                "components": document["components"]})
+    for error in validator.iter_errors(instance):
+        print(name, "is no", schema, list(error.absolute_path), error.message[:200])
+for path in glob.glob(examples + "/**/*.json", recursive=True):
+    spec = json.load(open(path))
+    if "dataset" in spec:
+        check("spec.experiment", spec, path)
+for item in json.load(open(folder + "/experiments.json"))["experiments"]:
+    check("Experiment", item, "experiment %d" % item["id"])
+    check("spec.experiment", item["spec"], "spec of experiment %d" % item["id"])
+for name, schema in {"session": "Session", "server": "Server", "workers": "Workers", "healthz": "Health",
+                     "none": "Problem"}.items():
+    check(schema, json.load(open(folder + "/answer." + name)), name)
+EOF
+)
+    equal "OpenAPI: answers are as it says" "$output" ""
+else
+    echo "jsonschema (Python) is missing: answers were not held to the OpenAPI document's schemas"
+fi
+jq -r '.paths | to_entries[] | .key as $path | .value | to_entries[] | .key as $method | .value.responses | keys[]
+    | select(. != "default") | "\($method | ascii_upcase) \($path) \(.)"' "$folder/openapi.json" | sort >"$folder/documented"
+jq -rR 'fromjson? | select(.event == "request" and .route != "") | "\(.method) \(.route) \(.status)"' "$folder/log.all" | sort -u >"$folder/given"
+equal "OpenAPI: documented answers that no test has got (add a test, or take it from server/openapi.json)" \
+    "$(comm -23 "$folder/documented" "$folder/given")" ""
+sed 's/^HEAD /GET /' "$folder/given" | grep -v ' /{file\*} \|^OPTIONS \| 5[0-9][0-9]$\| 0$\| 4[23][19]$\| 405$' | sort -u >"$folder/expected"
+equal "OpenAPI: answers given that are not documented (add them to server/openapi.json)" "$(comm -13 "$folder/documented" "$folder/expected")" ""
+check "OpenAPI: answers were recorded" test "$(wc -l <"$folder/documented")" -gt 100
