@@ -8,7 +8,7 @@ for name in session server workers healthz; do
 done
 curl -s "$api/none" >"$folder/answer.none"
 problem "replay of none" 404 "experiment 4711" -X POST "$api/experiments/4711/replay"
-problem "no model" 409 "model" "$api/experiments/$(curl -s "$api/experiments?state=cancelled&limit=1" | jq '.experiments[0].id')/model.safetensors"
+problem "no model" 404 "model" "$api/experiments/$(curl -s "$api/experiments?state=cancelled&limit=1" | jq '.experiments[0].id')/model.safetensors"
 stop
 cat "$folder/err" >>"$folder/log.all"
 python=python3
