@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/store/internal.h"
+#include "server/store_backup.h"
 
 int64_t clock_milliseconds(void) {
     struct timespec now;
@@ -56,7 +57,7 @@ static gr_status make_directory(const char *path, gr_error *error) {
 
 /* flock belongs to the open file: it refuses a second store of this process as well as one of
  * another, and the system drops it however the process ends. */
-static gr_status lock_directory(const char *directory, int *lock, gr_error *error) {
+gr_status store_lock_directory(const char *directory, int *lock, gr_error *error) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/lock", directory);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -100,7 +101,7 @@ gr_status store_open(const char *directory, store **result, gr_error *error) {
     if (!self) return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
     self->lock = -1;
     gr_status status;
-    GR_TRY_OR(failed, lock_directory(directory, &self->lock, error));
+    GR_TRY_OR(failed, store_lock_directory(directory, &self->lock, error));
     if (asprintf(&self->artifacts, "%s/artifacts", directory) < 0) self->artifacts = NULL;
     if (asprintf(&self->path, "%s/gradreg.db", directory) < 0) self->path = NULL;
     if (!self->artifacts || !self->path) {
@@ -127,7 +128,7 @@ failed:
 static gr_status migrate_beside(store *self, const char *directory, gr_error *error) {
     int lock;
     int64_t version;
-    if (lock_directory(directory, &lock, NULL) == GR_OK) {
+    if (store_lock_directory(directory, &lock, NULL) == GR_OK) {
         gr_status status = database_migrate(&self->writing, error);
         close(lock);
         return status;

@@ -1,0 +1,95 @@
+/* gradreg backup and gradreg restore. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/backup.h"
+#include "server/commands.h"
+#include "server/paths.h"
+
+static const char backup_usage[] =
+    "usage: gradreg backup FOLDER [--data-dir DIR]\n"
+    "       gradreg backup --check FOLDER\n"
+    "\n"
+    "  FOLDER          is made: the database as of one moment, the models and checkpoints that it\n"
+    "                  refers to, and a list of them with their SHA-256. The server may run on.\n"
+    "  --check         compare a backup with its list\n"
+    "  --data-dir DIR  of the server (GRADREG_DATA_DIR, else ./data)\n"
+    "\n"
+    "Data sets are not part of it: copy DIR/datasets yourself, or fetch them again.\n";
+static const char restore_usage[] =
+    "usage: gradreg restore FOLDER [--data-dir DIR]\n"
+    "\n"
+    "  FOLDER          what gradreg backup made; it is checked first\n"
+    "  --data-dir DIR  where no database is yet (GRADREG_DATA_DIR, else ./data)\n";
+
+/* -1: go on; otherwise the exit status. */
+static int parse_options(int argc, char **argv, const char *usage, bool *check,
+                         const char **directory, const char **folder) {
+    static const struct option known[] = {{"data-dir", required_argument, NULL, 'd'},
+                                          {"check", no_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    bool wrong = false;
+    optind = 1;
+    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        if (letter == 'd') *directory = optarg;
+        if (letter == 'c' && check) *check = true;
+        wrong |= letter == '?' || (letter == 'c' && check == NULL);
+        if (letter == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+    }
+    if (!wrong && optind + 1 == argc) {
+        *folder = argv[optind];
+        return -1;
+    }
+    fputs(usage, stderr);
+    return 2;
+}
+
+static void print_summary(const char *what, const char *folder, const backup_summary *summary) {
+    printf("%s %s: %lld experiments, %lld files, %lld bytes\n", what, folder,
+           (long long)summary->experiments, (long long)summary->files, (long long)summary->bytes);
+    if (summary->without_checkpoint)
+        fprintf(stderr,
+                "%lld running experiments are in it without a checkpoint: restored, they "
+                "begin anew\n",
+                (long long)summary->without_checkpoint);
+    if (summary->missing)
+        fprintf(stderr, "%lld models are missing in the data directory itself\n",
+                (long long)summary->missing);
+}
+
+int command_backup(int argc, char **argv) {
+    const char *directory = NULL, *folder = NULL;
+    bool check = false;
+    backup_summary summary;
+    gr_error error = {0};
+    const int exit_status = parse_options(argc, argv, backup_usage, &check, &directory, &folder);
+    if (exit_status >= 0) return exit_status;
+    const gr_status status =
+        check ? backup_check(folder, &summary, &error)
+              : backup_make(paths_data_directory(directory), folder, &summary, &error);
+    if (status == GR_OK)
+        print_summary(check ? "good:" : "made", folder, &summary);
+    else
+        fprintf(stderr, "gradreg backup: %s\n", error.message);
+    return status == GR_OK ? 0 : 1;
+}
+
+int command_restore(int argc, char **argv) {
+    const char *directory = NULL, *folder = NULL;
+    backup_summary summary;
+    gr_error error = {0};
+    const int exit_status = parse_options(argc, argv, restore_usage, NULL, &directory, &folder);
+    if (exit_status >= 0) return exit_status;
+    directory = paths_data_directory(directory);
+    if (backup_restore(folder, directory, &summary, &error) != GR_OK) {
+        fprintf(stderr, "gradreg restore: %s\n", error.message);
+        return 1;
+    }
+    print_summary("restored to", directory, &summary);
+    return 0;
+}
