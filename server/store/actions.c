@@ -171,3 +171,15 @@ gr_status store_retry(store *self, int64_t id, bool from_start, experiment *afte
                       gr_error *error) {
     return run(self, retry_work, &(action){.id = id, .from_start = from_start}, after, error);
 }
+
+gr_status experiment_change_apply(database *db, experiment_change change, int64_t id,
+                                  gr_error *error) {
+    static const write_work works[] = {[CHANGE_CANCEL] = cancel_work,
+                                       [CHANGE_PAUSE] = pause_work,
+                                       [CHANGE_RESUME] = resume_work,
+                                       [CHANGE_RETRY] = retry_work};
+    action act = {.id = id};
+    const gr_status status = works[change](db, &act, error);
+    experiment_clear(&act.after);
+    return status;
+}

@@ -49,6 +49,17 @@ gr_status experiment_insert(database *db, const submission *form, int64_t *id, g
 /* The next value of the revision counter. */
 gr_status next_revision(database *db, int64_t *revision, gr_error *error);
 
+/* -- actions.c -- */
+typedef enum experiment_change {
+    CHANGE_CANCEL,
+    CHANGE_PAUSE,
+    CHANGE_RESUME,
+    CHANGE_RETRY
+} experiment_change;
+/* One action as part of a larger work; GR_CONFLICT as in store.h. */
+gr_status experiment_change_apply(database *db, experiment_change change, int64_t id,
+                                  gr_error *error);
+
 /* -- log.c -- */
 /* Adds a line to an experiment's log, whose oldest lines go where there are too many. */
 gr_status log_add(database *db, int64_t id, const char *level, gr_error *error, const char *format,
