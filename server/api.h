@@ -41,6 +41,7 @@ extern const http_route events_routes[];
 extern const http_route presets_routes[];
 extern const http_route server_routes[];
 extern const http_route session_routes[];
+extern const http_route sweeps_routes[];
 extern const http_route monitoring_routes[];
 extern const http_route openapi_routes[];
 extern const http_route web_routes[]; /* has the catch-all: stands last */

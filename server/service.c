@@ -115,6 +115,7 @@ gr_status service_start(service *self, const configuration *chosen, gr_error *er
     GR_TRY(workers_start(api->store, api->data, api->events,
                          (int)configuration_number(chosen, CONFIGURATION_WORKERS), &api->workers,
                          error));
+    GR_TRY(sweep_keeper_start(api->store, api->events, api->workers, &self->sweeps, error));
     atomic_store(&api->ready, true);
     return start_http(self, chosen, error);
 }
@@ -123,6 +124,7 @@ void service_stop(service *self) {
     struct api *api = &self->api;
     atomic_store(&api->ready, false);
     http_stop(self->http);
+    sweep_keeper_stop(self->sweeps);
     if (api->workers) workers_stop(api->workers);
     retention_stop(self->retention);
     webhooks_stop(api->webhooks);

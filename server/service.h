@@ -6,6 +6,7 @@
 #include "server/configuration.h"
 #include "server/listen.h"
 #include "server/retention.h"
+#include "server/sweep_keeper.h"
 #include "server/tls_files.h"
 
 typedef struct service {
@@ -15,6 +16,7 @@ typedef struct service {
     bool https;
     char *datasets;
     retention *retention;
+    sweep_keeper *sweeps;
     http_server *http;
 } service;
 

@@ -2,6 +2,10 @@
 start --workers 1
 curl -s "$api/openapi.json" >"$folder/openapi.json"
 curl -s "$api/experiments?limit=500" | jq '{experiments: .experiments}' >"$folder/experiments.json"
+curl -s "$api/sweeps" >"$folder/answer.sweeps"
+sweep=$(jq '.sweeps[0].id' "$folder/answer.sweeps")
+curl -s "$api/sweeps/$sweep" >"$folder/answer.sweep"
+curl -s "$api/sweeps/$sweep/table" >"$folder/answer.table"
 for name in session server workers healthz; do
     place=$api/$name; [ $name != healthz ] || place=$url/healthz
     curl -s "$place" >"$folder/answer.$name"
@@ -34,11 +38,13 @@ for path in glob.glob(examples + "/**/*.json", recursive=True):
     spec = json.load(open(path))
     if "dataset" in spec:
         check("spec.experiment", spec, path)
+    elif "base" in spec:
+        check("SweepSpec", spec, path)
 for item in json.load(open(folder + "/experiments.json"))["experiments"]:
     check("Experiment", item, "experiment %d" % item["id"])
     check("spec.experiment", item["spec"], "spec of experiment %d" % item["id"])
 for name, schema in {"session": "Session", "server": "Server", "workers": "Workers", "healthz": "Health",
-                     "none": "Problem"}.items():
+                     "sweeps": "SweepPage", "sweep": "Sweep", "table": "SweepTable", "none": "Problem"}.items():
     check(schema, json.load(open(folder + "/answer." + name)), name)
 EOF
 )

@@ -1,0 +1,692 @@
+/* Sweeps: submit, list, look at, tables, and what is done to all of a sweep's experiments. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api.h"
+#include "server/environment.h"
+#include "server/idempotency.h"
+#include "server/submit.h"
+#include "server/sweep_table.h"
+
+enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
+
+/* -- the sweep as JSON
+ * -------------------------------------------------------------------------------- */
+
+/* "running" while something may still happen by itself. */
+static const char *state_of(const sweep_row *row) {
+    const int64_t open = row->counts[STATE_QUEUED] + row->counts[STATE_RUNNING];
+    if (row->cancelled_at) return open ? "cancelling" : "cancelled";
+    if (row->paused) return open ? "pausing" : "paused";
+    if (open == 0 && !row->active) return row->counts[STATE_PAUSED] ? "paused" : "finished";
+    return row->counts[STATE_QUEUED] == row->experiment_count ? "queued" : "running";
+}
+
+static cJSON *time_or_null(int64_t milliseconds) {
+    char text[32];
+    if (milliseconds == 0) return cJSON_CreateNull();
+    json_time(milliseconds, text);
+    return cJSON_CreateString(text);
+}
+
+static cJSON *row_json(const sweep_row *row) {
+    cJSON *object = cJSON_CreateObject();
+    if (!object) return NULL;
+    cJSON_AddItemToObject(object, "id", json_integer(row->id));
+    cJSON_AddStringToObject(object, "name", row->name);
+    cJSON_AddItemToObject(object, "tags", api_raw_json(row->tags, "{}"));
+    cJSON_AddStringToObject(object, "state", state_of(row));
+    cJSON_AddStringToObject(object, "strategy", row->strategy);
+    cJSON_AddItemToObject(object, "arms", json_integer(row->arm_count));
+    cJSON_AddItemToObject(object, "experiments", json_integer(row->experiment_count));
+    cJSON *states = cJSON_AddObjectToObject(object, "states");
+    int64_t ended = 0;
+    for (int i = 0; i < STATE_COUNT; i++) {
+        cJSON_AddItemToObject(states, state_name((experiment_state)i),
+                              json_integer(row->counts[i]));
+        if (state_is_final((experiment_state)i)) ended += row->counts[i];
+    }
+    cJSON_AddItemToObject(object, "ended", json_integer(ended));
+    cJSON_AddItemToObject(object, "note",
+                          row->note ? cJSON_CreateString(row->note) : cJSON_CreateNull());
+    cJSON_AddItemToObject(object, "created_at", time_or_null(row->created_at));
+    cJSON_AddItemToObject(object, "cancelled_at", time_or_null(row->cancelled_at));
+    char text[64];
+    cJSON *links = cJSON_AddObjectToObject(object, "links");
+    snprintf(text, sizeof text, API_BASE "/sweeps/%lld", (long long)row->id);
+    cJSON_AddStringToObject(links, "self", text);
+    snprintf(text, sizeof text, API_BASE "/sweeps/%lld/table", (long long)row->id);
+    cJSON_AddStringToObject(links, "table", text);
+    snprintf(text, sizeof text, API_BASE "/experiments?sweep=%lld", (long long)row->id);
+    cJSON_AddStringToObject(links, "experiments", text);
+    snprintf(text, sizeof text, "/#/sweeps/%lld", (long long)row->id);
+    cJSON_AddStringToObject(links, "dashboard", text);
+    return object;
+}
+
+/* Time left: the multiply-accumulates that are left, at the pace of those that were made, by as
+ * many workers as have something to do. NaN where nobody knows. */
+static cJSON *progress_json(struct api *api, const sweep_row *row, const sweep_arm_row *arms,
+                            size_t arm_count, const sweep_result *results, size_t count) {
+    double done = 0, left = 0, seconds = 0, iterations = 0, all_iterations = 0;
+    int64_t open = 0;
+    for (size_t i = 0; i < count; i++) {
+        const sweep_result *one = &results[i];
+        const double cost = (size_t)one->arm < arm_count ? arms[one->arm].iteration_operations : 0;
+        done += cost * (double)one->iteration;
+        seconds += one->elapsed_seconds;
+        iterations += (double)one->iteration;
+        if (one->state == STATE_QUEUED || one->state == STATE_RUNNING) {
+            left += cost * (double)(one->iterations - one->iteration);
+            open++;
+        }
+        const bool ended = state_is_final(one->state);
+        all_iterations += (double)(ended ? one->iteration : one->iterations);
+    }
+    const int worker_count = workers_status(api->workers, NULL, 0);
+    const double at_once = (double)(open < worker_count ? open : worker_count);
+    double eta = NAN;
+    if (open == 0)
+        eta = 0;
+    else if (seconds > 0 && done > 0 && at_once > 0 && !row->paused)
+        eta = left / (done / seconds) / at_once;
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddItemToObject(object, "iterations_done", json_number(iterations));
+    cJSON_AddItemToObject(object, "fraction",
+                          json_number(all_iterations > 0 ? iterations / all_iterations : 0));
+    cJSON_AddItemToObject(object, "elapsed_seconds", json_number(seconds));
+    cJSON_AddItemToObject(object, "eta_seconds",
+                          isnan(eta) ? cJSON_CreateNull() : json_number(eta));
+    return object;
+}
+
+static cJSON *rungs_json(const sweep_rung_row *rungs, size_t count) {
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddItemToObject(one, "rung", json_integer(rungs[i].rung));
+        cJSON_AddItemToObject(one, "sequence", json_integer(rungs[i].sequence));
+        cJSON_AddItemToObject(one, "arm", json_integer(rungs[i].arm));
+        cJSON_AddItemToObject(
+            one, "value", isnan(rungs[i].value) ? cJSON_CreateNull() : json_number(rungs[i].value));
+        cJSON_AddBoolToObject(one, "promoted", rungs[i].promoted);
+        cJSON_AddItemToArray(list, one);
+    }
+    return list;
+}
+
+static cJSON *arms_json(const sweep_arm_row *arms, size_t count) {
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddItemToObject(one, "arm", json_integer(arms[i].arm));
+        cJSON_AddStringToObject(one, "label", arms[i].label);
+        cJSON_AddItemToObject(one, "levels", api_raw_json(arms[i].levels, "{}"));
+        cJSON_AddItemToArray(list, one);
+    }
+    return list;
+}
+
+static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, gr_error *error) {
+    sweep_row row;
+    sweep_arm_row *arms = NULL;
+    sweep_result *results = NULL;
+    sweep_rung_row *rungs = NULL;
+    size_t arm_count = 0, result_count = 0, rung_count = 0;
+    *document = NULL;
+    GR_TRY(store_sweep_get(api->store, id, &row, error));
+    gr_status status = store_sweep_arms(api->store, id, &arms, &arm_count, error);
+    if (status == GR_OK)
+        status =
+            store_sweep_results(api->store, id, "elapsed_seconds", &results, &result_count, error);
+    if (status == GR_OK) status = store_sweep_rungs(api->store, id, &rungs, &rung_count, error);
+    if (status == GR_OK) {
+        *document = row_json(&row);
+        if (*document == NULL) status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    }
+    if (status == GR_OK) {
+        cJSON_AddItemToObject(*document, "spec", api_raw_json(row.spec, "{}"));
+        cJSON_AddItemToObject(*document, "progress",
+                              progress_json(api, &row, arms, arm_count, results, result_count));
+        cJSON_AddItemToObject(*document, "arm_list", arms_json(arms, arm_count));
+        cJSON_AddItemToObject(*document, "rungs", rungs_json(rungs, rung_count));
+    }
+    free(rungs);
+    free(results);
+    sweep_arm_rows_free(arms, arm_count);
+    sweep_row_clear(&row);
+    return status;
+}
+
+/* -- submission
+ * --------------------------------------------------------------------------------------- */
+
+static gr_status add_seconds(struct api *api, const sweep_setup *setup, cJSON *estimate,
+                             gr_error *error) {
+    char *environment = environment_text();
+    if (!environment) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    double seconds = 0;
+    gr_status status = GR_OK;
+    for (size_t i = 0; i < setup->arm_count && status == GR_OK; i++) {
+        const sweep_arm_row *arm = &setup->arms[i];
+        speed known;
+        status = store_speed(api->store, environment, arm->iteration_operations, &known, error);
+        if (status == GR_OK)
+            seconds += known.operations_per_second > 0
+                           ? arm->iteration_operations * (double)arm->iterations *
+                                 (double)setup->plan.seed_count / known.operations_per_second
+                           : NAN;
+        if (isnan(seconds)) break;
+    }
+    free(environment);
+    GR_TRY(status);
+    const int worker_count = workers_status(api->workers, NULL, 0);
+    cJSON_AddItemToObject(estimate, "seconds_of_training",
+                          isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
+    cJSON_AddItemToObject(estimate, "seconds",
+                          isnan(seconds) || worker_count == 0
+                              ? cJSON_CreateNull()
+                              : json_number(seconds / (double)worker_count));
+    return GR_OK;
+}
+
+static gr_status answer_valid(struct api *api, const sweep_setup *setup, http_response *response,
+                              gr_error *error) {
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddTrueToObject(document, "valid");
+    cJSON_AddItemToObject(document, "spec", cJSON_Duplicate(setup->plan.document, true));
+    cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
+    const int64_t experiments = (int64_t)(setup->arm_count * setup->plan.seed_count);
+    int64_t memory = 0;
+    double iterations = 0;
+    for (size_t i = 0; i < setup->arm_count; i++) {
+        if (setup->arms[i].memory_bytes > memory) memory = setup->arms[i].memory_bytes;
+        iterations += (double)setup->arms[i].iterations * (double)setup->plan.seed_count;
+    }
+    cJSON_AddItemToObject(estimate, "arms", json_integer((int64_t)setup->arm_count));
+    cJSON_AddItemToObject(estimate, "experiments", json_integer(experiments));
+    cJSON_AddItemToObject(estimate, "iterations", json_number(iterations));
+    cJSON_AddItemToObject(estimate, "operations", json_number(setup->operations));
+    cJSON_AddItemToObject(estimate, "memory_bytes", json_integer(memory));
+    const gr_status status = add_seconds(api, setup, estimate, error);
+    cJSON *rungs = cJSON_AddArrayToObject(document, "rungs");
+    for (size_t i = 0; i < setup->ladder.count; i++)
+        cJSON_AddItemToArray(rungs, json_integer(setup->ladder.stops[i]));
+    cJSON_AddItemToObject(document, "arm_list", arms_json(setup->arms, setup->arm_count));
+    if (status != GR_OK) {
+        cJSON_Delete(document);
+        return status;
+    }
+    http_answer_json(response, 200, document);
+    return GR_OK;
+}
+
+static gr_status store_setup(struct api *api, const sweep_setup *setup, int64_t owner, int64_t *id,
+                             gr_error *error) {
+    const sweep_plan *plan = &setup->plan;
+    char *tags = json_text(plan->tags), *text = json_text(plan->document);
+    gr_status status = GR_OUT_OF_MEMORY;
+    if (tags && text) {
+        const sweep_submission form = {
+            .name = plan->name,
+            .tags = tags,
+            .spec = text,
+            .strategy = sweep_strategy_name(plan->strategy),
+            .active = plan->strategy == SWEEP_ASHA || plan->until_width > 0,
+            .arms = setup->arms,
+            .arm_count = setup->arm_count,
+            .seeds = plan->seeds,
+            .seed_count = plan->seed_count,
+            .submitted_by = owner,
+            .stop_after_iteration = setup->ladder.count ? setup->ladder.stops[0] : 0};
+        status = store_sweep_submit(api->store, &form, id, error);
+    } else {
+        gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    }
+    free(tags);
+    free(text);
+    return status;
+}
+
+/* Everybody who listens hears of each. Experiments of one sweep have ids in a row only when they
+ * were made together, so they are asked for. */
+static void publish_all(struct api *api, int64_t sweep, event_type type) {
+    sweep_result *results;
+    size_t count;
+    gr_error ignored;
+    if (store_sweep_results(api->store, sweep, "elapsed_seconds", &results, &count, &ignored) !=
+        GR_OK)
+        return;
+    for (size_t i = 0; i < count; i++) api_publish(api, type, results[i].experiment);
+    free(results);
+}
+
+static gr_status answer_sweep(struct api *api, int64_t id, int status, http_response *response,
+                              gr_error *error) {
+    cJSON *document;
+    GR_TRY(sweep_document(api, id, &document, error));
+    http_answer_json(response, status, document);
+    return GR_OK;
+}
+
+static gr_status post_sweep(void *context, const http_request *request, http_response *response,
+                            gr_error *error) {
+    struct api *api = context;
+    bool only_validate, malformed = false;
+    problems found = {0};
+    sweep_setup setup;
+    int64_t id;
+    GR_TRY(http_query_boolean(request, "validate_only", &only_validate, error));
+    gr_status status =
+        sweep_check(api, request->body, request->body_length, &setup, &malformed, &found, error);
+    if (status != GR_OK) {
+        status = submit_refuse(response, status, malformed, &found);
+        problems_clear(&found);
+        return status;
+    }
+    problems_clear(&found);
+    if (only_validate) {
+        status = answer_valid(api, &setup, response, error);
+    } else {
+        status = store_setup(api, &setup, request->identity.token, &id, error);
+        if (status == GR_OK) {
+            workers_wake(api->workers);
+            publish_all(api, id, EVENT_EXPERIMENT);
+            status = answer_sweep(api, id, 201, response, error);
+        }
+        if (status == GR_OK)
+            http_answer_header(response, "Location", API_BASE "/sweeps/%lld", (long long)id);
+    }
+    sweep_setup_clear(&setup);
+    return status;
+}
+
+/* -- lists and one sweep
+ * ------------------------------------------------------------------------------- */
+
+static gr_status sweep_id(const http_request *request, int64_t *id, gr_error *error) {
+    if (api_id(request, id, NULL) == GR_OK) return GR_OK;
+    char shown[32];
+    return gr_fail(error, GR_NOT_FOUND, "there is no sweep \"%s\": an id is a positive integer",
+                   http_printable(request->parameters[0], shown, sizeof shown));
+}
+
+static gr_status get_sweeps(void *context, const http_request *request, http_response *response,
+                            gr_error *error) {
+    struct api *api = context;
+    int64_t limit, before = 0;
+    const char *cursor = http_query(request, "cursor");
+    GR_TRY(http_query_integer(request, "limit", 1, MAXIMUM_PAGE, DEFAULT_PAGE, &limit, error));
+    if (cursor) {
+        const size_t length = strlen(cursor);
+        if (length < 2 || length > 19 || *cursor != 's' || cursor[1] == '0' ||
+            strspn(cursor + 1, "0123456789") != length - 1)
+            return gr_fail(error, GR_INVALID,
+                           "the query parameter \"cursor\" is none that this server gave: take "
+                           "\"next_cursor\" of the page before");
+        before = strtoll(cursor + 1, NULL, 10);
+    }
+    sweep_row *rows;
+    size_t count;
+    GR_TRY(store_sweep_list(api->store, before, limit + 1, &rows, &count, error));
+    cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "sweeps");
+    const size_t shown = count < (size_t)limit ? count : (size_t)limit;
+    for (size_t i = 0; i < shown; i++) cJSON_AddItemToArray(list, row_json(&rows[i]));
+    char next[24];
+    snprintf(next, sizeof next, "s%lld", shown ? (long long)rows[shown - 1].id : 0);
+    cJSON_AddItemToObject(document, "next_cursor",
+                          count > shown ? cJSON_CreateString(next) : cJSON_CreateNull());
+    sweep_rows_free(rows, count);
+    http_answer_json(response, 200, document);
+    return GR_OK;
+}
+
+static gr_status get_sweep(void *context, const http_request *request, http_response *response,
+                           gr_error *error) {
+    int64_t id;
+    GR_TRY(sweep_id(request, &id, error));
+    return answer_sweep(context, id, 200, response, error);
+}
+
+/* -- tables
+ * ---------------------------------------------------------------------------------------------- */
+
+typedef enum table_format { FORMAT_JSON, FORMAT_CSV, FORMAT_MARKDOWN, FORMAT_LATEX } table_format;
+
+static gr_status read_format(const http_request *request, table_format *format, gr_error *error) {
+    static const char *const names[] = {"json", "csv", "markdown", "latex"};
+    static const char *const types[] = {"application/json", "text/csv", "text/markdown",
+                                        "application/x-latex"};
+    const char *wanted = http_query(request, "format"), *accept = http_header(request, "Accept");
+    *format = FORMAT_JSON;
+    for (int i = 0; i < 4; i++)
+        if (wanted ? strcmp(wanted, names[i]) == 0 : accept && strstr(accept, types[i]) == accept) {
+            *format = (table_format)i;
+            return GR_OK;
+        }
+    if (wanted)
+        return gr_fail(error, GR_INVALID,
+                       "the query parameter \"format\" is json, csv, markdown or latex");
+    return GR_OK;
+}
+
+static gr_status read_statistic(const http_request *request, table_statistic *statistic,
+                                gr_error *error) {
+    static const char *const names[] = {"mean", "mean_sd", "median", "interquartile_mean"};
+    const char *wanted = http_query(request, "statistic");
+    *statistic = TABLE_MEAN;
+    for (int i = 0; wanted && i < 4; i++)
+        if (strcmp(wanted, names[i]) == 0) {
+            *statistic = (table_statistic)i;
+            return GR_OK;
+        }
+    if (wanted)
+        return gr_fail(error, GR_INVALID,
+                       "the query parameter \"statistic\" is mean, mean_sd, median or "
+                       "interquartile_mean");
+    return GR_OK;
+}
+
+static gr_status read_confidence(const http_request *request, double *confidence, gr_error *error) {
+    const char *text = http_query(request, "confidence");
+    char *end;
+    *confidence = 0;
+    if (!text) return GR_OK;
+    *confidence = strtod(text, &end);
+    if (end == text || *end || !(*confidence >= 0.5 && *confidence < 1))
+        return gr_fail(error, GR_INVALID,
+                       "the query parameter \"confidence\" is a number from 0.5 to below 1");
+    return GR_OK;
+}
+
+static gr_status answer_json_table(struct api *api, const sweep_table *table, int64_t id,
+                                   http_response *response, gr_error *error) {
+    sweep_arm_row *arms;
+    size_t count;
+    GR_TRY(store_sweep_arms(api->store, id, &arms, &count, error));
+    http_answer_json(response, 200,
+                     sweep_table_json(table, id, count == table->cell_count ? arms : NULL));
+    sweep_arm_rows_free(arms, count);
+    return GR_OK;
+}
+
+static gr_status get_table(void *context, const http_request *request, http_response *response,
+                           gr_error *error) {
+    struct api *api = context;
+    int64_t id;
+    table_format format;
+    table_statistic statistic;
+    sweep_table table;
+    table_request wanted = {.rows = http_query(request, "rows"),
+                            .columns = http_query(request, "columns"),
+                            .metric = http_query(request, "metric"),
+                            .baseline = http_query(request, "baseline"),
+                            .direction = http_query(request, "direction")};
+    GR_TRY(sweep_id(request, &id, error));
+    GR_TRY(read_format(request, &format, error));
+    GR_TRY(read_statistic(request, &statistic, error));
+    GR_TRY(read_confidence(request, &wanted.confidence, error));
+    GR_TRY(sweep_table_make(api->store, id, &wanted, &table, error));
+    gr_status status = GR_OK;
+    static const struct {
+        const char *type, *extension;
+    } forms[] = {{NULL, NULL},
+                 {"text/csv; charset=utf-8", "csv"},
+                 {"text/markdown; charset=utf-8", "md"},
+                 {"application/x-latex; charset=utf-8", "tex"}};
+    if (format == FORMAT_JSON) {
+        status = answer_json_table(api, &table, id, response, error);
+    } else {
+        response->body = format == FORMAT_CSV        ? sweep_table_csv(&table)
+                         : format == FORMAT_MARKDOWN ? sweep_table_markdown(&table, statistic)
+                                                     : sweep_table_latex(&table, statistic);
+        response->content_type = forms[format].type;
+        if (response->body)
+            response->length = strlen(response->body);
+        else
+            status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+        if (status == GR_OK)
+            http_answer_header(response, "Content-Disposition",
+                               "inline; filename=\"sweep-%lld.%s\"", (long long)id,
+                               forms[format].extension);
+    }
+    sweep_table_clear(&table);
+    return status;
+}
+
+/* -- actions
+ * ---------------------------------------------------------------------------------------- */
+
+static gr_status act(struct api *api, const http_request *request, sweep_action action,
+                     unsigned states, http_response *response, gr_error *error) {
+    int64_t id, *ids;
+    size_t count;
+    GR_TRY(sweep_id(request, &id, error));
+    GR_TRY(store_sweep_act(api->store, id, action, states, &ids, &count, error));
+    for (size_t i = 0; i < count; i++) {
+        if (action == SWEEP_CANCEL || action == SWEEP_PAUSE || action == SWEEP_RESUME)
+            workers_interrupt(api->workers, ids[i]);
+        api_publish(api, EVENT_EXPERIMENT, ids[i]);
+    }
+    free(ids);
+    workers_wake(api->workers);
+    return answer_sweep(api, id, 200, response, error);
+}
+
+static gr_status post_cancel(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    return act(context, request, SWEEP_CANCEL, 0, response, error);
+}
+
+static gr_status post_pause(void *context, const http_request *request, http_response *response,
+                            gr_error *error) {
+    return act(context, request, SWEEP_PAUSE, 0, response, error);
+}
+
+static gr_status post_resume(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    return act(context, request, SWEEP_RESUME, 0, response, error);
+}
+
+static gr_status post_retry(void *context, const http_request *request, http_response *response,
+                            gr_error *error) {
+    unsigned states = 0;
+    const char *text = http_query(request, "states");
+    for (text = text ? text : "failed"; *text;) {
+        const size_t length = strcspn(text, ",");
+        char name[16];
+        experiment_state state;
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : 0), text);
+        if (!state_from_name(name, &state) ||
+            (state != STATE_FAILED && state != STATE_DIVERGED && state != STATE_CANCELLED))
+            return gr_fail(error, GR_INVALID,
+                           "the query parameter \"states\" is a list of failed, diverged and "
+                           "cancelled, separated by commas");
+        states |= 1u << state;
+        text += length;
+        if (*text == ',') text++;
+    }
+    return act(context, request, SWEEP_RETRY, states, response, error);
+}
+
+static gr_status delete_sweep(void *context, const http_request *request, http_response *response,
+                              gr_error *error) {
+    struct api *api = context;
+    int64_t id, *ids;
+    size_t count;
+    GR_TRY(sweep_id(request, &id, error));
+    GR_TRY(store_sweep_delete(api->store, id, &ids, &count, error));
+    for (size_t i = 0; i < count; i++) api_publish(api, EVENT_DELETED, ids[i]);
+    free(ids);
+    response->status = 204;
+    return GR_OK;
+}
+
+/* -- more seeds
+ * ------------------------------------------------------------------------------------- */
+
+/* The seeds that the body asks for: {"repeats": n} more for each arm, or {"seeds": […]}. */
+static gr_status read_seeds(const http_request *request, int64_t *repeats, cJSON **list,
+                            problems *found, gr_error *error) {
+    cJSON *body;
+    *repeats = 0;
+    *list = NULL;
+    GR_TRY(json_parse(request->body, request->body_length, &body, error));
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(body, "repeats");
+    const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(body, "seeds");
+    const bool one = cJSON_IsObject(body) && cJSON_GetArraySize(body) == 1 && (number || seeds);
+    if (!one)
+        problems_add(found, "", "{\"repeats\": n} is needed, or {\"seeds\": […]}");
+    else if (number && !(cJSON_IsNumber(number) && number->valuedouble >= 1 &&
+                         number->valuedouble <= SWEEP_MAXIMUM_EXPERIMENTS &&
+                         number->valuedouble == floor(number->valuedouble)))
+        problems_add(found, "/repeats", "a whole number from 1 to %d is needed",
+                     SWEEP_MAXIMUM_EXPERIMENTS);
+    bool good = !seeds || (cJSON_IsArray(seeds) && seeds->child);
+    for (const cJSON *seed = good && seeds ? seeds->child : NULL; seed; seed = seed->next)
+        good = good && cJSON_IsNumber(seed) && seed->valuedouble >= 0 &&
+               seed->valuedouble == floor(seed->valuedouble) &&
+               seed->valuedouble <= 9007199254740991;
+    if (one && !good)
+        problems_add(found, "/seeds", "a list of whole numbers from 0 to 2^53 - 1 is needed");
+    if (found->count == 0 && number) *repeats = (int64_t)number->valuedouble;
+    if (found->count == 0 && seeds) *list = cJSON_Duplicate(seeds, true);
+    cJSON_Delete(body);
+    return GR_OK;
+}
+
+static bool has_place(const sweep_result *results, size_t count, int64_t arm, int64_t seed) {
+    for (size_t i = 0; i < count; i++)
+        if (results[i].arm == arm && results[i].seed == seed) return true;
+    return false;
+}
+
+typedef struct seeding {
+    int64_t repeats;
+    const cJSON *list;
+    sweep_plan plan;
+    sweep_result *results;
+    size_t result_count;
+    sweep_place *places;
+    size_t place_count;
+} seeding;
+
+/* Every arm gets the same new seeds where it has none of them yet; "repeats" takes each arm's next
+ * of the sweep's order. */
+static gr_status choose_places(seeding *self, int64_t arm_count, gr_error *error) {
+    const int64_t each = self->list ? cJSON_GetArraySize(self->list) : self->repeats;
+    if (each * arm_count + (int64_t)self->result_count > SWEEP_MAXIMUM_EXPERIMENTS)
+        return gr_fail(error, GR_TOO_LARGE, "a sweep has at most %d experiments",
+                       SWEEP_MAXIMUM_EXPERIMENTS);
+    self->places = calloc((size_t)(each * arm_count) + 1, sizeof *self->places);
+    if (!self->places) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    for (int64_t arm = 0; arm < arm_count; arm++) {
+        int64_t left = self->repeats;
+        for (const cJSON *seed = self->list ? self->list->child : NULL; seed; seed = seed->next)
+            self->places[self->place_count++] = (sweep_place){arm, (int64_t)seed->valuedouble};
+        for (size_t index = 0; left > 0; index++) {
+            const int64_t seed = sweep_plan_seed(&self->plan, index);
+            if (has_place(self->results, self->result_count, arm, seed)) continue;
+            self->places[self->place_count++] = (sweep_place){arm, seed};
+            left--;
+        }
+    }
+    return GR_OK;
+}
+
+static gr_status add_seeds(struct api *api, int64_t id, int64_t repeats, const cJSON *list,
+                           gr_error *error) {
+    sweep_row row;
+    problems found = {0};
+    bool malformed;
+    seeding self = {.repeats = repeats, .list = list};
+    GR_TRY(store_sweep_get(api->store, id, &row, error));
+    gr_status status = sweep_plan_parse(row.spec, strlen(row.spec), &self.plan, &malformed, &found);
+    if (status != GR_OK)
+        gr_fail(error, status, "the spec of sweep %lld cannot be read", (long long)id);
+    if (status == GR_OK && self.plan.strategy == SWEEP_ASHA)
+        status = gr_fail(error, GR_CONFLICT,
+                         "sweep %lld halves its arms: seeds cannot be added to it", (long long)id);
+    if (status == GR_OK)
+        status = store_sweep_results(api->store, id, "elapsed_seconds", &self.results,
+                                     &self.result_count, error);
+    if (status == GR_OK) status = choose_places(&self, row.arm_count, error);
+    int64_t added;
+    /* An "until" rule is looked at again with the new seeds. */
+    if (status == GR_OK)
+        status = store_sweep_add(api->store, id, self.places, self.place_count,
+                                 self.plan.until_width > 0 ? 1 : -1, &added, error);
+    problems_clear(&found);
+    free(self.places);
+    free(self.results);
+    sweep_plan_clear(&self.plan);
+    sweep_row_clear(&row);
+    return status;
+}
+
+static gr_status post_seeds(void *context, const http_request *request, http_response *response,
+                            gr_error *error) {
+    struct api *api = context;
+    int64_t id, repeats;
+    cJSON *list;
+    problems found = {0};
+    GR_TRY(sweep_id(request, &id, error));
+    GR_TRY(read_seeds(request, &repeats, &list, &found, error));
+    gr_status status = GR_OK;
+    if (found.count) {
+        http_answer_problem(response, 422, &found, "%s", found.items[0].detail);
+    } else {
+        status = add_seeds(api, id, repeats, list, error);
+        if (status == GR_OK) {
+            workers_wake(api->workers);
+            publish_all(api, id, EVENT_EXPERIMENT);
+            status = answer_sweep(api, id, 200, response, error);
+        }
+    }
+    problems_clear(&found);
+    cJSON_Delete(list);
+    return status;
+}
+
+/* -- routes
+ * ---------------------------------------------------------------------------------------- */
+
+static const http_parameter submit_query[] = {
+    {"validate_only", "true: check every arm and estimate the cost, but store nothing"}, {0}};
+static const http_parameter list_query[] = {
+    {"limit", "at most so many, 1 to 500; 50 where it is not given"},
+    {"cursor", "next_cursor of the page before"},
+    {0}};
+static const http_parameter table_query[] = {
+    {"rows", "axes whose values are the rows, separated by commas; \"arm\": every combination"},
+    {"columns", "axes whose values are the columns"},
+    {"metric", "the metric, of the last evaluation; \"best.NAME\": the best; elapsed_seconds"},
+    {"baseline", "axis:label,… or {\"axis\": \"label\", …}: what to compare with; empty: nothing"},
+    {"direction", "higher or lower: what is better, where the metric's name does not say"},
+    {"confidence", "of the intervals, 0.5 to below 1"},
+    {"statistic", "what Markdown and LaTeX show: mean, mean_sd, median or interquartile_mean"},
+    {"format", "json, csv, markdown or latex; else as the header Accept says"},
+    {0}};
+static const http_parameter retry_query[] = {
+    {"states", "of failed, diverged, cancelled, separated by commas; failed where it is not given"},
+    {0}};
+
+const http_route sweeps_routes[] = {
+    {"GET", API_BASE "/sweeps", get_sweeps, "a page of sweeps, newest first", list_query, 0},
+    {"POST", API_BASE "/sweeps", post_sweep, "submit a sweep: many experiments at once",
+     submit_query, HTTP_TAKES_JSON},
+    {"GET", API_BASE "/sweeps/{id}", get_sweep, "one sweep, with its progress", NULL, 0},
+    {"DELETE", API_BASE "/sweeps/{id}", delete_sweep,
+     "move a sweep that has ended, and its experiments, to the trash", NULL, 0},
+    {"GET", API_BASE "/sweeps/{id}/table", get_table,
+     "means over seeds with intervals, compared to a baseline", table_query, 0},
+    {"POST", API_BASE "/sweeps/{id}/cancel", post_cancel, "end its experiments early", NULL, 0},
+    {"POST", API_BASE "/sweeps/{id}/pause", post_pause, "set its experiments aside", NULL, 0},
+    {"POST", API_BASE "/sweeps/{id}/resume", post_resume, "let it go on", NULL, 0},
+    {"POST", API_BASE "/sweeps/{id}/retry", post_retry, "queue its failed experiments again",
+     retry_query, 0},
+    {"POST", API_BASE "/sweeps/{id}/seeds", post_seeds, "add seeds to every arm", NULL,
+     HTTP_TAKES_JSON},
+    {0}};
