@@ -11,16 +11,18 @@ export class ApiError extends Error {
   }
 }
 
-async function request(method, path) {
+async function request(method, path, body) {
   let response;
+  const headers = {Accept: 'application/json', ...(body === undefined ? {} : {'Content-Type': 'application/json'})};
   try {
-    response = await fetch(BASE + path, {method, headers: {Accept: 'application/json'}, cache: 'no-store'});
+    response = await fetch(BASE + path, {method, headers, body: body && JSON.stringify(body), cache: 'no-store'});
   } catch {
     throw new ApiError(0, 'The server cannot be reached',
       'No answer came. Is gradreg serve still running, and on this address?');
   }
   if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
   const problem = await response.json().catch(() => ({}));
+  if (response.status === 401 && path !== '/session') dispatchEvent(new Event('token-needed'));
   throw new ApiError(response.status, problem.title ?? `Error ${response.status}`,
     problem.detail ?? `${method} ${path} was answered with status ${response.status}.`);
 }
@@ -39,3 +41,7 @@ export const deleteExperiment = (id) => request('DELETE', `/experiments/${id}`);
 export const modelUrl = (id) => `${BASE}/experiments/${id}/model.safetensors`;
 export const predictionsUrl = (id) => `${BASE}/experiments/${id}/predictions.csv`;
 export const eventsUrl = `${BASE}/events`;
+
+export const getSession = () => request('GET', '/session');
+export const beginSession = (token) => request('POST', '/session', {token});
+export const endSession = () => request('DELETE', '/session');

@@ -4,6 +4,7 @@ import {element, setAttribute, setText} from './dom.js';
 import {showExperiment} from './experiment.js';
 import {showList} from './list.js';
 import {live} from './live.js';
+import {showLogin, showSignOut} from './login.js';
 
 const main = document.getElementById('main');
 let leave = null; // an AbortController: ends what the present view has going
@@ -54,6 +55,13 @@ document.querySelector('.skip-link').addEventListener('click', (event) => {
   main.focus();
 });
 addEventListener('hashchange', route);
+// Any answer 401: what is shown is replaced by the question for a token, until the page is loaded again.
+addEventListener('token-needed', () => {
+  leave?.abort();
+  live.stop();
+  showLogin(main);
+});
+showSignOut(document.querySelector('.site-header .page-width'));
 live.addEventListener('status', showConnection);
 live.start();
 showConnection();

@@ -14,6 +14,7 @@ class Live extends EventTarget {
   status = 'connecting'; // "connecting" | "live" | "lost" | "resting"
   #source = null;
   #retries = 0;
+  #stopped = false;
   #retryTimer = 0;
   #hiddenTimer = 0;
   #changes = new Map(); // experiment → number of its last change
@@ -29,6 +30,12 @@ class Live extends EventTarget {
     this.#connect();
   }
 
+  // For good: nothing is asked any more.
+  stop() {
+    this.#stopped = true;
+    this.#rest();
+  }
+
   // For answers that race with events: what was asked for before a change is older than that change.
   get change() {
     return this.#change;
@@ -40,6 +47,7 @@ class Live extends EventTarget {
 
   #connect() {
     clearTimeout(this.#retryTimer);
+    if (this.#stopped) return;
     this.#source?.close();
     const source = new EventSource(eventsUrl);
     this.#source = source;

@@ -12,9 +12,10 @@ const {chromium} = createRequire(path.resolve(process.env.GRADREG_BROWSER_PACKAG
 export const temporaryFolder = () => mkdtemp(path.join(tmpdir(), 'gradreg-browser-'));
 
 // `listen` may name the port of a server that ran before.
-export async function startServer({folder, listen = '127.0.0.1:0', workers = 1}) {
+export async function startServer({folder, listen = '127.0.0.1:0', workers = 1, options = []}) {
   const child = spawn(process.env.GRADREG_PROGRAM,
-    ['serve', '--listen', listen, '--data-dir', folder, '--workers', String(workers)],
+    ['serve', '--listen', listen, '--data-dir', folder, '--workers', String(workers),
+      '--log-level', 'error', ...options],
     {stdio: ['ignore', 'pipe', 'inherit']});
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
   const address = await new Promise((resolve, reject) => {
