@@ -181,6 +181,32 @@ gr_status client_request(client *self, const char *method, const char *path, con
     return result;
 }
 
+gr_status client_get_text(client *self, const char *path, char **result, gr_error *error) {
+    char reason[CURL_ERROR_SIZE] = "";
+    text answer = {.limit = MAXIMUM_ANSWER};
+    long status = 0;
+    *result = NULL;
+    if (!prepare(self, self->handle, path, reason))
+        return gr_fail(error, GR_INVALID, "the server's address is too long");
+    curl_easy_setopt(self->handle, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(self->handle, CURLOPT_WRITEDATA, &answer);
+    curl_easy_setopt(self->handle, CURLOPT_TIMEOUT, 120L);
+    const CURLcode code = curl_easy_perform(self->handle);
+    curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_reset(self->handle);
+    if (code == CURLE_OK && status == 200 && answer.bytes) {
+        *result = answer.bytes;
+        return GR_OK;
+    }
+    cJSON *document = NULL;
+    gr_status failed = code == CURLE_OK ? read_answer(self, status, &answer, &document, NULL, error)
+                                        : fail_to_reach(self, code, reason, error);
+    if (failed == GR_OK) failed = gr_fail(error, GR_INTERNAL, "the server's answer is empty");
+    cJSON_Delete(document);
+    free(answer.bytes);
+    return failed;
+}
+
 /* -- event streams
  * -------------------------------------------------------------------------------------- */
 typedef struct listening {

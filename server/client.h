@@ -21,6 +21,9 @@ const char *client_url(const client *self);
 gr_status client_request(client *self, const char *method, const char *path, const char *body,
                          size_t length, cJSON **document, char **details, gr_error *error);
 
+/* Gets what is no JSON: the whole text, owned by the caller (free). Failures as above. */
+gr_status client_get_text(client *self, const char *path, char **text, gr_error *error);
+
 /* What an event stream brings. Return false to end the stream. */
 typedef struct client_listener {
     bool (*event)(void *context, const char *name, const cJSON *data);

@@ -15,6 +15,7 @@ static const struct {
     {"run", "train one spec here, without a server", command_run},
     {"submit", "post specs to a server", command_submit},
     {"watch", "follow experiments of a server", command_watch},
+    {"sweep", "post a sweep to a server, follow it, and print its table", command_sweep},
     {"data", "fetch and list data sets", command_data},
     {"token", "make, list and revoke access tokens", command_token},
     {"backup", "copy a data directory while its server runs", command_backup},

@@ -116,3 +116,15 @@ swept "$id" finished
 ask "$api/sweeps/$id"; equal "until: the cap" "$(jq -c '[.experiments, .note]' <<<"$body")" '[8,"1 interval is wider than asked for after 4 seeds, the most that was allowed"]'
 ask "$api/sweeps?limit=2"; equal "sweeps: page" "$(jq -c '[.sweeps[].id]' <<<"$body")" '[4,3]'
 ask -G -d limit=2 --data-urlencode "cursor=$(jq -r .next_cursor <<<"$body")" "$api/sweeps"; equal "sweeps: next page" "$(jq -c '[[.sweeps[].id], .next_cursor]' <<<"$body")" '[[1],null]'
+# The command.
+sweep '.repeats = 2' >"$folder/sweep.json"
+output=$("$gradreg" sweep "$folder/sweep.json" --server "$url" 2>&1); equal "gradreg sweep" $? 0
+holds "gradreg sweep: progress" "$output" "8 of 8 experiments have ended"
+holds "gradreg sweep: table" "$output" "| DataGrad, 1, small | 2 |"
+id=$(sed -n 's/^sweep \([0-9]*\): .*/\1/p' <<<"$output")
+output=$("$gradreg" sweep "$id" --server "$url" --format latex --columns batch --statistic median 2>&1); holds "gradreg sweep ID" "$output" "\\bottomrule"
+output=$("$gradreg" sweep "$folder/sweep.json" --server "$url" --check 2>&1); holds "gradreg sweep --check" "$output" "4 arms, 8 experiments"
+output=$(sweep '.repeats = 0' | "$gradreg" sweep - --server "$url" 2>&1); equal "gradreg sweep: refused" $? 1
+holds "gradreg sweep: why" "$output" "/repeats: a whole number from 1"
+output=$("$gradreg" sweep "$id" --server "$url" --baseline method:x 2>&1); holds "gradreg sweep: table refused" "$output" 'no arm has method "x"'
+output=$("$gradreg" sweep "$folder/none.json" --server "$url" 2>&1); holds "gradreg sweep: no file" "$output" "No such file"
