@@ -188,12 +188,12 @@ static void copy_text(const cJSON *item, char *out, size_t size) {
 
 static void draw(following *self, const cJSON *sweep, const cJSON *running) {
     progress_bar bars[MAXIMUM_BARS + 1];
-    char labels[MAXIMUM_BARS + 1][160], state[24], name[128];
+    char labels[MAXIMUM_BARS + 1][160], state[24], name[256], of[128];
     size_t count = 1;
     const cJSON *progress = cJSON_GetObjectItemCaseSensitive(sweep, "progress"), *item;
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "name"), name, sizeof name);
+    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "name"), of, sizeof of);
     copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "state"), state, sizeof state);
-    snprintf(labels[0], sizeof labels[0], "sweep %lld %s", (long long)self->id, name);
+    snprintf(labels[0], sizeof labels[0], "sweep %lld %s", (long long)self->id, of);
     bars[0] = (progress_bar){.label = labels[0],
                              .state = state,
                              .iteration = (int64_t)number_of(sweep, "ended", 0),
@@ -206,7 +206,14 @@ static void draw(following *self, const cJSON *sweep, const cJSON *running) {
         const cJSON *own = cJSON_GetObjectItemCaseSensitive(item, "progress");
         const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(item, "metrics");
         copy_text(cJSON_GetObjectItemCaseSensitive(item, "name"), name, sizeof name);
-        snprintf(labels[count], sizeof labels[count], "#%.0f %s", number_of(item, "id", 0), name);
+        /* Bars are narrow, and the sweep's name stands above them. */
+        const size_t common = strlen(of);
+        const char *own_name =
+            strncmp(name, of, common) == 0 && strncmp(name + common, ": ", 2) == 0
+                ? name + common + 2
+                : name;
+        snprintf(labels[count], sizeof labels[count], "#%.0f %s", number_of(item, "id", 0),
+                 own_name);
         bars[count] =
             (progress_bar){.label = labels[count],
                            .state = "running",
