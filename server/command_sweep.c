@@ -188,7 +188,7 @@ static void copy_text(const cJSON *item, char *out, size_t size) {
 
 static void draw(following *self, const cJSON *sweep, const cJSON *running) {
     progress_bar bars[MAXIMUM_BARS + 1];
-    char labels[MAXIMUM_BARS + 1][160], state[24], name[256], of[128];
+    char labels[MAXIMUM_BARS + 1][320], state[24], name[256], of[128];
     size_t count = 1;
     const cJSON *progress = cJSON_GetObjectItemCaseSensitive(sweep, "progress"), *item;
     copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "name"), of, sizeof of);
