@@ -42,6 +42,19 @@ export const modelUrl = (id) => `${BASE}/experiments/${id}/model.safetensors`;
 export const predictionsUrl = (id) => `${BASE}/experiments/${id}/predictions.csv`;
 export const eventsUrl = `${BASE}/events`;
 
+export function listSweeps({cursor, limit = 50} = {}) {
+  const query = new URLSearchParams({limit});
+  if (cursor) query.set('cursor', cursor);
+  return request('GET', `/sweeps?${query}`);
+}
+export const getSweep = (id) => request('GET', `/sweeps/${id}`);
+// Every combination of the axes is a row.
+const tablePath = (id, query) => `/sweeps/${id}/table?${new URLSearchParams(query)}`;
+export const getSweepTable = (id, metric) => request('GET', tablePath(id, {metric}));
+export const sweepTableUrl = (id, format, metric) => BASE + tablePath(id, {format, metric});
+export const sweepAction = (id, action) => request('POST', `/sweeps/${id}/${action}`);
+export const deleteSweep = (id) => request('DELETE', `/sweeps/${id}`);
+
 export const getSession = () => request('GET', '/session');
 export const beginSession = (token) => request('POST', '/session', {token});
 export const endSession = () => request('DELETE', '/session');

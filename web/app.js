@@ -5,6 +5,8 @@ import {showExperiment} from './experiment.js';
 import {showList} from './list.js';
 import {live} from './live.js';
 import {showLogin, showSignOut} from './login.js';
+import {showSweep} from './sweep.js';
+import {showSweeps} from './sweeps.js';
 
 const main = document.getElementById('main');
 let leave = null; // an AbortController: ends what the present view has going
@@ -13,6 +15,8 @@ const routes = [
   {pattern: /^\/?$/, show: showList},
   {pattern: /^\/experiments\/?$/, show: showList},
   {pattern: /^\/experiments\/([1-9]\d{0,15})$/, show: (place, signal, id) => showExperiment(place, signal, Number(id))},
+  {pattern: /^\/sweeps\/?$/, show: showSweeps},
+  {pattern: /^\/sweeps\/([1-9]\d{0,15})$/, show: (place, signal, id) => showSweep(place, signal, Number(id))},
 ];
 
 let shown = null;
@@ -29,6 +33,7 @@ function route() {
     const match = pattern.exec(path);
     if (!match) continue;
     setAttribute(document.getElementById('nav-experiments'), 'aria-current', show === showList && 'page');
+    setAttribute(document.getElementById('nav-sweeps'), 'aria-current', show === showSweeps && 'page');
     show(main, leave.signal, ...match.slice(1));
     if (!first) main.focus({preventScroll: true});
     return;
