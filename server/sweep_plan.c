@@ -182,7 +182,7 @@ static cJSON *read_level(reader *self, const cJSON *item, const cJSON *pointers,
         char place[80];
         check_members(self, item, level->place, members);
         snprintf(place, sizeof place, "%s/set", level->place);
-        if (!cJSON_IsObject(given) || !given->child || cJSON_GetObjectItem(item, "value"))
+        if (!cJSON_IsObject(given) || cJSON_GetObjectItemCaseSensitive(item, "value"))
             problems_add(self->found, place,
                          "an object {pointer: value, …} is needed, and no \"value\" beside it");
         else
