@@ -49,6 +49,8 @@ struct connection {
     int64_t deadline; /* monotonic milliseconds; 0: none */
     bool answering;   /* a request is being answered: a stop waits for it */
     struct http_stream *stream;
+    struct exchange
+        *exchange; /* being received or answered; the connection's thread alone uses it */
 };
 
 struct http_server {
@@ -127,6 +129,8 @@ static void set_deadline(http_server *server, struct connection *connection, boo
     pthread_mutex_unlock(&server->mutex);
 }
 
+static void end_exchange(http_server *server, struct connection *connection, bool completed);
+
 static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b) {
     if (a->ss_family != b->ss_family) return false;
     if (a->ss_family == AF_INET)
@@ -197,6 +201,7 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **s
     } else {
         struct connection *old = *socket_context;
         if (old == NULL) return;
+        end_exchange(server, old, false); /* the library forgets some that it refused itself */
         pthread_mutex_lock(&server->mutex);
         *old->link = old->next;
         if (old->next) old->next->link = old->link;
@@ -459,6 +464,14 @@ static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
         http_answer_header(answer, "Connection", "close");
         return true;
     }
+    /* Two lengths are how requests are smuggled past proxies (RFC 9112 §6.1): nothing that follows
+     * on this connection is read. */
+    if (library_header(handle, "Transfer-Encoding") && library_header(handle, "Content-Length")) {
+        http_answer_problem(answer, 400, NULL,
+                            "the request has both Content-Length and Transfer-Encoding");
+        http_answer_header(answer, "Connection", "close");
+        return true;
+    }
     if (MHD_get_connection_values(handle, MHD_HEADER_KIND, NULL, NULL) > MAXIMUM_REQUEST_HEADERS) {
         http_answer_problem(answer, 431, NULL,
                             "the request has more than %d headers, which is the limit",
@@ -505,24 +518,29 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
 /* Called with the raw target before anything else of a request: it becomes the request's context.
  */
 static void *on_target(void *context, const char *target, struct MHD_Connection *handle) {
-    (void)handle;
-    struct exchange *new = calloc(1, sizeof *new);
+    http_server *server = context;
+    struct connection *connection = connection_of(handle);
+    struct exchange *new = connection ? calloc(1, sizeof *new) : NULL;
     if (new == NULL) return NULL;
-    new->server = context;
+    end_exchange(server, connection, false);
+    new->server = server;
     new->begun_at = now_seconds();
     snprintf(new->id, sizeof new->id, "%016" PRIx64,
-             new->server->first_id + atomic_fetch_add(&new->server->requests, 1));
+             server->first_id + atomic_fetch_add(&server->requests, 1));
     new->target = strdup(target);
-    if (new->target) return new;
+    if (new->target) {
+        connection->exchange = new;
+        return new;
+    }
     free(new);
     return NULL;
 }
 
-static void report(http_server *server, struct MHD_Connection *handle,
+static void report(http_server *server, const struct connection *connection,
                    const struct exchange *exchange, bool completed) {
     char address[INET6_ADDRSTRLEN];
     if (server->options.on_record == NULL) return;
-    address_text(connection_of(handle), address);
+    address_text(connection, address);
     const http_record record = {.id = exchange->id,
                                 .method = exchange->method,
                                 .route = exchange->route ? exchange->route->pattern : "",
@@ -537,20 +555,25 @@ static void report(http_server *server, struct MHD_Connection *handle,
     server->options.on_record(server->options.context, &record);
 }
 
+/* Records and frees the request of a connection, if there is one. */
+static void end_exchange(http_server *server, struct connection *connection, bool completed) {
+    struct exchange *old = connection->exchange;
+    if (old == NULL) return;
+    connection->exchange = NULL;
+    report(server, connection, old, completed);
+    atomic_fetch_sub(&server->body_bytes, old->capacity);
+    free(old->body);
+    free(old->target);
+    free(old);
+}
+
 static void on_completed(void *context, struct MHD_Connection *handle, void **request_context,
                          enum MHD_RequestTerminationCode code) {
     http_server *server = context;
-    struct exchange *old = *request_context;
-    if (old) {
-        report(server, handle, old, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-        atomic_fetch_sub(&server->body_bytes, old->capacity);
-        free(old->body);
-        free(old->target);
-        free(old);
-        *request_context = NULL;
-    }
-    set_deadline(server, connection_of(handle), false,
-                 (int64_t)server->options.request_seconds * 1000);
+    struct connection *connection = connection_of(handle);
+    *request_context = NULL;
+    if (connection) end_exchange(server, connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    set_deadline(server, connection, false, (int64_t)server->options.request_seconds * 1000);
 }
 
 /* Keeps a part of the body, or notes why the body is refused and drops it. */
