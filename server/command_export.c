@@ -162,7 +162,9 @@ static gr_status export_one(exporter *self, const experiment *one, gr_error *err
     if (mkdir(folder, 0777) != 0)
         status = gr_fail(error, GR_IO, "%.300s: %s", folder, strerror(errno));
     /* Through cJSON once more: what is stored as text is indented like the rest. */
-    char *compact = status == GR_OK ? json_text(experiment_json(one)) : NULL;
+    cJSON *record = status == GR_OK ? experiment_json(one) : NULL;
+    char *compact = record ? json_text(record) : NULL;
+    cJSON_Delete(record);
     if (status == GR_OK)
         status = write_json(folder, "experiment.json", cJSON_Parse(compact ? compact : ""), error);
     free(compact);
