@@ -128,7 +128,10 @@ static bool take_notice(event_stream *stream, event *change, bool *overflowed) {
 static bool write_event(FILE *out, const char *name, int64_t id, cJSON *document) {
     char *text = document ? json_text(document) : NULL;
     cJSON_Delete(document);
-    if (text == NULL) return false;
+    if (text == NULL || json_memory_failed()) {
+        free(text);
+        return false;
+    }
     fprintf(out, "event: %s\n", name);
     if (id >= 0) fprintf(out, "id: %lld\n", (long long)id);
     for (const char *line = text; line;) { /* stored JSON may be of several lines */
@@ -353,6 +356,7 @@ ssize_t event_stream_read(event_stream *stream, char *buffer, size_t size) {
         if (stream->ended) return HTTP_STREAM_END;
         FILE *out = open_memstream(&stream->text, &stream->length);
         if (out == NULL) return HTTP_STREAM_END;
+        json_memory_forget();
         bool complete = fill(stream, out);
         if (complete && ftell(out) == 0 &&
             api_now() - stream->last_write >= KEEP_ALIVE_MILLISECONDS)

@@ -118,8 +118,7 @@ static cJSON *webhook_json(const experiment *from) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, times[i]);
         if (!cJSON_IsNumber(item)) continue;
         cJSON *text = time_or_null((int64_t)item->valuedouble);
-        if (text && cJSON_ReplaceItemInObjectCaseSensitive(object, times[i], text)) continue;
-        cJSON_Delete(text);
+        if (json_set(object, times[i], text)) continue;
         cJSON_Delete(object);
         return NULL;
     }

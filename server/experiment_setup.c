@@ -73,8 +73,10 @@ gr_status experiment_setup_check(const char *text, size_t length, data_cache *da
 /* `count` numbers as a JSON list's text; NULL without memory. */
 static char *numbers_text(const double *numbers, int64_t count) {
     cJSON *list = cJSON_CreateArray();
-    for (int64_t i = 0; list && i < count; i++) cJSON_AddItemToArray(list, json_number(numbers[i]));
-    char *text = json_text(list);
+    bool complete = list != NULL;
+    for (int64_t i = 0; complete && i < count; i++)
+        complete = cJSON_AddItemToArray(list, json_number(numbers[i]));
+    char *text = complete ? json_text(list) : NULL;
     cJSON_Delete(list);
     return text;
 }

@@ -133,6 +133,7 @@ void http_dispatch(const http_options *options, http_request *request, http_resp
                    const http_route **found) {
     char allow[96];
     int status;
+    json_memory_forget();
     const http_route *route =
         http_find_route(options->tables, request, &status, allow, sizeof allow);
     if (found) *found = route;

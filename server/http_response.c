@@ -54,6 +54,10 @@ static void answer_out_of_memory(http_response *response) {
 void http_answer_json(http_response *response, int status, cJSON *document) {
     char *text = document ? json_text(document) : NULL;
     cJSON_Delete(document);
+    if (text && json_memory_failed()) { /* a document that may lack something */
+        free(text);
+        text = NULL;
+    }
     if (text == NULL) {
         answer_out_of_memory(response);
         return;

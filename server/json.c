@@ -16,6 +16,41 @@ gr_status json_parse(const char *text, size_t length, cJSON **document, gr_error
     return GR_OK;
 }
 
+/* -- memory -------------------------------------------------------------------------------------
+ */
+
+static _Thread_local bool memory_failed;
+
+static void *allocate(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) memory_failed = true;
+    return memory;
+}
+
+void json_watch_memory(void) {
+    cJSON_InitHooks(&(cJSON_Hooks){allocate, free});
+}
+
+void json_memory_forget(void) {
+    memory_failed = false;
+}
+
+bool json_memory_failed(void) {
+    return memory_failed;
+}
+
+bool json_set(cJSON *object, const char *name, cJSON *item) {
+    if (!item) return false;
+    if (!cJSON_GetObjectItemCaseSensitive(object, name)) {
+        if (cJSON_AddItemToObject(object, name, item)) return true;
+        cJSON_Delete(item);
+        return false;
+    }
+    if (cJSON_ReplaceItemInObjectCaseSensitive(object, name, item)) return item->string != NULL;
+    cJSON_Delete(item);
+    return false;
+}
+
 /* -- numbers ------------------------------------------------------------------------------------
  */
 

@@ -46,6 +46,17 @@ bool json_to_double(const cJSON *item, double *value);
 char *json_text(const cJSON *document);
 /* Indented text for people, owned by the caller (free). */
 char *json_pretty_text(const cJSON *document);
+/* Puts `item` (taken over; NULL: out of memory) into the object, in the place of a member of that
+ * name if there is one. False without memory, and then the object is not to be used. (cJSON's own
+ * replacing goes on without a name where there is no memory for it.) */
+bool json_set(cJSON *object, const char *name, cJSON *item);
+
+/* Documents are built by many small allocations, and one that failed leaves a document that lacks a
+ * member. After json_watch_memory (once, before there are threads) each thread remembers whether
+ * one has failed since json_memory_forget: what it has built since then is worth nothing. */
+void json_watch_memory(void);
+void json_memory_forget(void);
+bool json_memory_failed(void);
 /* RFC 3339 UTC with milliseconds ("2026-01-31T12:00:00.000Z") from milliseconds since 1970. */
 void json_time(int64_t milliseconds, char text[32]);
 

@@ -4,6 +4,7 @@
 
 #include "gradreg/processor.h"
 #include "server/commands.h"
+#include "server/json.h"
 #include "server/nearest.h"
 #include "server/restart.h"
 
@@ -60,6 +61,7 @@ static int unknown_command(const char *name) {
 
 int main(int argc, char **argv) {
     restart_with_better_kernels(argv);
+    json_watch_memory();
     if (argc < 2) {
         print_help(stderr);
         return 2;

@@ -66,24 +66,11 @@ static bool merge(const gr_family *family, cJSON *target, const cJSON *patch) {
             cJSON *into = cJSON_IsObject(old) ? old : cJSON_CreateObject();
             if (!into) return false;
             if (into != old) {
-                const bool added =
-                    old ? cJSON_ReplaceItemInObjectCaseSensitive(target, member->string, into)
-                        : cJSON_AddItemToObject(target, member->string, into);
-                if (!added) {
-                    cJSON_Delete(into);
-                    return false;
-                }
+                if (!json_set(target, member->string, into)) return false;
             }
             if (!merge(family_of(family, target, member->string), into, member)) return false;
         } else {
-            cJSON *copy = cJSON_Duplicate(member, true);
-            const bool added =
-                copy && (old ? cJSON_ReplaceItemInObjectCaseSensitive(target, member->string, copy)
-                             : cJSON_AddItemToObject(target, member->string, copy));
-            if (!added) {
-                cJSON_Delete(copy);
-                return false;
-            }
+            if (!json_set(target, member->string, cJSON_Duplicate(member, true))) return false;
         }
     }
     if (family) leave_out(family, before, target, patch);

@@ -35,8 +35,7 @@ static bool name_was_made(cJSON *document, const char *name) {
 static gr_status current_spec(const experiment *record, cJSON **document, gr_error *error) {
     GR_TRY(document_of(record, document, error));
     cJSON *tags = cJSON_Parse(record->tags);
-    bool complete = tags && cJSON_ReplaceItemInObjectCaseSensitive(*document, "tags", tags);
-    if (!complete) cJSON_Delete(tags);
+    bool complete = json_set(*document, "tags", tags);
     if (complete && !name_was_made(*document, record->name))
         complete = cJSON_AddStringToObject(*document, "name", record->name) != NULL;
     if (complete) return GR_OK;

@@ -242,13 +242,14 @@ static gr_status announce(work *self, gr_error *error) {
     run *lease = self->run;
     char *environment = environment_text();
     if (!environment) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the environment");
-    int64_t until = run_clock() + FINISH_MILLISECONDS;
+    int64_t until = run_clock() + FINISH_MILLISECONDS, pause = FIRST_PAUSE_MILLISECONDS;
     gr_status status;
     for (;;) {
         status = store_started(lease->store, lease->record.id, lease->record.attempt,
                                gr_training_iteration(self->training), environment, error);
         if (!may_pass(status) || atomic_load(lease->stopping) || run_clock() >= until) break;
-        wait_milliseconds(lease, LONGEST_PAUSE_MILLISECONDS);
+        wait_milliseconds(lease, pause);
+        pause = 2 * pause > LONGEST_PAUSE_MILLISECONDS ? LONGEST_PAUSE_MILLISECONDS : 2 * pause;
     }
     free(environment);
     if (status == GR_OK) run_publish(lease, EVENT_EXPERIMENT, atomic_load(&lease->iteration));

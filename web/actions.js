@@ -1,6 +1,6 @@
 // What a person can do to an experiment, with a question first.
 
-import {cancelExperiment, deleteExperiment} from './api.js';
+import {actOnExperiment, cancelExperiment, cloneExperiment, deleteExperiment} from './api.js';
 import {announce, confirm, element, setText} from './dom.js';
 import {live} from './live.js';
 
@@ -68,4 +68,81 @@ export function actionButton(current, {cancelled, deleted}, extraClass = 'small'
     button.disabled = experiment.state === 'running' && experiment.cancel_requested === true;
     button.setAttribute('aria-label', `${word} experiment ${titled(experiment)}`);
   }};
+}
+
+// -- what can be done on an experiment's own page ----------------------------------------------------------------
+
+const LIFE = [
+  {action: 'pause', word: 'Pause', states: ['queued', 'running'], title: 'Checkpoint it and set it aside'},
+  {action: 'resume', word: 'Resume', states: ['paused'], title: 'Let it go on from its checkpoint'},
+  {action: 'retry', word: 'Retry', states: ['failed', 'diverged', 'cancelled'],
+    title: 'Queue it again; it goes on from its last checkpoint'},
+  {action: 'replay', word: 'Replay', states: ['succeeded', 'diverged'],
+    title: 'Train it again as a new experiment, and compare the results bit for bit'},
+  {action: 'clone', word: 'Clone', states: null, title: 'Submit its spec again, with changes'},
+];
+
+const show = (experiment) => { location.hash = `#/experiments/${experiment.id}`; };
+
+// Buttons for what fits the state. `taken` gets the experiment after a pause, a resume or a retry.
+export function lifeButtons(current, taken) {
+  const buttons = LIFE.map((row) => {
+    const node = element('button', {type: 'button', class: 'button quiet', title: row.title, async onclick() {
+      const experiment = current();
+      if (row.action === 'clone') return clone(experiment);
+      const change = live.change;
+      node.disabled = true;
+      try {
+        const after = await actOnExperiment(experiment.id, row.action);
+        if (row.action === 'replay') show(after);
+        else if (!live.changedSince(experiment.id, change)) taken({...after, received: Date.now()});
+      } catch (error) {
+        announce(error.message);
+        await tell(error);
+      } finally {
+        node.disabled = false;
+      }
+    }}, row.word);
+    return {row, node};
+  });
+  return {nodes: buttons.map(({node}) => node), update() {
+    const experiment = current();
+    for (const {row, node} of buttons) {
+      node.hidden = row.states !== null && !row.states.includes(experiment.state);
+      if (row.action === 'pause') node.hidden ||= experiment.pause_requested || experiment.cancel_requested;
+      node.setAttribute('aria-label', `${row.word} experiment ${titled(experiment)}`);
+    }
+  }};
+}
+
+// Asks for the changes, a JSON merge patch, until the server takes them or the person gives up.
+function clone(experiment) {
+  const seed = experiment.spec?.seed ?? 0;
+  const text = element('textarea', {class: 'code patch', rows: 6, spellcheck: 'false', 'aria-label': 'Changes, as a JSON merge patch',
+    autofocus: true});
+  text.value = JSON.stringify({seed: seed + 1}, null, 2);
+  const problem = element('p', {class: 'problem', role: 'alert', hidden: true});
+  const submit = element('button', {class: 'button primary', type: 'submit'}, 'Submit the clone');
+  const dialog = element('dialog', {class: 'dialog', 'aria-labelledby': 'dialog-title', onclose: () => dialog.remove()},
+    element('form', {async onsubmit(event) {
+      event.preventDefault();
+      submit.disabled = true;
+      try {
+        const made = await cloneExperiment(experiment.id, text.value.trim() || '{}');
+        dialog.close();
+        show(made);
+      } catch (error) {
+        problem.replaceChildren(error.message, ...error.errors.map(({pointer, detail}) =>
+          element('span', {class: 'patch-error'}, `${pointer || 'the whole'}: ${detail}`)));
+        problem.hidden = false;
+        submit.disabled = false;
+      }
+    }},
+    element('h2', {id: 'dialog-title'}, 'Clone this experiment'),
+    element('p', {}, `A new experiment with the spec of ${titled(experiment)} and these changes; null takes a member out.`),
+    text, problem,
+    element('div', {class: 'dialog-actions'},
+      element('button', {class: 'button', type: 'button', onclick: () => dialog.close()}, 'Leave it'), submit)));
+  document.body.append(dialog);
+  dialog.showModal();
 }

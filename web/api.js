@@ -4,8 +4,9 @@ const BASE = '/api/v1';
 
 // An error with the server's own words (application/problem+json) where it gave some.
 export class ApiError extends Error {
-  constructor(status, title, detail) {
+  constructor(status, title, detail, errors = []) {
     super(detail);
+    this.errors = errors; // [{pointer, detail}] of what was sent
     this.status = status; // 0: the server was not reached
     this.title = title;
   }
@@ -15,7 +16,8 @@ async function request(method, path, body) {
   let response;
   const headers = {Accept: 'application/json', ...(body === undefined ? {} : {'Content-Type': 'application/json'})};
   try {
-    response = await fetch(BASE + path, {method, headers, body: body && JSON.stringify(body), cache: 'no-store'});
+    const text = typeof body === 'string' ? body : body && JSON.stringify(body);
+    response = await fetch(BASE + path, {method, headers, body: text, cache: 'no-store'});
   } catch {
     throw new ApiError(0, 'The server cannot be reached',
       'No answer came. Is gradreg serve still running, and on this address?');
@@ -24,7 +26,7 @@ async function request(method, path, body) {
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401 && path !== '/session') dispatchEvent(new Event('token-needed'));
   throw new ApiError(response.status, problem.title ?? `Error ${response.status}`,
-    problem.detail ?? `${method} ${path} was answered with status ${response.status}.`);
+    problem.detail ?? `${method} ${path} was answered with status ${response.status}.`, problem.errors);
 }
 
 export function listExperiments({state, cursor, limit = 50} = {}) {
@@ -37,6 +39,10 @@ export function listExperiments({state, cursor, limit = 50} = {}) {
 export const getExperiment = (id) => request('GET', `/experiments/${id}`);
 export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);
 export const cancelExperiment = (id) => request('POST', `/experiments/${id}/cancel`);
+// action: "pause", "resume", "retry" or "replay" (which answers with the new experiment)
+export const actOnExperiment = (id, action) => request('POST', `/experiments/${id}/${action}`);
+export const cloneExperiment = (id, patch) => request('POST', `/experiments/${id}/clone`, patch);
+export const logUrl = (id) => `${BASE}/experiments/${id}/log`;
 export const deleteExperiment = (id) => request('DELETE', `/experiments/${id}`);
 export const modelUrl = (id) => `${BASE}/experiments/${id}/model.safetensors`;
 export const predictionsUrl = (id) => `${BASE}/experiments/${id}/predictions.csv`;

@@ -1,7 +1,7 @@
 // One experiment: what it is, how far it is, its curves, its spec, and the command that made it.
 
-import {actionButton} from './actions.js';
-import {getExperiment, getMetrics, modelUrl, predictionsUrl} from './api.js';
+import {actionButton, lifeButtons} from './actions.js';
+import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl} from './api.js';
 import {Chart, Zoom} from './charts.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
 import {MISSING, count, curlLine, dateTime, duration, elapsed, number, percent, rate, regularizer, summary, timeLeft,
@@ -116,6 +116,8 @@ class View {
       cancelled: (after) => this.#take(after),
       deleted: () => this.#leave(),
     }, '');
+    this.life = lifeButtons(() => this.#record, (after) => this.#take(after));
+    this.origin = element('p', {class: 'resumed', hidden: true});
     this.download = element('a', {class: 'button primary', href: modelUrl(this.id), download: `experiment-${this.id}.safetensors`,
       hidden: true}, 'Download model');
     this.predictions = element('a', {class: 'button', href: predictionsUrl(this.id),
@@ -159,11 +161,13 @@ class View {
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
           element('p', {class: 'overline'}, `#${this.id}`, this.badge), this.title, this.about, this.tags),
-        element('div', {class: 'experiment-actions'}, this.download, this.predictions, this.action.node)),
+        element('div', {class: 'experiment-actions'}, this.download, this.predictions,
+          element('a', {class: 'button quiet', href: logUrl(this.id), target: '_blank', rel: 'noopener'}, 'Log'),
+          ...this.life.nodes, this.action.node)),
       element('section', {class: 'panel status-panel', 'aria-label': 'State and results'},
         element('div', {class: 'status-progress'}, this.bar.node,
           element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
-        this.problem, this.warning, this.resumed, element('div', {class: 'results'}, figures, facts)),
+        this.problem, this.warning, this.resumed, this.origin, element('div', {class: 'results'}, figures, facts)),
       element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values,
       element('div', {class: 'code-row'},
         code('Command', 'the curl command', curl, 'curl-line'),
@@ -181,6 +185,7 @@ class View {
     setText(this.about, summary(record.spec));
     updateBadge(this.badge, state);
     this.action.update();
+    this.life.update();
     this.download.hidden = this.predictions.hidden = state !== 'succeeded';
 
     const fraction = progress.fraction ?? 0;
@@ -189,7 +194,7 @@ class View {
     setText(this.fraction, `${Math.floor(fraction * 100 + 1e-9)}\u00a0%`);
     setText(this.steps, `${count(progress.iteration ?? 0)} of ${count(progress.iterations)} iterations`);
     setText(this.speed, running && !record.cancel_requested ? rate(progress.iterations_per_second).replace(MISSING, '') : '');
-    setText(this.left, running && record.cancel_requested ? 'Cancelling …' : running && progress.iterations_per_second > 0 && typeof progress.eta_seconds === 'number'
+    setText(this.left, running && record.cancel_requested ? 'Cancelling …' : running && record.pause_requested ? 'Pausing …' : running && progress.iterations_per_second > 0 && typeof progress.eta_seconds === 'number'
       ? `${timeLeft(progress.eta_seconds)} left` : state === 'queued' ? 'Waiting for a worker' : '');
     document.title = `${running ? `${Math.floor(fraction * 100)} % · ` : ''}${title} – gradreg`;
 
@@ -200,6 +205,8 @@ class View {
     const from = record.resumed_from_iteration;
     this.resumed.hidden = !(from > 0);
     setText(this.resumed, from > 0 ? `Resumed from the checkpoint at iteration ${count(from)}.` : '');
+
+    this.#drawOrigin();
 
     const figures = {test: percent(metrics.test_accuracy), validation: percent(metrics.validation_accuracy),
       train: percent(metrics.train_accuracy), loss: number(metrics.train_loss), worker: record.worker || MISSING,
@@ -220,6 +227,25 @@ class View {
     }
     this.#drawCharts();
     if (this.values.open) this.#drawValues();
+  }
+
+  // What it was made of, and for a replay how it compares.
+  #drawOrigin() {
+    const {cloned_from: source, replay} = this.#record;
+    const link = (id) => element('a', {href: `#/experiments/${id}`}, `#${id}`);
+    const key = JSON.stringify([source, replay]);
+    if (this.origin.dataset.key === key) return;
+    this.origin.dataset.key = key;
+    this.origin.hidden = !source && !replay;
+    if (source) this.origin.replaceChildren('A clone of ', link(source), '.');
+    if (!replay) return;
+    const first = replay.first_differing_iteration;
+    const verdict = replay.identical === true ? ': identical, bit for bit.'
+      : replay.identical === false ? `: the results differ${first ? `, first at iteration ${count(first)}` : ''}.`
+        : replay.differences.length ? ': there is nothing to compare it with any more.' : '; compared when it has ended.';
+    this.origin.replaceChildren('A replay of ', link(replay.of), verdict,
+      ...replay.differences.map(({what, original, replay: now}) =>
+        element('span', {class: 'patch-error'}, `${what}: ${original || MISSING} → ${now || MISSING}`)));
   }
 
   #drawCharts() {

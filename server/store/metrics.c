@@ -49,13 +49,7 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static bool set_number(cJSON *object, const char *name, double value) {
-    cJSON *number = json_number(value);
-    if (!number) return false;
-    bool done = cJSON_GetObjectItemCaseSensitive(object, name)
-                    ? cJSON_ReplaceItemInObjectCaseSensitive(object, name, number)
-                    : cJSON_AddItemToObject(object, name, number);
-    if (!done) cJSON_Delete(number);
-    return done;
+    return json_set(object, name, json_number(value));
 }
 
 /* Accuracies are best at their highest, losses at their lowest; the rest has no best. Nothing is

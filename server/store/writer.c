@@ -30,11 +30,20 @@ static void job_fail(job *one, gr_status status, const gr_error *error) {
     one->error = *error;
 }
 
+/* Statements are kept: what ends a transaction must not need memory to be prepared. */
+static gr_status execute(database *db, const char *sql, gr_error *error) {
+    return database_run(db, NULL, error, sql, "");
+}
+
+static gr_status roll_back(database *db, gr_error *error) {
+    return sqlite3_get_autocommit(db->handle) ? GR_OK : execute(db, "ROLLBACK", error);
+}
+
 /* Runs `job` in a savepoint. False where SQLite has undone the whole transaction (a full disk can
  * do that). */
 static bool run_in_savepoint(database *db, job *one) {
     one->error = (gr_error){0};
-    one->status = database_execute(db, "SAVEPOINT job", &one->error);
+    one->status = execute(db, "SAVEPOINT job", &one->error);
     if (one->status != GR_OK) return !sqlite3_get_autocommit(db->handle);
     one->status = one->work(db, one->context, &one->error);
     if (sqlite3_get_autocommit(db->handle)) {
@@ -44,26 +53,28 @@ static bool run_in_savepoint(database *db, job *one) {
     }
     gr_error ignored;
     if (one->status != GR_OK) {
-        if (database_execute(db, "ROLLBACK TO job", &ignored) != GR_OK) return false;
-        return database_execute(db, "RELEASE job", &ignored) == GR_OK;
+        if (execute(db, "ROLLBACK TO job", &ignored) != GR_OK) return false;
+        return execute(db, "RELEASE job", &ignored) == GR_OK;
     }
-    one->status = database_execute(db, "RELEASE job", &one->error);
+    one->status = execute(db, "RELEASE job", &one->error);
     return one->status == GR_OK;
 }
 
 /* Runs `first` and its followers up to `end` in one transaction. On failure nothing of it is
  * stored, and *error says why. */
 static gr_status run_group(database *db, job *first, job *end, gr_error *error) {
-    GR_TRY(database_execute(db, "BEGIN IMMEDIATE", error));
+    /* Where the end of the group before could not even be rolled back, that is made up for now. */
+    GR_TRY(roll_back(db, error));
+    GR_TRY(execute(db, "BEGIN IMMEDIATE", error));
     gr_status status = GR_OK;
     for (job *one = first; one != end && status == GR_OK; one = one->next)
         if (!run_in_savepoint(db, one)) {
             *error = one->error;
             status = one->status != GR_OK ? one->status : GR_IO;
         }
-    if (status == GR_OK) status = database_execute(db, "COMMIT", error);
-    if (status != GR_OK && !sqlite3_get_autocommit(db->handle))
-        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (status == GR_OK) status = execute(db, "COMMIT", error);
+    gr_error ignored;
+    if (status != GR_OK) roll_back(db, &ignored);
     return status;
 }
 

@@ -171,6 +171,40 @@ try {
     await row.waitFor({state: 'detached', timeout: 10_000});
   });
 
+  await step('an experiment can be paused, resumed, cloned, replayed', async () => {
+    const first = await api(address, 'GET', '/experiments/1');
+    const long = await api(address, 'POST', '/experiments', {...first.spec, training: {...first.spec.training, iterations: 1e8}});
+    await page.goto(`${address}/#/experiments/${long.id}`);
+    await until('it runs', async () => await state() === 'running', SECONDS);
+    await page.getByRole('button', {name: /^Pause/}).click();
+    await until('it is paused', async () => await state() === 'paused', 20);
+    await fitsEverywhere('the page of a paused experiment');
+    await page.getByRole('button', {name: /^Resume/}).click();
+    await until('it goes on', async () => await state() === 'running', 20);
+    await page.getByRole('button', {name: /^Clone/}).click();
+    const patch = page.getByLabel('Changes, as a JSON merge patch');
+    assert.equal(await patch.inputValue(), JSON.stringify({seed: first.spec.seed + 1}, null, 2));
+    await patch.fill('{"seed": -1}');
+    await page.getByRole('button', {name: 'Submit the clone'}).click();
+    await page.getByText('/seed: ').waitFor();
+    // Chromium itself reports the 422 on the console.
+    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('422')));
+    await patch.fill('{"seed": 5, "training": {"iterations": 20}}');
+    await page.getByRole('button', {name: 'Submit the clone'}).click();
+    await page.getByText(`A clone of #${long.id}.`).waitFor();
+    await api(address, 'POST', `/experiments/${long.id}/cancel`);
+    await until('the clone succeeds', async () => await state() === 'succeeded', SECONDS);
+    await page.getByRole('button', {name: /^Replay/}).click();
+    await page.getByText('identical, bit for bit').waitFor({timeout: SECONDS * 1000});
+    const log = await (await fetch(new URL(await page.getByRole('link', {name: 'Log'}).getAttribute('href'), address))).text();
+    assert.match(log, /submitted as a replay of experiment/);
+    for (const id of [long.id, long.id + 1, long.id + 2]) {
+      await until(`${id} has ended`, async () => ['succeeded', 'cancelled'].includes((await api(address, 'GET', `/experiments/${id}`)).state), 20);
+      await api(address, 'DELETE', `/experiments/${id}`);
+    }
+    await page.goto(`${address}/#/`);
+  });
+
   await step('the list filters by state and by text', async () => {
     await page.getByLabel('Failed', {exact: true}).check({force: true});
     await page.getByText('No experiment is failed.').waitFor();
