@@ -46,17 +46,19 @@ static double sorted_quantile(const double *sorted, size_t n, double p) {
     return sorted[i] + (place - below) * (sorted[i + 1] - sorted[i]);
 }
 
-/* A resample in ascending order is how often each value was drawn: no sorting. */
+/* A resample in ascending order is how often each value was drawn: no sorting. Weights are counted
+ * in quarters: whole numbers. */
 static double drawn_interquartile_mean(const double *sorted, const uint32_t *times, size_t n) {
-    const double from = (double)n / 4, to = (double)n * 3 / 4;
-    double sum = 0, position = 0;
+    const uint64_t from = n, to = 3 * (uint64_t)n;
+    double sum = 0;
+    uint64_t position = 0;
     for (size_t i = 0; i < n && position < to; i++) {
-        const double end = position + times[i];
-        const double weight = fmin(end, to) - fmax(position, from);
-        if (weight > 0) sum += weight * (sorted[i] - sorted[n / 2]);
+        const uint64_t end = position + 4 * (uint64_t)times[i];
+        const uint64_t first = position > from ? position : from, last = end < to ? end : to;
+        if (last > first) sum += (double)(last - first) * (sorted[i] - sorted[n / 2]);
         position = end;
     }
-    return sorted[n / 2] + sum / (to - from);
+    return sorted[n / 2] + sum / (double)(to - from);
 }
 
 gr_status interquartile_bootstrap(const double *sorted, size_t n, double confidence, interval *band,
@@ -74,8 +76,12 @@ gr_status interquartile_bootstrap(const double *sorted, size_t n, double confide
     uint64_t state = 1;
     for (int resample = 0; resample < BOOTSTRAP_RESAMPLES; resample++) {
         for (size_t i = 0; i < n; i++) times[i] = 0;
-        for (size_t i = 0; i < n; i++) /* the upper half of the product: an index without modulo */
-            times[(size_t)(((next_random(&state) >> 32) * n) >> 32)]++;
+        uint64_t bits = 0;
+        for (size_t i = 0; i < n; i++) {
+            bits = i % 2 ? bits << 32 : next_random(&state); /* two indices of each number */
+            /* The upper half of the product: an index without modulo. */
+            times[(size_t)(((bits >> 32) * n) >> 32)]++;
+        }
         means[resample] = drawn_interquartile_mean(sorted, times, n);
     }
     qsort(means, BOOTSTRAP_RESAMPLES, sizeof *means, compare);
