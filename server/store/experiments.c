@@ -315,18 +315,25 @@ gr_status store_list(store *self, const listing *page, experiment **items, size_
     sqlite3_stmt *statement;
     GR_TRY(readers_take(self->readers, &db, error));
     gr_status status;
-    if (page->state < 0)
+    if (page->sweep) /* by its own index: a sweep is few of many experiments */
+        status = database_query(
+            db, &statement, error,
+            "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id IN (SELECT id FROM "
+            "experiments WHERE sweep = ?3 AND (?4 IS NULL OR state = ?4) AND trashed_at IS NULL "
+            "AND id < ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id DESC",
+            "iiit", before, page->limit, page->sweep,
+            page->state < 0 ? NULL : state_name((experiment_state)page->state));
+    else if (page->state < 0)
         status = database_query(db, &statement, error,
                                 "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 "
-                                "AND (?3 = 0 OR sweep = ?3) AND trashed_at IS NULL "
-                                "ORDER BY id DESC LIMIT ?2",
-                                "iii", before, page->limit, page->sweep);
+                                "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
+                                "ii", before, page->limit);
     else
         status = database_query(
             db, &statement, error,
             "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 AND state = ?3 "
-            "AND (?4 = 0 OR sweep = ?4) AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-            "iiti", before, page->limit, state_name((experiment_state)page->state), page->sweep);
+            "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
+            "iit", before, page->limit, state_name((experiment_state)page->state));
     if (status == GR_OK) status = read_all(db, statement, items, count, error);
     readers_give(self->readers, db);
     return status;
