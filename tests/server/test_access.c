@@ -178,6 +178,26 @@ static void test_queue_limit(void **state) {
     store_close(opened);
 }
 
+/* Sessions end by themselves, before their token does, and are then forgotten. */
+static void test_session_expiry(void **state) {
+    store *opened = open_store(*state);
+    gr_error error = {0};
+    token made, found;
+    int64_t first, second;
+    char secret[ACCESS_SECRET_SIZE], hash[TOKEN_HASH_SIZE];
+    assert_ok(access_create_token(opened, "r", "read", 0, &made, secret, &error));
+    assert_ok(store_session_create(opened, made.id, "aa", 1000, 2000, &first, &error));
+    assert_ok(store_session_get(opened, first, 1999, hash, &found, &error));
+    assert_string_equal(hash, "aa");
+    assert_status(GR_NOT_FOUND, store_session_get(opened, first, 2000, hash, &found, &error));
+    assert_ok(store_session_create(opened, made.id, "bb", 2000, 3000, &second, &error));
+    assert_status(GR_NOT_FOUND, store_session_get(opened, first, 1999, hash, &found, &error));
+    assert_ok(store_session_end(opened, second, &error));
+    assert_status(GR_NOT_FOUND, store_session_get(opened, second, 2000, hash, &found, &error));
+    assert_ok(store_session_end(opened, second, &error));
+    store_close(opened);
+}
+
 /* The command's way in, while a server has the directory. */
 static void test_beside(void **state) {
     gr_error error = {0};
@@ -208,6 +228,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_token, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expiry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_identities, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_session_expiry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queue_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_beside, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
