@@ -146,7 +146,7 @@ static bool write_event(FILE *out, const char *name, int64_t id, cJSON *document
 
 static cJSON *id_document(int64_t id) {
     cJSON *document = cJSON_CreateObject();
-    cJSON_AddItemToObject(document, "id", json_integer(id));
+    json_put(document, "id", json_integer(id));
     return document;
 }
 
@@ -174,13 +174,11 @@ static bool write_progress(FILE *out, const event *change) {
         change->iterations > 0 ? (double)change->iteration / (double)change->iterations : 0;
     double rate = change->iterations_per_second;
     double eta = experiment_eta_seconds(change->iteration, change->iterations, rate);
-    cJSON_AddItemToObject(document, "iteration", json_integer(change->iteration));
-    cJSON_AddItemToObject(document, "iterations", json_integer(change->iterations));
-    cJSON_AddItemToObject(document, "fraction", json_number(fraction));
-    cJSON_AddItemToObject(document, "iterations_per_second",
-                          rate > 0 ? json_number(rate) : cJSON_CreateNull());
-    cJSON_AddItemToObject(document, "eta_seconds",
-                          isfinite(eta) ? json_number(eta) : cJSON_CreateNull());
+    json_put(document, "iteration", json_integer(change->iteration));
+    json_put(document, "iterations", json_integer(change->iterations));
+    json_put(document, "fraction", json_number(fraction));
+    json_put(document, "iterations_per_second", rate > 0 ? json_number(rate) : cJSON_CreateNull());
+    json_put(document, "eta_seconds", isfinite(eta) ? json_number(eta) : cJSON_CreateNull());
     return write_event(out, "progress", -1, document);
 }
 
@@ -214,11 +212,11 @@ static bool write_iteration(event_stream *stream, FILE *out) {
     const metric_row *rows = stream->rows;
     int64_t iteration = rows[stream->row].iteration;
     cJSON *document = id_document(stream->rows_id);
-    cJSON_AddItemToObject(document, "iteration", json_integer(iteration));
+    json_put(document, "iteration", json_integer(iteration));
     cJSON *values = cJSON_AddObjectToObject(document, "values");
     for (; stream->row < stream->row_count && rows[stream->row].iteration == iteration;
          stream->row++)
-        cJSON_AddItemToObject(values, rows[stream->row].name, json_number(rows[stream->row].value));
+        json_put(values, rows[stream->row].name, json_number(rows[stream->row].value));
     stream->last_iteration = iteration;
     return write_event(out, "metrics", -1, document);
 }

@@ -39,6 +39,18 @@ bool json_memory_failed(void) {
     return memory_failed;
 }
 
+bool json_put(cJSON *object, const char *name, cJSON *item) {
+    if (item && cJSON_AddItemToObject(object, name, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+bool json_append(cJSON *list, cJSON *item) {
+    if (item && cJSON_AddItemToArray(list, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
 bool json_set(cJSON *object, const char *name, cJSON *item) {
     if (!item) return false;
     if (!cJSON_GetObjectItemCaseSensitive(object, name)) {

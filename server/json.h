@@ -46,6 +46,9 @@ bool json_to_double(const cJSON *item, double *value);
 char *json_text(const cJSON *document);
 /* Indented text for people, owned by the caller (free). */
 char *json_pretty_text(const cJSON *document);
+/* Adds `item`, taken over also where that fails; NULL: out of memory. */
+bool json_put(cJSON *object, const char *name, cJSON *item);
+bool json_append(cJSON *list, cJSON *item);
 /* Puts `item` (taken over; NULL: out of memory) into the object, in the place of a member of that
  * name if there is one. False without memory, and then the object is not to be used. (cJSON's own
  * replacing goes on without a name where there is no memory for it.) */

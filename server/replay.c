@@ -21,10 +21,8 @@ typedef struct comparison {
 static void differ(comparison *with, const char *what, const char *original, const char *replay) {
     cJSON *item = cJSON_CreateObject();
     if (item && cJSON_AddStringToObject(item, "what", what) &&
-        cJSON_AddItemToObject(item, "original",
-                              original ? cJSON_CreateString(original) : cJSON_CreateNull()) &&
-        cJSON_AddItemToObject(item, "replay",
-                              replay ? cJSON_CreateString(replay) : cJSON_CreateNull()) &&
+        json_put(item, "original", original ? cJSON_CreateString(original) : cJSON_CreateNull()) &&
+        json_put(item, "replay", replay ? cJSON_CreateString(replay) : cJSON_CreateNull()) &&
         cJSON_AddItemToArray(with->differences, item))
         return;
     cJSON_Delete(item);
@@ -240,12 +238,13 @@ static gr_status compare(comparison *with, store *in, const experiment *record,
 
 static char *report_text(const experiment *record, comparison *with) {
     cJSON *document = cJSON_CreateObject();
-    cJSON_AddItemToObject(document, "of", json_integer(record->replay_of));
-    cJSON_AddItemToObject(document, "identical",
-                          with->known ? cJSON_CreateBool(with->identical) : cJSON_CreateNull());
-    cJSON_AddItemToObject(document, "first_differing_iteration",
-                          with->iteration ? json_integer(with->iteration) : cJSON_CreateNull());
-    if (cJSON_AddItemToObject(document, "differences", with->differences)) with->differences = NULL;
+    json_put(document, "of", json_integer(record->replay_of));
+    json_put(document, "identical",
+             with->known ? cJSON_CreateBool(with->identical) : cJSON_CreateNull());
+    json_put(document, "first_differing_iteration",
+             with->iteration ? json_integer(with->iteration) : cJSON_CreateNull());
+    json_put(document, "differences", with->differences); /* taken over */
+    with->differences = NULL;
     char *text = document && cJSON_GetArraySize(document) == 4 ? json_text(document) : NULL;
     cJSON_Delete(document);
     return text;

@@ -50,7 +50,7 @@ static gr_status list_json(const experiment *items, size_t count, const char *fi
     for (size_t i = 0; i < count && status == GR_OK; i++) {
         cJSON *item;
         status = experiment_json_fields(&items[i], fields, &item, error);
-        if (status == GR_OK) cJSON_AddItemToArray(list, item);
+        if (status == GR_OK) json_append(list, item);
     }
     if (status != GR_OK) {
         cJSON_Delete(*document);
@@ -58,8 +58,8 @@ static gr_status list_json(const experiment *items, size_t count, const char *fi
     }
     char cursor[24];
     snprintf(cursor, sizeof cursor, "e%lld", (long long)next_before);
-    cJSON_AddItemToObject(*document, "next_cursor",
-                          next_before ? cJSON_CreateString(cursor) : cJSON_CreateNull());
+    json_put(*document, "next_cursor",
+             next_before ? cJSON_CreateString(cursor) : cJSON_CreateNull());
     return GR_OK;
 }
 

@@ -19,9 +19,9 @@ static bool add_points(cJSON *list, const metric_row *rows, const size_t *kept, 
               *value = json_number(row->value);
         bool complete = pair && iteration && value;
         if (complete) {
-            cJSON_AddItemToArray(pair, iteration);
-            cJSON_AddItemToArray(pair, value);
-            cJSON_AddItemToArray(list, pair);
+            json_append(pair, iteration);
+            json_append(pair, value);
+            json_append(list, pair);
         } else {
             cJSON_Delete(pair);
             cJSON_Delete(iteration);
@@ -71,8 +71,8 @@ static gr_status get_metrics(void *context, const http_request *request, http_re
         cJSON_Delete(series);
         return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     }
-    cJSON_AddItemToObject(document, "experiment", json_integer(id));
-    cJSON_AddItemToObject(document, "series", series);
+    json_put(document, "experiment", json_integer(id));
+    json_put(document, "series", series);
     http_answer_json(response, 200, document);
     return GR_OK;
 }

@@ -12,8 +12,7 @@ static bool add_counts(cJSON *document, struct api *api, gr_status *status, gr_e
     if (*status != GR_OK) return false;
     cJSON *object = cJSON_AddObjectToObject(document, "experiments");
     for (int state = 0; object && state < STATE_COUNT; state++)
-        cJSON_AddItemToObject(object, state_name((experiment_state)state),
-                              json_integer(counts[state]));
+        json_put(object, state_name((experiment_state)state), json_integer(counts[state]));
     return object != NULL;
 }
 
@@ -35,12 +34,10 @@ static gr_status get_server(void *context, const http_request *request, http_res
     cJSON_AddBoolToObject(document, "blas_kernel_is_slow", gr_blas_kernel_is_worse(blas, best));
     cJSON_AddStringToObject(document, "blas_configuration", gr_blas_configuration());
     cJSON_AddStringToObject(document, "started_at", started);
-    cJSON_AddItemToObject(document, "uptime_seconds",
-                          json_number((double)(api_now() - api->started_at) / 1000));
-    cJSON_AddItemToObject(document, "workers", json_integer(count));
-    cJSON_AddItemToObject(document, "workers_busy", json_integer(busy));
-    cJSON_AddItemToObject(document, "event_streams",
-                          json_integer(event_streams_count(api->streams)));
+    json_put(document, "uptime_seconds", json_number((double)(api_now() - api->started_at) / 1000));
+    json_put(document, "workers", json_integer(count));
+    json_put(document, "workers_busy", json_integer(busy));
+    json_put(document, "event_streams", json_integer(event_streams_count(api->streams)));
     cJSON_AddStringToObject(document, "data_dir", api->data_directory);
     gr_status status = GR_OK;
     if (!add_counts(document, api, &status, error)) {
@@ -63,16 +60,12 @@ static gr_status get_workers(void *context, const http_request *request, http_re
         bool idle = rows[i].experiment == 0;
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", rows[i].name);
-        cJSON_AddItemToObject(row, "experiment",
-                              idle ? cJSON_CreateNull() : json_integer(rows[i].experiment));
-        cJSON_AddItemToObject(row, "iteration",
-                              idle ? cJSON_CreateNull() : json_integer(rows[i].iteration));
-        cJSON_AddItemToObject(row, "iterations",
-                              idle ? cJSON_CreateNull() : json_integer(rows[i].iterations));
-        cJSON_AddItemToObject(row, "iterations_per_second",
-                              idle ? cJSON_CreateNull()
-                                   : json_number(rows[i].iterations_per_second));
-        cJSON_AddItemToArray(list, row);
+        json_put(row, "experiment", idle ? cJSON_CreateNull() : json_integer(rows[i].experiment));
+        json_put(row, "iteration", idle ? cJSON_CreateNull() : json_integer(rows[i].iteration));
+        json_put(row, "iterations", idle ? cJSON_CreateNull() : json_integer(rows[i].iterations));
+        json_put(row, "iterations_per_second",
+                 idle ? cJSON_CreateNull() : json_number(rows[i].iterations_per_second));
+        json_append(list, row);
     }
     http_answer_json(response, 200, document);
     return GR_OK;

@@ -10,8 +10,7 @@ static cJSON *session_json(const access_control *access, const http_identity *id
     cJSON_AddBoolToObject(document, "token_required", access->required);
     cJSON_AddBoolToObject(document, "authenticated", known);
     cJSON_AddBoolToObject(document, "session", identity->session != 0);
-    cJSON_AddItemToObject(document, "name",
-                          known ? cJSON_CreateString(identity->name) : cJSON_CreateNull());
+    json_put(document, "name", known ? cJSON_CreateString(identity->name) : cJSON_CreateNull());
     cJSON_AddStringToObject(document, "scope", http_scope_name(identity->scope));
     return document;
 }

@@ -34,25 +34,23 @@ static cJSON *time_or_null(int64_t milliseconds) {
 static cJSON *row_json(const sweep_row *row) {
     cJSON *object = cJSON_CreateObject();
     if (!object) return NULL;
-    cJSON_AddItemToObject(object, "id", json_integer(row->id));
+    json_put(object, "id", json_integer(row->id));
     cJSON_AddStringToObject(object, "name", row->name);
-    cJSON_AddItemToObject(object, "tags", api_raw_json(row->tags, "{}"));
+    json_put(object, "tags", api_raw_json(row->tags, "{}"));
     cJSON_AddStringToObject(object, "state", state_of(row));
     cJSON_AddStringToObject(object, "strategy", row->strategy);
-    cJSON_AddItemToObject(object, "arms", json_integer(row->arm_count));
-    cJSON_AddItemToObject(object, "experiments", json_integer(row->experiment_count));
+    json_put(object, "arms", json_integer(row->arm_count));
+    json_put(object, "experiments", json_integer(row->experiment_count));
     cJSON *states = cJSON_AddObjectToObject(object, "states");
     int64_t ended = 0;
     for (int i = 0; i < STATE_COUNT; i++) {
-        cJSON_AddItemToObject(states, state_name((experiment_state)i),
-                              json_integer(row->counts[i]));
+        json_put(states, state_name((experiment_state)i), json_integer(row->counts[i]));
         if (state_is_final((experiment_state)i)) ended += row->counts[i];
     }
-    cJSON_AddItemToObject(object, "ended", json_integer(ended));
-    cJSON_AddItemToObject(object, "note",
-                          row->note ? cJSON_CreateString(row->note) : cJSON_CreateNull());
-    cJSON_AddItemToObject(object, "created_at", time_or_null(row->created_at));
-    cJSON_AddItemToObject(object, "cancelled_at", time_or_null(row->cancelled_at));
+    json_put(object, "ended", json_integer(ended));
+    json_put(object, "note", row->note ? cJSON_CreateString(row->note) : cJSON_CreateNull());
+    json_put(object, "created_at", time_or_null(row->created_at));
+    json_put(object, "cancelled_at", time_or_null(row->cancelled_at));
     char text[64];
     cJSON *links = cJSON_AddObjectToObject(object, "links");
     snprintf(text, sizeof text, API_BASE "/sweeps/%lld", (long long)row->id);
@@ -93,12 +91,10 @@ static cJSON *progress_json(struct api *api, const sweep_row *row, const sweep_a
     else if (seconds > 0 && done > 0 && at_once > 0 && !row->paused)
         eta = left / (done / seconds) / at_once;
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddItemToObject(object, "iterations_done", json_number(iterations));
-    cJSON_AddItemToObject(object, "fraction",
-                          json_number(all_iterations > 0 ? iterations / all_iterations : 0));
-    cJSON_AddItemToObject(object, "elapsed_seconds", json_number(seconds));
-    cJSON_AddItemToObject(object, "eta_seconds",
-                          isnan(eta) ? cJSON_CreateNull() : json_number(eta));
+    json_put(object, "iterations_done", json_number(iterations));
+    json_put(object, "fraction", json_number(all_iterations > 0 ? iterations / all_iterations : 0));
+    json_put(object, "elapsed_seconds", json_number(seconds));
+    json_put(object, "eta_seconds", isnan(eta) ? cJSON_CreateNull() : json_number(eta));
     return object;
 }
 
@@ -106,13 +102,13 @@ static cJSON *rungs_json(const sweep_rung_row *rungs, size_t count) {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < count; i++) {
         cJSON *one = cJSON_CreateObject();
-        cJSON_AddItemToObject(one, "rung", json_integer(rungs[i].rung));
-        cJSON_AddItemToObject(one, "sequence", json_integer(rungs[i].sequence));
-        cJSON_AddItemToObject(one, "arm", json_integer(rungs[i].arm));
-        cJSON_AddItemToObject(
-            one, "value", isnan(rungs[i].value) ? cJSON_CreateNull() : json_number(rungs[i].value));
+        json_put(one, "rung", json_integer(rungs[i].rung));
+        json_put(one, "sequence", json_integer(rungs[i].sequence));
+        json_put(one, "arm", json_integer(rungs[i].arm));
+        json_put(one, "value",
+                 isnan(rungs[i].value) ? cJSON_CreateNull() : json_number(rungs[i].value));
         cJSON_AddBoolToObject(one, "promoted", rungs[i].promoted);
-        cJSON_AddItemToArray(list, one);
+        json_append(list, one);
     }
     return list;
 }
@@ -121,10 +117,10 @@ static cJSON *arms_json(const sweep_arm_row *arms, size_t count) {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < count; i++) {
         cJSON *one = cJSON_CreateObject();
-        cJSON_AddItemToObject(one, "arm", json_integer(arms[i].arm));
+        json_put(one, "arm", json_integer(arms[i].arm));
         cJSON_AddStringToObject(one, "label", arms[i].label);
-        cJSON_AddItemToObject(one, "levels", api_raw_json(arms[i].levels, "{}"));
-        cJSON_AddItemToArray(list, one);
+        json_put(one, "levels", api_raw_json(arms[i].levels, "{}"));
+        json_append(list, one);
     }
     return list;
 }
@@ -147,11 +143,11 @@ static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, g
         if (*document == NULL) status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     }
     if (status == GR_OK) {
-        cJSON_AddItemToObject(*document, "spec", api_raw_json(row.spec, "{}"));
-        cJSON_AddItemToObject(*document, "progress",
-                              progress_json(api, &row, arms, arm_count, results, result_count));
-        cJSON_AddItemToObject(*document, "arm_list", arms_json(arms, arm_count));
-        cJSON_AddItemToObject(*document, "rungs", rungs_json(rungs, rung_count));
+        json_put(*document, "spec", api_raw_json(row.spec, "{}"));
+        json_put(*document, "progress",
+                 progress_json(api, &row, arms, arm_count, results, result_count));
+        json_put(*document, "arm_list", arms_json(arms, arm_count));
+        json_put(*document, "rungs", rungs_json(rungs, rung_count));
     }
     free(rungs);
     free(results);
@@ -183,12 +179,11 @@ static gr_status add_seconds(struct api *api, const sweep_setup *setup, cJSON *e
     free(environment);
     GR_TRY(status);
     const int worker_count = workers_status(api->workers, NULL, 0);
-    cJSON_AddItemToObject(estimate, "seconds_of_training",
-                          isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
-    cJSON_AddItemToObject(estimate, "seconds",
-                          isnan(seconds) || worker_count == 0
-                              ? cJSON_CreateNull()
-                              : json_number(seconds / (double)worker_count));
+    json_put(estimate, "seconds_of_training",
+             isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
+    json_put(estimate, "seconds",
+             isnan(seconds) || worker_count == 0 ? cJSON_CreateNull()
+                                                 : json_number(seconds / (double)worker_count));
     return GR_OK;
 }
 
@@ -196,7 +191,7 @@ static gr_status answer_valid(struct api *api, const sweep_setup *setup, http_re
                               gr_error *error) {
     cJSON *document = cJSON_CreateObject();
     cJSON_AddTrueToObject(document, "valid");
-    cJSON_AddItemToObject(document, "spec", cJSON_Duplicate(setup->plan.document, true));
+    json_put(document, "spec", cJSON_Duplicate(setup->plan.document, true));
     cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
     const int64_t experiments = (int64_t)(setup->arm_count * setup->plan.seed_count);
     int64_t memory = 0;
@@ -205,16 +200,16 @@ static gr_status answer_valid(struct api *api, const sweep_setup *setup, http_re
         if (setup->arms[i].memory_bytes > memory) memory = setup->arms[i].memory_bytes;
         iterations += (double)setup->arms[i].iterations * (double)setup->plan.seed_count;
     }
-    cJSON_AddItemToObject(estimate, "arms", json_integer((int64_t)setup->arm_count));
-    cJSON_AddItemToObject(estimate, "experiments", json_integer(experiments));
-    cJSON_AddItemToObject(estimate, "iterations", json_number(iterations));
-    cJSON_AddItemToObject(estimate, "operations", json_number(setup->operations));
-    cJSON_AddItemToObject(estimate, "memory_bytes", json_integer(memory));
+    json_put(estimate, "arms", json_integer((int64_t)setup->arm_count));
+    json_put(estimate, "experiments", json_integer(experiments));
+    json_put(estimate, "iterations", json_number(iterations));
+    json_put(estimate, "operations", json_number(setup->operations));
+    json_put(estimate, "memory_bytes", json_integer(memory));
     const gr_status status = add_seconds(api, setup, estimate, error);
     cJSON *rungs = cJSON_AddArrayToObject(document, "rungs");
     for (size_t i = 0; i < setup->ladder.count; i++)
-        cJSON_AddItemToArray(rungs, json_integer(setup->ladder.stops[i]));
-    cJSON_AddItemToObject(document, "arm_list", arms_json(setup->arms, setup->arm_count));
+        json_append(rungs, json_integer(setup->ladder.stops[i]));
+    json_put(document, "arm_list", arms_json(setup->arms, setup->arm_count));
     if (status != GR_OK) {
         cJSON_Delete(document);
         return status;
@@ -333,11 +328,11 @@ static gr_status get_sweeps(void *context, const http_request *request, http_res
     GR_TRY(store_sweep_list(api->store, before, limit + 1, &rows, &count, error));
     cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "sweeps");
     const size_t shown = count < (size_t)limit ? count : (size_t)limit;
-    for (size_t i = 0; i < shown; i++) cJSON_AddItemToArray(list, row_json(&rows[i]));
+    for (size_t i = 0; i < shown; i++) json_append(list, row_json(&rows[i]));
     char next[24];
     snprintf(next, sizeof next, "s%lld", shown ? (long long)rows[shown - 1].id : 0);
-    cJSON_AddItemToObject(document, "next_cursor",
-                          count > shown ? cJSON_CreateString(next) : cJSON_CreateNull());
+    json_put(document, "next_cursor",
+             count > shown ? cJSON_CreateString(next) : cJSON_CreateNull());
     sweep_rows_free(rows, count);
     http_answer_json(response, 200, document);
     return GR_OK;

@@ -164,9 +164,9 @@ static cJSON *kind_document(const gr_family *family, const gr_kind *kind) {
                 put(object, "help", cJSON_CreateString(kind->help)) &&
                 put(object, "named_by", naming_document(family, kind));
     if (good && kind->alias_of) {
-        cJSON *fixed = cJSON_CreateObject();
+        cJSON *fixed = NULL;
         good = put(object, "alias_of", cJSON_CreateString(kind->alias_of->name)) &&
-               put(object, "fixed", fixed);
+               put(object, "fixed", fixed = cJSON_CreateObject());
         for (size_t i = 0; good && i < kind->alias_value_count; i++)
             good = put(fixed, kind->alias_values[i].option, parsed(kind->alias_values[i].json));
     }
@@ -177,6 +177,7 @@ static cJSON *kind_document(const gr_family *family, const gr_kind *kind) {
 
 cJSON *spec_family_document(const gr_family *family) {
     cJSON *document = cJSON_CreateObject(), *kinds = cJSON_CreateArray();
+    if (!document) cJSON_Delete(kinds);
     if (!document || !put(document, family->name, kinds)) {
         cJSON_Delete(document);
         return NULL;

@@ -108,25 +108,23 @@ static cJSON *validation_json(const submitting *self) {
     const double seconds = estimated_seconds(self);
     cJSON *document = cJSON_CreateObject();
     cJSON_AddTrueToObject(document, "valid");
-    cJSON_AddItemToObject(document, "spec", spec_document(self->setup.spec));
+    json_put(document, "spec", spec_document(self->setup.spec));
     cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
-    cJSON_AddItemToObject(estimate, "parameters", json_integer(from->parameters));
-    cJSON_AddItemToObject(estimate, "memory_bytes", json_integer(from->memory_bytes));
-    cJSON_AddItemToObject(estimate, "forward_operations", json_number(from->forward_operations));
-    cJSON_AddItemToObject(estimate, "iteration_operations",
-                          json_number(from->iteration_operations));
-    cJSON_AddItemToObject(estimate, "iterations", json_integer(self->setup.iterations));
-    cJSON_AddItemToObject(estimate, "operations", json_number(all_operations(&self->setup)));
-    cJSON_AddItemToObject(estimate, "seconds",
-                          isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
+    json_put(estimate, "parameters", json_integer(from->parameters));
+    json_put(estimate, "memory_bytes", json_integer(from->memory_bytes));
+    json_put(estimate, "forward_operations", json_number(from->forward_operations));
+    json_put(estimate, "iteration_operations", json_number(from->iteration_operations));
+    json_put(estimate, "iterations", json_integer(self->setup.iterations));
+    json_put(estimate, "operations", json_number(all_operations(&self->setup)));
+    json_put(estimate, "seconds", isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
     cJSON *from_what = isnan(seconds) ? cJSON_CreateNull() : cJSON_CreateObject();
     if (cJSON_IsObject(from_what)) {
-        cJSON_AddItemToObject(from_what, "experiments", json_integer(self->speed.experiments));
+        json_put(from_what, "experiments", json_integer(self->speed.experiments));
         cJSON_AddBoolToObject(from_what, "same_cost", self->speed.alike);
-        cJSON_AddItemToObject(from_what, "operations_per_second",
-                              json_number(self->speed.operations_per_second));
+        json_put(from_what, "operations_per_second",
+                 json_number(self->speed.operations_per_second));
     }
-    cJSON_AddItemToObject(estimate, "seconds_from", from_what);
+    json_put(estimate, "seconds_from", from_what);
     return document;
 }
 
