@@ -15,3 +15,16 @@ const gr_kernels *gr_kernels_choose(void) {
         if (strcmp(wanted, sets[i]->name) == 0) return sets[i];
     return sets[first];
 }
+
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c) {
+    /* core/kernels/pooled.c: areas_of. */
+    enum { WIDEST_TILE = 6 };
+    const int64_t lanes = kernels->vector_lanes;
+    const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
+    const int64_t features = c->out_channels * c->pooled_rows * c->pooled_columns;
+    const int64_t image = c->in_channels * rows * (columns + WIDEST_TILE) | 1;
+    const int64_t taps = c->kernel * (c->kernel + 2 * WIDEST_TILE);
+    const int64_t lists = 3 * (features + 1) + c->out_rows * c->out_columns + c->out_channels + 8;
+    return lanes * lanes * (image + (features | 1)) +
+           c->out_channels * c->in_channels * taps * lanes + lists;
+}

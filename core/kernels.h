@@ -49,8 +49,20 @@ typedef struct gr_plane {
 /* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
 enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
 
+enum { GR_POOLED_WINDOW = 8 };
+/* A convolution of stride 1 with kernels of 3 or 5 pixels, and the max-pool that alone reads it,
+ * whose windows (`window` pixels wide, at most GR_POOLED_WINDOW; `step` apart) do not overlap.
+ * Weights are the layer's own. */
+typedef struct gr_pooled_convolution {
+    int64_t in_channels, in_rows, in_columns;
+    int64_t out_channels, out_rows, out_columns;
+    int64_t kernel, padding;
+    int64_t window, step, pooled_rows, pooled_columns;
+} gr_pooled_convolution;
+
 typedef struct gr_kernels {
     const char *name;
+    int64_t vector_lanes; /* reals in a vector */
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
     void (*convolve)(const gr_convolution *convolution, const gr_real *weights, const gr_real *bias,
                      int64_t lanes, const gr_real *in, gr_real *out);
@@ -87,6 +99,27 @@ typedef struct gr_kernels {
     void (*window_gather)(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
                           int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
                           gr_real *out);
+
+    /* -- convolution and max-pool in one, for many probes (gr_pooled_pays): the arrays of the
+     * convolution's output are never made. winner as from window_maximum; d_pooled and t_pooled
+     * [pooled feature][probe][sample] are at the pool's output; scratch: gr_pooled_scratch reals.
+     * --
+     */
+    /* d_in = Jᵀ d_pooled. */
+    void (*pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                            int64_t probes, int64_t samples, const int32_t *winner,
+                            const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
+    /* d_weights += Σ of d_pooled times what the winners read of t_in. */
+    void (*pooled_accumulate)(const gr_pooled_convolution *convolution, int64_t probes,
+                              int64_t samples, const int32_t *winner, const gr_real *d_pooled,
+                              const gr_real *t_in, gr_real *d_weights, gr_real *scratch);
+    /* t_pooled = J t_in; where `kept` [pooled feature][sample] is given, 0 where that is not
+     * positive. */
+    void (*pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                           int64_t probes, int64_t samples, const int32_t *winner,
+                           const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
+                           gr_real *scratch);
+
     /* gradients += weight·parameters; returns the sum of the parameters' squares. */
     double (*decay)(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients);
     /* out = a + b; out may be a or b. */
@@ -135,6 +168,15 @@ typedef struct gr_kernels {
  * "baseline"; a set that the processor cannot run, or an unknown name, is passed over). Constant
  * during a process unless that variable changes. */
 const gr_kernels *gr_kernels_choose(void);
+
+/* Whether the pooled kernels are the faster ones for so many probes: where at least three of five
+ * lanes of their vectors are in use. A rule on shapes: it must not depend on a timing. */
+static inline bool gr_pooled_pays(const gr_kernels *kernels, int64_t probes) {
+    const int64_t lanes = kernels->vector_lanes;
+    return 5 * probes >= 3 * ((probes + lanes - 1) / lanes * lanes);
+}
+/* Reals of scratch that they need. */
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution);
 
 extern const gr_kernels gr_kernels_avx512, gr_kernels_avx2, gr_kernels_baseline;
 

@@ -98,7 +98,7 @@ static void relu(int64_t count, const gr_real *x, gr_real *y) {
 
 static void relu_mask(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
                       const gr_real *d_out, gr_real *d_in) {
-    FOR_EACH_LANE(features, probes, samples) {
+    FOR_EACH_LANE (features, probes, samples) {
         const int64_t lane = (f * probes + k) * samples + s;
         d_in[lane] = y[f * samples + s] > 0 ? d_out[lane] : 0;
     }
@@ -106,7 +106,7 @@ static void relu_mask(int64_t features, int64_t probes, int64_t samples, const g
 
 static void scale(int64_t features, int64_t probes, int64_t samples, const gr_real *factor,
                   const gr_real *in, gr_real *out) {
-    FOR_EACH_LANE(features, probes, samples) {
+    FOR_EACH_LANE (features, probes, samples) {
         const int64_t lane = (f * probes + k) * samples + s;
         out[lane] = factor[f * samples + s] * in[lane];
     }
@@ -144,7 +144,7 @@ static void window_scatter(int64_t windows, int64_t step, int64_t size, int64_t 
         for (int32_t pixel = 0; pixel < size * size; pixel++) {
             gr_real *to =
                 d_in + w * step + pixel / size * row_stride + pixel % size * probes * samples;
-            FOR_EACH_LANE(1, probes, samples) {
+            FOR_EACH_LANE (1, probes, samples) {
                 const int64_t lane = (f * probes + k) * samples + s;
                 const bool won = winner[w * samples + s] == pixel;
                 const gr_real d = won ? d_out[w * probes * samples + lane] : 0;
@@ -157,11 +157,63 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
                           int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
                           gr_real *out) {
     for (int64_t w = 0; w < windows; w++, in += step, winner += samples, out += probes * samples)
-        FOR_EACH_LANE(1, probes, samples) {
+        FOR_EACH_LANE (1, probes, samples) {
             const int64_t lane = (f * probes + k) * samples + s;
             const int64_t row = winner[s] / size, column = winner[s] % size;
             out[lane] = in[row * row_stride + column * probes * samples + lane];
         }
+}
+
+/* Calls the body for each pair of a picked pixel's tap and the pixel of the image that it reads:
+ * `w` the weight's index, `i` the image's lane, `o` that of the pool's output. */
+#define FOR_EACH_PICKED_TAP(c, probes, samples, winner)                                            \
+    for (int64_t f = 0; f < (c)->out_channels * (c)->pooled_rows * (c)->pooled_columns; f++)       \
+        for (int64_t lane_ = 0; lane_ < (probes) * (samples); lane_++)                             \
+            for (int64_t tap = 0, o = f * (probes) * (samples) + lane_;                            \
+                 tap < (c)->in_channels * (c)->kernel * (c)->kernel; tap++)                        \
+                for (int64_t w = f / ((c)->pooled_rows * (c)->pooled_columns) * (c)->in_channels * \
+                                     (c)->kernel * (c)->kernel +                                   \
+                                 tap,                                                              \
+                             i = picked_input(c, f, (winner)[f * (samples) + lane_ % (samples)],   \
+                                              tap, (probes) * (samples), lane_),                   \
+                             once_ = 1;                                                            \
+                     once_ && i >= 0; once_ = 0)
+
+/* The lane of the image that tap `tap` of pooled feature f reads; -1 in the padding. */
+static int64_t picked_input(const gr_pooled_convolution *c, int64_t f, int32_t winner, int64_t tap,
+                            int64_t lanes, int64_t lane) {
+    const int64_t row = f / c->pooled_columns % c->pooled_rows, column = f % c->pooled_columns;
+    const int64_t channel = tap / (c->kernel * c->kernel);
+    const int64_t y = row * c->step + winner / c->window + tap / c->kernel % c->kernel - c->padding;
+    const int64_t x = column * c->step + winner % c->window + tap % c->kernel - c->padding;
+    if (y < 0 || y >= c->in_rows || x < 0 || x >= c->in_columns) return -1;
+    return ((channel * c->in_rows + y) * c->in_columns + x) * lanes + lane;
+}
+
+static void pooled_backward(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+                            int64_t samples, const int32_t *winner, const gr_real *d_pooled,
+                            gr_real *d_in, gr_real *scratch) {
+    (void)scratch;
+    for (int64_t e = 0; e < c->in_channels * c->in_rows * c->in_columns * probes * samples; e++)
+        d_in[e] = 0;
+    FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_in[i] += weights[w] * d_pooled[o];
+}
+
+static void pooled_accumulate(const gr_pooled_convolution *c, int64_t probes, int64_t samples,
+                              const int32_t *winner, const gr_real *d_pooled, const gr_real *t_in,
+                              gr_real *d_weights, gr_real *scratch) {
+    (void)scratch;
+    FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_weights[w] += d_pooled[o] * t_in[i];
+}
+
+static void pooled_tangent(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+                           int64_t samples, const int32_t *winner, const gr_real *kept,
+                           const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
+    (void)scratch;
+    const int64_t features = c->out_channels * c->pooled_rows * c->pooled_columns;
+    for (int64_t e = 0; e < features * probes * samples; e++) t_pooled[e] = 0;
+    FOR_EACH_PICKED_TAP (c, probes, samples, winner)
+        if (!kept || kept[f * samples + lane_ % samples] > 0) t_pooled[o] += weights[w] * t_in[i];
 }
 
 static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {
@@ -287,6 +339,7 @@ static void rmsprop(int64_t count, gr_real *parameters, const gr_real *gradients
 }
 
 const gr_kernels gr_kernels_reference = {
+    .vector_lanes = 1,
     .name = "reference",
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
@@ -298,6 +351,9 @@ const gr_kernels gr_kernels_reference = {
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,
     .window_gather = window_gather,
+    .pooled_backward = pooled_backward,
+    .pooled_accumulate = pooled_accumulate,
+    .pooled_tangent = pooled_tangent,
     .decay = decay,
     .add = add,
     .moments = moments,

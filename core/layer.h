@@ -47,8 +47,12 @@ struct gr_node {
     int64_t state_bytes;        /* what forward keeps for the others, per sample */
     int64_t shared_state_bytes; /* … and once for all samples */
     bool couples_samples; /* a sample's output depends on the others: a block is a whole batch */
-    void *geometry;       /* owned; freed by kind->release */
-    double operations;    /* multiply-accumulates of one lane's forward pass, without padding */
+    /* For a kind whose functions know gr_site.picked, part of its geometry; NULL: it cannot be. The
+     * network sets what is the pool's, and `pool`: the node of the max-pool; 0: there is none. */
+    gr_pooled_convolution *pooled;
+    int pool;
+    void *geometry;    /* owned; freed by kind->release */
+    double operations; /* multiply-accumulates of one lane's forward pass, without padding */
 };
 
 /* Where a random number of a training pass belongs. */
@@ -58,6 +62,14 @@ typedef struct gr_draw {
     uint32_t first_sample; /* position in the batch of lane 0 */
     uint32_t stream;       /* 0 at the data; passes at other points may draw their own numbers */
 } gr_draw;
+
+/* What a max-pool picks from the output of the layer before it. */
+typedef struct gr_picked {
+    const int32_t *winner; /* [pooled feature][sample] */
+    const gr_real *kept;   /* [pooled feature][sample]: only tangents of positive ones are wanted;
+                              NULL: all */
+    gr_real *scratch;
+} gr_picked;
 
 /* A node at work on a block of lanes. */
 typedef struct gr_site {
@@ -70,6 +82,8 @@ typedef struct gr_site {
     gr_draw draw;
     const gr_real *in; /* a_in  [in_features][samples] */
     gr_real *out;      /* a_out [out_features][samples] */
+    /* Not NULL: d_out and t_out of probes are those of the max-pool that alone reads the output. */
+    const gr_picked *picked;
     void *shared_state;
     void *state; /* state_bytes·samples bytes, written by forward, read by the others */
 } gr_site;

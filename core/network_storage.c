@@ -1,6 +1,7 @@
 /* Which values of a network share memory. */
 #include <stdlib.h>
 
+#include "core/layers/window.h"
 #include "core/network.h"
 
 /* A layer that works in place writes over its input, unless that is the network's input or is read
@@ -94,6 +95,11 @@ gr_status gr_network_assign_storage(gr_network *network, gr_error *error) {
         const int64_t features = gr_network_features(network, v);
         if (shares > 1 && features > network->scratch_features)
             network->scratch_features = features;
+    }
+    for (int i = 1; i < last; i++) {
+        const int input = network->nodes[i].inputs[0];
+        if (input > 0 && network->consumers[input] == 1)
+            gr_window_pair(&network->nodes[input - 1], &network->nodes[i]);
     }
     span *spans = calloc((size_t)last + 1, sizeof *spans);
     int *busy = calloc((size_t)last + 1, sizeof *busy);

@@ -134,9 +134,23 @@ void gr_workspace_free(gr_workspace *w) {
     free(w);
 }
 
+/* Of what the pooled kernels need for as many probes, or fewer. */
+static int64_t pooled_scratch(const gr_network *network, int64_t probes) {
+    const gr_kernels *kernels = gr_kernels_choose();
+    int64_t reals = 0;
+    for (int64_t k = 1; k <= probes && !reals; k++)
+        for (int i = 0; gr_pooled_pays(kernels, k) && i < network->node_count; i++) {
+            if (!network->nodes[i].pool) continue;
+            const int64_t needed = gr_pooled_scratch(kernels, network->nodes[i].pooled);
+            if (needed > reals) reals = needed;
+        }
+    return reals;
+}
+
 static int64_t lay_out_lanes(gr_lanes *lanes, const gr_network *network, int64_t samples,
                              gr_lanes_use use, char *base) {
     const int64_t count = samples * lanes->probes;
+    const int64_t pooled = pooled_scratch(network, lanes->probes);
     arena_layout layout = {.base = base};
     place_values(&layout, network, 0, count, lanes->delta);
     if (use == GR_LANES_PUSHED)
@@ -144,6 +158,7 @@ static int64_t lay_out_lanes(gr_lanes *lanes, const gr_network *network, int64_t
     else if (base)
         memcpy(lanes->t, lanes->delta, ((size_t)network->node_count + 1) * sizeof *lanes->t);
     lanes->scratch = place(&layout, real_bytes(network->scratch_features * count));
+    lanes->pooled_scratch = pooled ? place(&layout, real_bytes(pooled)) : NULL;
     return layout.offset;
 }
 
@@ -196,6 +211,30 @@ static gr_site site_of(const gr_pass *pass, int i) {
                      .shared_state = w->shared_state[i]};
 }
 
+/* The max-pool that node i of the range makes the values of, as far as probes go; 0: the node's own
+ * values. */
+static int pool_of(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
+    const gr_workspace *w = pass->workspace;
+    const int pool = w->network->nodes[i].pool;
+    return pool && pool < range.end && gr_pooled_pays(w->kernels, lanes->probes) ? pool : 0;
+}
+
+/* Whether node i is such a max-pool: the layer before it has done its work. */
+static bool is_done(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
+    const int maker = pass->workspace->network->nodes[i].inputs[0] - 1;
+    return maker >= range.first && pool_of(pass, lanes, range, maker) == i;
+}
+
+static gr_picked picked_of(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int pool) {
+    const gr_workspace *w = pass->workspace;
+    const gr_network *network = w->network;
+    gr_picked picked = {.winner = w->state[pool], .scratch = lanes->pooled_scratch};
+    for (int i = pool + 1; i < range.end && network->consumers[pool + 1] == 1; i++)
+        if (network->nodes[i].inputs[0] == pool + 1 && network->nodes[i].kind == &gr_layer_relu)
+            picked.kept = w->a[pool + 1]; /* before the relu or, where that is in place, behind */
+    return picked;
+}
+
 void gr_pass_forward(const gr_pass *pass) {
     const gr_workspace *w = pass->workspace;
     memset(w->bent, 0, (size_t)w->network->node_count * sizeof *w->bent);
@@ -210,9 +249,11 @@ void gr_pass_forward(const gr_pass *pass) {
 }
 
 /* A backward pass over adjoints d of `probes` lanes a sample. Values below `lowest` are not wanted.
- * gradients: of the ordinary pass, NULL in those of probes. */
+ * lanes: those of the probes, NULL in the ordinary pass, whose are the gradients. */
 typedef struct descent {
     const gr_pass *pass;
+    const gr_lanes *lanes;
+    gr_range range;
     int64_t probes;
     gr_real *const *d;
     gr_real *scratch, *gradients;
@@ -260,8 +301,13 @@ static void descend_sum(const descent *at, int i) {
  * sum of their shares. */
 static void descend(const descent *at, int i) {
     const gr_workspace *w = at->pass->workspace;
-    const gr_site site = site_of(at->pass, i);
+    const int pool = at->lanes ? pool_of(at->pass, at->lanes, at->range, i) : 0;
+    gr_site site = site_of(at->pass, i);
+    gr_picked picked;
+    if (pool) picked = picked_of(at->pass, at->lanes, at->range, pool), site.picked = &picked;
+    const gr_real *d_out = at->d[pool ? pool + 1 : i + 1];
     const gr_node *node = site.node;
+    if (at->lanes && is_done(at->pass, at->lanes, at->range, i)) return;
     if (gr_node_is_sum(node)) {
         descend_sum(at, i);
         return;
@@ -273,12 +319,12 @@ static void descend(const descent *at, int i) {
     gr_real *target = !wanted ? NULL : w->written[input] ? at->scratch : d_in;
     const gr_real *bend = at->gradients && w->bent[i] ? w->bend[i] : NULL;
     if (at->gradients && node->kind->backward_and_accumulate) {
-        node->kind->backward_and_accumulate(&site, at->d[i + 1], bend, target, at->gradients);
+        node->kind->backward_and_accumulate(&site, d_out, bend, target, at->gradients);
         bend = NULL;
     } else {
         if (at->gradients && node->parameter_count)
-            node->kind->accumulate(&site, 1, at->d[i + 1], site.in, false, at->gradients);
-        if (wanted) node->kind->backward(&site, at->probes, at->d[i + 1], target);
+            node->kind->accumulate(&site, 1, d_out, site.in, false, at->gradients);
+        if (wanted) node->kind->backward(&site, at->probes, d_out, target);
     }
     if (!wanted) return;
     if (bend) w->kernels->add(count, target, bend, target);
@@ -292,7 +338,9 @@ static void descend(const descent *at, int i) {
 }
 
 void gr_pass_probe_backward(const gr_pass *pass, const gr_lanes *lanes, gr_range range) {
-    const descent at = descent_of(pass, lanes->probes, lanes->delta, lanes->scratch);
+    descent at = descent_of(pass, lanes->probes, lanes->delta, lanes->scratch);
+    at.lanes = lanes;
+    at.range = range;
     for (int i = range.end - 1; i >= range.first; i--) descend(&at, i);
 }
 
@@ -304,28 +352,37 @@ void gr_pass_backward(const gr_pass *pass, gr_real *gradients) {
     for (int i = w->network->node_count - 1; i >= w->network->first_trained; i--) descend(&at, i);
 }
 
-/* t at node i's output. */
-static void ascend(const gr_pass *pass, const gr_lanes *lanes, int i) {
-    const gr_site site = site_of(pass, i);
+/* t at the output of node i of the range. */
+static void ascend(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
+    if (is_done(pass, lanes, range, i)) return;
+    const int pool = pool_of(pass, lanes, range, i);
+    gr_site site = site_of(pass, i);
+    gr_picked picked;
+    if (pool) picked = picked_of(pass, lanes, range, pool), site.picked = &picked;
     const gr_real *t_in = lanes->t[site.node->inputs[0]];
     if (gr_node_is_sum(site.node))
         site.kernels->add(site.node->out_features * lanes->probes * pass->samples, t_in,
                           lanes->t[site.node->inputs[1]], lanes->t[i + 1]);
     else
-        site.node->kind->tangent(&site, lanes->probes, t_in, lanes->t[i + 1]);
+        site.node->kind->tangent(&site, lanes->probes, t_in, lanes->t[pool ? pool + 1 : i + 1]);
 }
 
 void gr_pass_tangent(const gr_pass *pass, const gr_lanes *lanes, gr_range range) {
-    for (int i = range.first; i < range.end; i++) ascend(pass, lanes, i);
+    for (int i = range.first; i < range.end; i++) ascend(pass, lanes, range, i);
 }
 
 /* Gradients and curvature of node i from its delta and t; `onwards`: and then t at its output. */
-static void accumulate(const gr_pass *pass, const gr_lanes *lanes, int i, bool onwards,
-                       gr_real *gradients) {
+static void accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i,
+                       bool onwards, gr_real *gradients) {
     const gr_workspace *w = pass->workspace;
-    const gr_site site = site_of(pass, i);
+    if (is_done(pass, lanes, range, i)) return;
+    const int pool = pool_of(pass, lanes, range, i);
+    gr_site site = site_of(pass, i);
+    gr_picked picked;
+    if (pool) picked = picked_of(pass, lanes, range, pool), site.picked = &picked;
     const gr_layer_kind *kind = site.node->kind;
-    const gr_real *delta = lanes->delta[i + 1], *t_in = lanes->t[site.node->inputs[0]];
+    const gr_real *delta = lanes->delta[pool ? pool + 1 : i + 1];
+    const gr_real *t_in = lanes->t[site.node->inputs[0]];
     gr_real *bend = w->bend[i];
     if (kind->tangent_and_accumulate) {
         kind->tangent_and_accumulate(&site, lanes->probes, delta, t_in, bend, w->bent[i],
@@ -341,16 +398,17 @@ static void accumulate(const gr_pass *pass, const gr_lanes *lanes, int i, bool o
         w->bent[i] = true;
         kind->curvature(&site, lanes->probes, t_in, delta, bend);
     }
-    if (onwards) ascend(pass, lanes, i);
+    if (onwards) ascend(pass, lanes, range, i);
 }
 
 void gr_pass_tangent_accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
                                 bool onwards, gr_real *gradients) {
     for (int i = range.first; i < range.end; i++)
-        accumulate(pass, lanes, i, onwards || i < range.end - 1, gradients);
+        accumulate(pass, lanes, range, i, onwards || i < range.end - 1, gradients);
 }
 
 void gr_pass_accumulate_probes(const gr_pass *pass, const gr_lanes *lanes, gr_range range,
                                gr_real *gradients) {
-    for (int i = range.first; i < range.end; i++) accumulate(pass, lanes, i, false, gradients);
+    for (int i = range.first; i < range.end; i++)
+        accumulate(pass, lanes, range, i, false, gradients);
 }

@@ -33,6 +33,7 @@ typedef struct gr_lanes {
     int64_t probes; /* in use; at most what it was created for */
     gr_real **delta, **t;
     gr_real *scratch;
+    gr_real *pooled_scratch; /* of the pooled kernels; NULL where nothing needs it */
     void *arena;
 } gr_lanes;
 

@@ -31,8 +31,11 @@ void gr_points_evaluate(gr_points_block *b) {
 
 const gr_real *gr_points_input_gradient(gr_points_block *b) {
     const gr_network *network = b->pass.workspace->network;
-    const gr_lanes one = {
-        .probes = 1, .delta = b->lanes->delta, .t = b->lanes->t, .scratch = b->lanes->scratch};
+    const gr_lanes one = {.probes = 1,
+                          .delta = b->lanes->delta,
+                          .t = b->lanes->t,
+                          .scratch = b->lanes->scratch,
+                          .pooled_scratch = b->lanes->pooled_scratch};
     memcpy(one.delta[network->node_count], b->loss.r,
            (size_t)(b->loss.outputs * b->loss.samples) * sizeof(gr_real));
     gr_pass_probe_backward(&b->pass, &one, gr_all_nodes(network));

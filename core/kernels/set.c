@@ -181,6 +181,7 @@ static void rmsprop(int64_t count, gr_real *restrict parameters, const gr_real *
 
 const gr_kernels SET(GR_KERNEL_SET) = {
     .name = TEXT(GR_KERNEL_SET),
+    .vector_lanes = VECTOR_LANES,
     .convolve = KERNEL(convolve),
     .convolve_accumulate = KERNEL(convolve_accumulate),
     .row_sums = row_sums,
@@ -191,6 +192,9 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,
     .window_gather = window_gather,
+    .pooled_backward = KERNEL(pooled_backward),
+    .pooled_accumulate = KERNEL(pooled_accumulate),
+    .pooled_tangent = KERNEL(pooled_tangent),
     .decay = decay,
     .add = KERNEL(add),
     .moments = KERNEL(moments),

@@ -183,6 +183,16 @@ void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                  const gr_real *d_out, const gr_real *in, gr_real *d_weights);
+void KERNEL(pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                             int64_t probes, int64_t samples, const int32_t *winner,
+                             const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
+void KERNEL(pooled_accumulate)(const gr_pooled_convolution *convolution, int64_t probes,
+                               int64_t samples, const int32_t *winner, const gr_real *d_pooled,
+                               const gr_real *t_in, gr_real *d_weights, gr_real *scratch);
+void KERNEL(pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                            int64_t probes, int64_t samples, const int32_t *winner,
+                            const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
+                            gr_real *scratch);
 void KERNEL(add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
 void KERNEL(moments)(int64_t count, const gr_real *a, double *mean, double *variance);
 void KERNEL(normalize)(int64_t count, const gr_real *a, gr_real center, gr_real scale,

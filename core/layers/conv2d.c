@@ -45,6 +45,7 @@ enum { WEIGHT, BIAS };
 typedef struct geometry {
     bool product; /* one output pixel, no padding: a matrix product over in·k² */
     gr_convolution forward, transposed;
+    gr_pooled_convolution pooled;
 } geometry;
 
 /* Taps that reach output index `o` of a forward pass along one axis: input o·stride - padding +
@@ -165,6 +166,15 @@ static gr_status configure(gr_node *node, gr_error *error) {
     if (!plan(&g->forward, forward_taps, kernel, stride, padding) ||
         !plan(&g->transposed, transposed_taps, kernel, stride, padding))
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
+    g->pooled = (gr_pooled_convolution){.in_channels = channels,
+                                        .in_rows = rows,
+                                        .in_columns = columns,
+                                        .out_channels = filters,
+                                        .out_rows = out_rows,
+                                        .out_columns = out_columns,
+                                        .kernel = kernel,
+                                        .padding = padding};
+    if (!g->product && stride == 1 && (kernel == 3 || kernel == 5)) node->pooled = &g->pooled;
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
     for (int64_t r = 0; r < g->forward.run_count; r++)
@@ -198,7 +208,11 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     const geometry *g = node->geometry;
     const int64_t lanes = probes * site->samples;
     const gr_real *weights = gr_site_parameter(site, WEIGHT);
-    if (g->product)
+    const gr_picked *picked = site->picked;
+    if (picked)
+        site->kernels->pooled_backward(&g->pooled, weights, probes, site->samples, picked->winner,
+                                       d_out, d_in, picked->scratch);
+    else if (g->product)
         gr_gemm(true, false, node->in_features, lanes, node->out_features, 1, weights,
                 node->in_features, d_out, lanes, 0, d_in, lanes);
     else
@@ -211,6 +225,11 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
     const geometry *g = node->geometry;
     const int64_t lanes = probes * site->samples;
     gr_real *d_weights = gradients + node->parameters[WEIGHT].offset;
+    if (site->picked) { /* probes, which have no part in the bias */
+        site->kernels->pooled_accumulate(&g->pooled, probes, site->samples, site->picked->winner,
+                                         d_out, in, d_weights, site->picked->scratch);
+        return;
+    }
     if (g->product)
         gr_gemm(false, true, node->out_features, node->in_features, lanes, 1, d_out, lanes, in,
                 lanes, 1, d_weights, node->in_features);
@@ -222,7 +241,14 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
 }
 
 static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {
-    gather(site, probes * site->samples, NULL, t_in, t_out);
+    const geometry *g = site->node->geometry;
+    const gr_picked *picked = site->picked;
+    if (picked)
+        site->kernels->pooled_tangent(&g->pooled, gr_site_parameter(site, WEIGHT), probes,
+                                      site->samples, picked->winner, picked->kept, t_in, t_out,
+                                      picked->scratch);
+    else
+        gather(site, probes * site->samples, NULL, t_in, t_out);
 }
 
 const gr_layer_kind gr_layer_conv2d = {

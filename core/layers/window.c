@@ -19,3 +19,14 @@ gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_wi
     **window = (gr_window){.rows = size, .columns = size, .stride = stride};
     return GR_OK;
 }
+
+void gr_window_pair(gr_node *layer, const gr_node *pool) {
+    const gr_window *window = pool->geometry;
+    if (!layer->pooled || pool->kind != &gr_layer_maxpool2d || window->stride < window->rows)
+        return;
+    layer->pooled->window = window->rows;
+    layer->pooled->step = window->stride;
+    layer->pooled->pooled_rows = pool->out.size[1];
+    layer->pooled->pooled_columns = pool->out.size[2];
+    layer->pool = pool->index;
+}

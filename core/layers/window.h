@@ -24,6 +24,10 @@ typedef struct gr_window {
         .default_json = "null"                                                              \
     }
 
+/* Where a max-pool alone reads what a layer with `pooled` makes, and its windows do not overlap,
+ * says so at that layer. */
+void gr_window_pair(gr_node *layer, const gr_node *pool);
+
 /* Sets node->out and, as its geometry, the window; only whole windows count, as in PyTorch. */
 gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_window **window,
                               gr_error *error);
