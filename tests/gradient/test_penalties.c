@@ -390,6 +390,26 @@ static void test_probes_in_groups(void **state) {
     }
 }
 
+/* So many probes that the pooled kernels are used (gr_pooled_pays), behind a relu and without one,
+ * with padding and without. */
+static void test_many_probes_before_pooling(void **state) {
+    (void)state;
+    static const char *const penalties[] = {
+        PENALTY("probe: logits"), PENALTY("probe: softmax, shape: two_sided, target: 0.5"),
+        "[{type: jacreg, weight: 1}, {type: frobreg, weight: 0.3}, {type: contractive, weight: "
+        "0.1}]"};
+    for (size_t i = 0; i < sizeof penalties / sizeof *penalties; i++) {
+        gradient_problem problem = gradient_problem_create(
+            "[2, 9, 9]",
+            "[{type: conv2d, filters: 3, kernel: 3, padding: same}, {type: relu}, {type: "
+            "maxpool2d}, {type: conv2d, filters: 4, kernel: 3}, {type: maxpool2d}, {type: "
+            "flatten}, {type: linear, units: 7}]",
+            SMOOTHED, 5, false, 33);
+        gradient_check("before pooling", &problem, penalties[i], "total", NULL);
+        gradient_problem_clear(&problem);
+    }
+}
+
 /* Drawn probes by their expectations: E‖Jᵀv‖² = ‖J‖²_F over many samples, and a third of it for one
  * of three rows at random; one v for the whole batch gives every sample of a linear net the same.
  */
@@ -478,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_regularizers),
         cmocka_unit_test(test_several_penalties_at_once),
         cmocka_unit_test(test_probes_in_groups),
+        cmocka_unit_test(test_many_probes_before_pooling),
         cmocka_unit_test(test_given_probe),
         cmocka_unit_test(test_values_of_every_probe_and_shape),
         cmocka_unit_test(test_value_of_the_loss),
