@@ -402,7 +402,7 @@ static void test_many_probes_before_pooling(void **state) {
         gradient_problem problem = gradient_problem_create(
             "[2, 9, 9]",
             "[{type: conv2d, filters: 3, kernel: 3, padding: same}, {type: relu}, {type: "
-            "maxpool2d}, {type: conv2d, filters: 4, kernel: 3}, {type: maxpool2d}, {type: "
+            "maxpool2d}, {type: conv2d, filters: 4, kernel: 3}, {type: maxpool2d, size: 1}, {type: "
             "flatten}, {type: linear, units: 7}]",
             SMOOTHED, 5, false, 33);
         gradient_check("before pooling", &problem, penalties[i], "total", NULL);
