@@ -58,10 +58,13 @@ problem "key of a bad spec" 422 "/seed" -H 'Idempotency-Key: second' -d "$(spec 
 ask -H 'Idempotency-Key: second' -d "$(spec 50 '.seed = 1')" "$api/experiments"; equal "key of a refused request is free" "$status" 201
 ask -H 'Idempotency-Key: third' -X POST "$api/experiments/$id/replay"; third=$body
 ask -H 'Idempotency-Key: third' -X POST "$api/experiments/$id/replay"; equal "key of a replay" "$body" "$third"
-# many at once: one experiment, and nobody is told anything else
+# many at once: one experiment, and nobody is told anything else. (Reading its data takes the first one a while.)
 before=$(count)
+mkdir -p "$folder/data/datasets/user"
+awk 'BEGIN { print "x,kind"; for (i = 0; i < 400000; i++) print i % 7 + 0.125 "," (i % 2 ? "odd" : "even") }' >"$folder/data/datasets/user/many.csv"
+many=$(spec 50 '.seed = 82 | .dataset = {name: "csv", file: "many.csv", label: "kind", train_size: 100, validation_size: 100}')
 for i in $(seq 12); do
-    curl -s -o "$folder/key.$i" -w '%{http_code}\n' -H 'Idempotency-Key: many' -d "$(spec 50 '.seed = 82')" "$api/experiments" >"$folder/code.$i" & keys[i]=$!
+    curl -s -o "$folder/key.$i" -w '%{http_code}\n' -H 'Idempotency-Key: many' -d "$many" "$api/experiments" >"$folder/code.$i" & keys[i]=$!
 done
 wait "${keys[@]}"
 equal "key: many at once" "$(cat "$folder"/code.* | sort -u | grep -cvE '^(201|409)$')" 0
