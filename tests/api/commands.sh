@@ -23,13 +23,7 @@ output=$("$gradreg" watch 1 --server http://127.0.0.1:1 2>&1); equal "watch with
 holds "watch without a server" "$output" "127.0.0.1:1"
 "$gradreg" watch x >/dev/null 2>&1; equal "watch of nonsense" $? 2
 "$gradreg" submit >/dev/null 2>&1; equal "submit of nothing" $? 2
-# serve: one clear line each. refuses NAME STATUS PART ARGUMENTS…
-refuses() {
-    local name=$1 wanted=$2 part=$3
-    shift 3
-    output=$(timeout 20 "$gradreg" serve "$@" 2>&1); equal "$name: status" $? "$wanted"
-    holds "$name" "$output" "$part"
-}
+# serve: one clear line each
 refuses "same directory" 1 "in use" --listen 127.0.0.1:0 --data-dir "$folder/data"
 refuses "same port" 1 "in use" --listen "${url#http://}" --data-dir "$folder/other"
 refuses "other address" 1 "ssh -L" --listen 0.0.0.0:0 --data-dir "$folder/other"

@@ -34,11 +34,12 @@ ask -d "$(again | jq '.seed = 79')" "$api/experiments?reuse=true"
 equal "reuse: another seed" "$status" 201
 ask -d "$(again)" "$api/experiments"; equal "without reuse" "$status" 201
 problem "reuse: neither" 400 "true or false" -d "$(again)" "$api/experiments?reuse=1"
-# -- estimates: what has been measured by now
+# -- estimates: by what has been measured, which takes runs of at least 0.05 s
+id=$(submit 4000 '.seed = 81'); state "$id" succeeded
 ask -d "$(again)" "$api/experiments?validate_only=true"
 equal "estimate" "$(jq -c '.estimate | [.seconds > 0, .seconds_from.experiments > 0, .seconds_from.same_cost, .operations == .iteration_operations * 200, .memory_bytes > 50000]' <<<"$body")" \
     '[true,true,true,true,true]'
-equal "estimate: of a submission" "$(curl -s "$api/experiments/$replay" | jq -c '.estimate | [.memory_bytes > 0, .operations > 0, .seconds > 0]')" '[true,true,true]'
+equal "estimate: of a submission" "$(curl -s "$api/experiments/$(submit 50 '.seed = 82')" | jq -c '.estimate | [.memory_bytes > 0, .operations > 0, .seconds > 0]')" '[true,true,true]'
 # -- Idempotency-Key
 count() { curl -s "$api/server" | jq '[.experiments[]] | add'; }
 before=$(count)
