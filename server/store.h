@@ -67,6 +67,7 @@ typedef struct experiment {
     int64_t sweep;                  /* 0: of none; then arm and seed say nothing */
     int64_t arm, seed;
     int64_t stop_after_iteration; /* its worker pauses it beyond this one; 0: at no iteration */
+    int64_t trashed_at;           /* 0: not in the trash */
 } experiment;
 void experiment_clear(experiment *experiment);
 void experiments_free(experiment *items, size_t count);
@@ -111,14 +112,17 @@ typedef struct submission {
 void store_limit_queue(store *store, int64_t limit);
 /* Durable (synchronous=FULL) when it returns GR_OK. */
 gr_status store_submit(store *store, const submission *submission, int64_t *id, gr_error *error);
-gr_status store_get(store *store, int64_t id, experiment *experiment,
-                    gr_error *error); /* GR_NOT_FOUND */
+/* GR_NOT_FOUND also for what is in the trash. */
+gr_status store_get(store *store, int64_t id, experiment *experiment, gr_error *error);
+/* From the trash alone. */
+gr_status store_get_trashed(store *store, int64_t id, experiment *experiment, gr_error *error);
 
 typedef struct listing {
     int64_t before_id; /* newest first; 0: from the newest */
     int state;         /* -1: any */
     int64_t limit;     /* 1 … 1000 */
     int64_t sweep;     /* 0: any */
+    bool trashed;      /* the trash instead of all that is not in it */
 } listing;
 /* *items (experiments_free) holds at most limit rows. */
 gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count,
@@ -130,20 +134,50 @@ gr_status store_changed_since(store *store, int64_t revision, int64_t limit, exp
 gr_status store_revision(store *store, int64_t *revision, gr_error *error);
 gr_status store_counts(store *store, int64_t counts[STATE_COUNT], gr_error *error);
 
-/* The actions on a state (store/actions.c). Each is GR_CONFLICT, with the reason, where the state
- * does not allow it; the new record is written to *after (may be NULL).
- * cancel: queued, paused → cancelled at once; running → cancel_requested.
- * pause:  queued → paused at once; running → pause_requested.
- * resume: paused → queued; running with pause_requested → goes on.
- * retry:  failed, diverged, cancelled → queued, from the last checkpoint, or where from_start
- *         without it and without the metric rows there were. */
+/* -- changes of one experiment (store/changes.c): each is GR_CONFLICT, with the reason and what to
+ * do, where the state does not allow it
+ * --------------------------------------------------------------------------------------------- */
+typedef enum experiment_change {
+    CHANGE_CANCEL,   /* queued, paused → cancelled at once; running → cancel_requested */
+    CHANGE_PAUSE,    /* queued → paused at once; running → pause_requested */
+    CHANGE_RESUME,   /* paused → queued; running with pause_requested → goes on */
+    CHANGE_RETRY,    /* failed, diverged, cancelled → queued, from the last checkpoint */
+    CHANGE_EDIT,     /* name, tags, notes, priority, in any state */
+    CHANGE_DELETE,   /* an ended one goes to the trash: it disappears from every query */
+    CHANGE_UNDELETE, /* and comes back, with its sweep where that is in the trash too */
+    CHANGE_PURGE     /* what is in the trash goes for good, rows and files */
+} experiment_change;
+typedef struct change_options {
+    bool from_start; /* retry: without the checkpoint and the metric rows there were */
+    bool dry_run;    /* changes nothing and returns what would be returned, as things are now */
+    /* Both are called within the transaction, perhaps more than once, and what they refuse is
+     * refused. `guard` (may be NULL) sees the record before anything is done; `edit` changes its
+     * name, tags, notes and priority, and only for CHANGE_EDIT. */
+    gr_status (*guard)(void *context, const experiment *before, gr_error *error);
+    gr_status (*edit)(void *context, experiment *record, gr_error *error);
+    void *context;
+} change_options;
+/* `options` may be NULL. *after (may be NULL) is the new record; of one that was purged, or in a
+ * dry run, the last one. */
+gr_status store_change(store *store, experiment_change change, int64_t id,
+                       const change_options *options, experiment *after, gr_error *error);
+typedef struct change_outcome {
+    int64_t id;             /* in */
+    gr_status status;       /* GR_OK: it was changed */
+    char reason[256];       /* why not */
+    experiment_state state; /* afterwards; says nothing for GR_NOT_FOUND */
+    bool known;             /* there is such an experiment, and `state` is its state */
+} change_outcome;
+/* The same for many, each on its own: in groups of one transaction, so that others need not wait
+ * long for the writer. `outcomes` tells how each went. */
+void store_change_many(store *store, experiment_change change, const change_options *options,
+                       change_outcome *outcomes, size_t count);
+/* Short for store_change. */
 gr_status store_cancel(store *store, int64_t id, experiment *after, gr_error *error);
 gr_status store_pause(store *store, int64_t id, experiment *after, gr_error *error);
 gr_status store_resume(store *store, int64_t id, experiment *after, gr_error *error);
 gr_status store_retry(store *store, int64_t id, bool from_start, experiment *after,
                       gr_error *error);
-/* Moves a final experiment to the trash (it disappears from every query). GR_CONFLICT while queued
- * or running. */
 gr_status store_delete(store *store, int64_t id, gr_error *error);
 
 /* -- webhooks (store/webhooks.c)

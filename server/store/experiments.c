@@ -1,4 +1,4 @@
-/* The table of experiments: submission, reading, deleting. */
+/* The table of experiments: submission and reading. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +110,7 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
     record->arm = INTEGER();
     record->seed = INTEGER();
     record->stop_after_iteration = INTEGER();
+    record->trashed_at = INTEGER();
 #undef INTEGER
 #undef TEXT
     return GR_OK;
@@ -119,19 +120,25 @@ failed:
     return status;
 }
 
-gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error) {
+gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr_error *error) {
     *record = (struct experiment){0};
     sqlite3_stmt *statement;
     GR_TRY(database_query(db, &statement, error,
-                          "SELECT " EXPERIMENT_COLUMNS
-                          " FROM experiments WHERE id = ?1 AND trashed_at IS NULL",
-                          "i", id));
+                          "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id = ?1", "i", id));
     bool row;
     GR_TRY(database_step(db, statement, &row, error));
     if (!row) return gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
     gr_status status = experiment_read(statement, record, error);
     sqlite3_reset(statement);
     return status;
+}
+
+gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error) {
+    GR_TRY(experiment_select_any(db, id, record, error));
+    if (record->trashed_at == 0) return GR_OK;
+    experiment_clear(record);
+    return gr_fail(error, GR_NOT_FOUND, "experiment %lld is in the trash: undelete it first",
+                   (long long)id);
 }
 
 gr_status next_revision(database *db, int64_t *revision, gr_error *error) {
@@ -231,32 +238,6 @@ gr_status store_submit(store *self, const submission *form, int64_t *id, gr_erro
     return GR_OK;
 }
 
-typedef struct change {
-    int64_t id;
-    experiment after;
-} change;
-
-static gr_status delete_work(database *db, void *context, gr_error *error) {
-    change *edit = context;
-    experiment_clear(&edit->after);
-    GR_TRY(experiment_select(db, edit->id, &edit->after, error));
-    if (!state_is_final(edit->after.state))
-        return gr_fail(error, GR_CONFLICT, "experiment %lld is %s: cancel it before deleting it",
-                       (long long)edit->id, state_name(edit->after.state));
-    int64_t revision;
-    GR_TRY(next_revision(db, &revision, error));
-    return database_run(db, NULL, error,
-                        "UPDATE experiments SET revision = ?2, trashed_at = ?3 WHERE id = ?1",
-                        "iii", edit->id, revision, clock_milliseconds());
-}
-
-gr_status store_delete(store *self, int64_t id, gr_error *error) {
-    change edit = {.id = id};
-    gr_status status = writer_run(self->writer, delete_work, &edit, error);
-    experiment_clear(&edit.after);
-    return status;
-}
-
 /* -- reading
  * -----------------------------------------------------------------------------------------------
  */
@@ -268,6 +249,17 @@ gr_status store_get(store *self, int64_t id, experiment *record, gr_error *error
     gr_status status = experiment_select(db, id, record, error);
     readers_give(self->readers, db);
     return status;
+}
+
+gr_status store_get_trashed(store *self, int64_t id, experiment *record, gr_error *error) {
+    database *db;
+    *record = (struct experiment){0};
+    GR_TRY(readers_take(self->readers, &db, error));
+    gr_status status = experiment_select_any(db, id, record, error);
+    readers_give(self->readers, db);
+    if (status != GR_OK || record->trashed_at) return status;
+    experiment_clear(record);
+    return gr_fail(error, GR_NOT_FOUND, "experiment %lld is not in the trash", (long long)id);
 }
 
 /* All rows of `statement`, whose columns are EXPERIMENT_COLUMNS. */
@@ -315,7 +307,15 @@ gr_status store_list(store *self, const listing *page, experiment **items, size_
     sqlite3_stmt *statement;
     GR_TRY(readers_take(self->readers, &db, error));
     gr_status status;
-    if (page->sweep) /* by its own index: a sweep is few of many experiments */
+    if (page->trashed)
+        status = database_query(
+            db, &statement, error,
+            "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE trashed_at IS NOT NULL "
+            "AND id < ?1 AND (?3 = 0 OR sweep = ?3) AND (?4 IS NULL OR state = ?4) "
+            "ORDER BY id DESC LIMIT ?2",
+            "iiit", before, page->limit, page->sweep,
+            page->state < 0 ? NULL : state_name((experiment_state)page->state));
+    else if (page->sweep) /* by its own index: a sweep is few of many experiments */
         status = database_query(
             db, &statement, error,
             "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id IN (SELECT id FROM "

@@ -40,8 +40,10 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "'status', status, 'error', webhooks.error, 'next_attempt_at', nullif(next_attempt_at, 0), "  \
     "'delivered_at', delivered_at) FROM webhooks WHERE webhooks.experiment = experiments.id), "   \
     "memory_bytes, operations, estimated_seconds, coalesce(sweep, 0), arm, seed, "                \
-    "stop_after_iteration"
+    "stop_after_iteration, coalesce(trashed_at, 0)"
 gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error);
+/* One experiment by id, wherever it is; GR_NOT_FOUND. */
+gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
 /* A new experiment, without an idempotent answer. For a writer's work. */
@@ -49,16 +51,15 @@ gr_status experiment_insert(database *db, const submission *form, int64_t *id, g
 /* The next value of the revision counter. */
 gr_status next_revision(database *db, int64_t *revision, gr_error *error);
 
-/* -- actions.c -- */
-typedef enum experiment_change {
-    CHANGE_CANCEL,
-    CHANGE_PAUSE,
-    CHANGE_RESUME,
-    CHANGE_RETRY
-} experiment_change;
-/* One action as part of a larger work; GR_CONFLICT as in store.h. */
+/* -- changes.c -- */
+/* One change as part of a larger work; GR_CONFLICT as in store.h. What makes files superfluous is
+ * not for this. */
 gr_status experiment_change_apply(database *db, experiment_change change, int64_t id,
                                   gr_error *error);
+
+/* -- trash.c -- */
+/* Removes all rows of an experiment, and its sweep where that is in the trash and has no more. */
+gr_status experiment_erase(database *db, int64_t id, gr_error *error);
 
 /* -- log.c -- */
 /* Adds a line to an experiment's log, whose oldest lines go where there are too many. */

@@ -77,8 +77,7 @@ static gr_status trash_work(database *db, void *context, gr_error *error) {
                    "WHERE trashed_at IS NOT NULL AND trashed_at < ?1 LIMIT 1",
                    work->limit, work, ids, error));
     if (work->done == 0) return GR_OK;
-    GR_TRY(database_run(db, NULL, error, "DELETE FROM experiments WHERE id = ?1", "i", ids[0]));
-    return database_execute(db, "PRAGMA incremental_vacuum(1000)", error);
+    return experiment_erase(db, ids[0], error);
 }
 
 gr_status store_empty_trash(store *self, int64_t before, int64_t *purged, gr_error *error) {
