@@ -34,6 +34,7 @@ struct api {
 
 extern const http_route experiments_routes[];
 extern const http_route actions_routes[];
+extern const http_route bulk_routes[];
 extern const http_route copies_routes[];
 extern const http_route metrics_routes[];
 extern const http_route predictions_routes[];
@@ -66,6 +67,20 @@ double experiment_eta_seconds(int64_t iteration, int64_t iterations, double iter
 
 /* The id in the path. GR_NOT_FOUND where it is no positive integer. */
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error);
+/* "17", quotes included. */
+enum { API_ETAG_SIZE = 32 };
+void api_etag(int64_t revision, char etag[API_ETAG_SIZE]);
+/* What the request's If-Match and If-None-Match want, asked within a change's transaction. */
+typedef struct api_condition {
+    const http_request *request;
+    int status; /* out: as http_condition's */
+    char etag[API_ETAG_SIZE];
+} api_condition;
+/* GR_CONFLICT where it does not hold. */
+gr_status api_condition_check(api_condition *condition, const experiment *record, gr_error *error);
+/* True where `status` came of the condition: the request has been answered with 412 (or 304). */
+bool api_condition_answer(const api_condition *condition, gr_status status, http_response *response,
+                          const gr_error *error);
 /* Answers with the experiment and its ETag. */
 void api_answer_experiment(http_response *response, int status, const experiment *stored);
 /* Tells everybody who listens that the experiment changed. */

@@ -159,6 +159,7 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "created_at", time_or_null(from->created_at)) &&
         add(object, "started_at", time_or_null(from->started_at)) &&
         add(object, "finished_at", time_or_null(from->finished_at)) &&
+        add(object, "trashed_at", time_or_null(from->trashed_at)) &&
         add(object, "elapsed_seconds", number_or_null(from->elapsed_seconds)) &&
         add(object, "data_hash", text_or_null(from->data_hash)) &&
         add(object, "engine_version", text_or_null(from->engine_version)) &&

@@ -128,11 +128,16 @@ void http_answer_header(http_response *response, const char *name, const char *f
 /* Makes the response an RFC 9457 problem, discarding what it held. `errors` may be NULL. */
 void http_answer_problem(http_response *response, int status, const problems *errors,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What a status of the program is in HTTP: GR_NOT_FOUND 404, GR_CONFLICT 409, … */
+int http_status_of(gr_status status);
 /* The problem that a status of the program stands for: GR_NOT_FOUND is 404, GR_CONFLICT 409, …. */
 void http_answer_error(http_response *response, const gr_error *error);
 void http_response_clear(http_response *response);
-/* True where If-None-Match holds this entity tag (given with its quotes). */
-bool http_matches_etag(const http_request *request, const char *etag);
+/* RFC 9110 §13: what If-Match and If-None-Match want of a thing with this strong entity tag (given
+ * with its quotes). *status: 0: go on; 304: not changed (of a GET); 412: a precondition failed.
+ * GR_INVALID for a header that is no list of entity tags. */
+gr_status http_condition(const http_request *request, const char *etag, int *status,
+                         gr_error *error);
 /* Copies text for a message: what is not printable ASCII becomes "?", what does not fit is cut.
  * Returns `out`. */
 const char *http_printable(const char *text, char *out, size_t size);

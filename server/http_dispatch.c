@@ -5,15 +5,18 @@
 
 #include "server/http.h"
 
-/* What a POST with a JSON body may call itself. curl -d says x-www-form-urlencoded unless told
- * otherwise. */
-static bool is_json_type(const char *type) {
-    static const char *const accepted[] = {"application/json", "application/x-www-form-urlencoded"};
+static const char merge_patch_type[] = "application/merge-patch+json";
+
+/* What a JSON body may call itself. curl -d says x-www-form-urlencoded unless told otherwise. A
+ * PATCH is a merge patch: other kinds of patches, which are JSON too, mean something else. */
+static bool is_json_type(const char *type, bool is_patch) {
+    static const char *const accepted[] = {"application/json", "application/x-www-form-urlencoded",
+                                           merge_patch_type};
     size_t length = strcspn(type, "; \t");
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
         if (length == strlen(accepted[i]) && strncasecmp(type, accepted[i], length) == 0)
             return true;
-    return length > 17 && strncasecmp(type, "application/", 12) == 0 &&
+    return !is_patch && length > 17 && strncasecmp(type, "application/", 12) == 0 &&
            strncasecmp(type + length - 5, "+json", 5) == 0;
 }
 
@@ -77,9 +80,12 @@ static bool refuse_body(const http_route *route, const http_request *request,
                             http_printable(coding, shown, sizeof shown));
         return true;
     }
-    if (type == NULL || is_json_type(type)) return false;
-    http_answer_problem(answer, 415, NULL, "the body must be application/json, not %s",
+    const bool is_patch = strcmp(route->method, "PATCH") == 0;
+    if (type == NULL || is_json_type(type, is_patch)) return false;
+    http_answer_problem(answer, 415, NULL, "the body must be %s, not %s",
+                        is_patch ? merge_patch_type : "application/json",
                         http_printable(type, shown, sizeof shown));
+    if (is_patch) http_answer_header(answer, "Accept-Patch", "%s", merge_patch_type);
     return true;
 }
 

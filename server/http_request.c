@@ -197,13 +197,47 @@ const char *http_header(const http_request *request, const char *name) {
     return request->header ? request->header(request->connection, name) : NULL;
 }
 
-bool http_matches_etag(const http_request *request, const char *etag) {
-    const char *list = http_header(request, "If-None-Match");
-    if (list == NULL) return false;
-    if (strcmp(list, "*") == 0) return true;
-    /* Our tags hold no comma and no space, so a search for the quoted tag cannot find a part of
-     * another. A weak tag (W/"…") matches too: RFC 9110 §13.1.2 compares weakly here. */
-    return strstr(list, etag) != NULL;
+/* Looks for `etag` in a header's value: "*", or entity tags separated by commas, with empty items
+ * in between (RFC 9110 §5.6.1, §8.8.3). Weak tags never match where the comparison is `strong`. */
+static gr_status list_has_etag(const char *name, const char *list, const char *etag, bool strong,
+                               bool *found, gr_error *error) {
+    const char *p = list + strspn(list, " \t");
+    size_t items = 0;
+    *found = false;
+    if (*p == '*' && p[1 + strspn(p + 1, " \t")] == 0) {
+        *found = true;
+        return GR_OK;
+    }
+    for (;;) {
+        p += strspn(p, " \t,");
+        if (*p == 0 && items > 0) return GR_OK;
+        const bool weak = p[0] == 'W' && p[1] == '/';
+        const char *begin = weak ? p + 2 : p, *end = begin;
+        if (*end == '"')
+            for (end++; *end && *end != '"' && (unsigned char)*end > 0x20 && *end != 0x7F;) end++;
+        const size_t length = (size_t)(end + 1 - begin);
+        p = *begin == '"' && *end == '"' ? end + 1 + strspn(end + 1, " \t") : NULL;
+        if (p == NULL || (*p && *p != ','))
+            return gr_fail(error, GR_INVALID,
+                           "the header %s must be * or entity tags in double quotes, separated by "
+                           "commas, as in %s: \"17\", \"18\"",
+                           name, name);
+        items++;
+        if (!(strong && weak) && strlen(etag) == length && memcmp(begin, etag, length) == 0)
+            *found = true;
+    }
+}
+
+gr_status http_condition(const http_request *request, const char *etag, int *status,
+                         gr_error *error) {
+    const char *match = http_header(request, "If-Match");
+    const char *none_match = http_header(request, "If-None-Match");
+    bool matches = true, is_among = false;
+    if (match) GR_TRY(list_has_etag("If-Match", match, etag, true, &matches, error));
+    if (none_match)
+        GR_TRY(list_has_etag("If-None-Match", none_match, etag, false, &is_among, error));
+    *status = !matches ? 412 : !is_among ? 0 : strcmp(request->method, "GET") == 0 ? 304 : 412;
+    return GR_OK;
 }
 
 const char *http_printable(const char *text, char *out, size_t size) {

@@ -22,6 +22,7 @@ static const struct kind_of_problem {
     {405, "method-not-allowed", "Method not allowed"},
     {406, "not-acceptable", "Not acceptable"},
     {409, "conflict", "The state does not allow it"},
+    {412, "precondition-failed", "It is not as the request wants it"},
     {413, "too-large", "The body is too large"},
     {415, "unsupported-media-type", "Unsupported content type"},
     {421, "misdirected-request", "Not this server's name"},
@@ -121,7 +122,7 @@ void http_answer_problem(http_response *response, int status, const problems *er
     if (response->content_type == NULL) response->content_type = problem_type;
 }
 
-static int http_status_of(gr_status status) {
+int http_status_of(gr_status status) {
     switch (status) {
     case GR_INVALID:
         return 400;

@@ -51,7 +51,7 @@ const http_route *http_find_route(const http_route *const *tables, http_request 
     *allow = 0;
     if (strcmp(request->path, "*") == 0) {
         if (!options) return NULL;
-        snprintf(allow, allow_size, "GET, HEAD, POST, DELETE, OPTIONS");
+        snprintf(allow, allow_size, "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
         *status = 204;
         return NULL;
     }

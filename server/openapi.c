@@ -22,7 +22,7 @@ static const struct {
     {403, "A page of another origin, or a token without the scope"},
     {404, "There is no such thing"},
     {409, "The state does not allow it"},
-    {412, "It has changed since If-Match"},
+    {412, "It is not as If-Match or If-None-Match wants it"},
     {413, "The body is too large"},
     {415, "A content type or encoding that is not taken"},
     {421, "A Host that is not this server's"},
@@ -52,14 +52,19 @@ static cJSON *schema_reference(const char *name) {
     return schema;
 }
 
-/* {"application/json": {"schema": …}}; `what` is a schema's name, or {"type": a content type}. */
+/* {"application/json": {"schema": …}}; `what` is a schema's name, or {"type": a content type} with
+ * or without a "schema". */
 static cJSON *content_of(const cJSON *what) {
     const char *name = cJSON_GetStringValue(what);
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "type"));
+    const char *schema = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "schema"));
     cJSON *content = cJSON_CreateObject();
     if (name == NULL) {
         cJSON *media = cJSON_AddObjectToObject(content, type ? type : "application/octet-stream");
-        cJSON_AddObjectToObject(media, "schema");
+        if (schema)
+            cJSON_AddItemToObject(media, "schema", schema_reference(schema));
+        else
+            cJSON_AddObjectToObject(media, "schema");
         return content;
     }
     const bool is_problem = strcmp(name, "Problem") == 0;

@@ -1,46 +1,21 @@
-/* Actions on one experiment: /experiments/{id}/cancel, pause, resume, retry; and its log. */
+/* Actions on one experiment, /experiments/{id}/cancel and so on; and its log. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/actions.h"
 
-static gr_status act(void *context, const http_request *request, const char *name,
-                     const action_options *options, http_response *response, gr_error *error) {
-    experiment after = {0};
-    int64_t id;
-    GR_TRY(api_id(request, &id, error));
-    GR_TRY(experiment_action_apply(context, experiment_action_named(name), id, options, &after,
-                                   error));
-    api_answer_experiment(response, 200, &after);
-    experiment_clear(&after);
-    return GR_OK;
-}
-
-static gr_status post_cancel(void *context, const http_request *request, http_response *response,
+/* The last part of the path names the action. */
+static gr_status post_action(void *context, const http_request *request, http_response *response,
                              gr_error *error) {
-    return act(context, request, "cancel", &(action_options){0}, response, error);
-}
-
-static gr_status post_pause(void *context, const http_request *request, http_response *response,
-                            gr_error *error) {
-    return act(context, request, "pause", &(action_options){0}, response, error);
-}
-
-static gr_status post_resume(void *context, const http_request *request, http_response *response,
-                             gr_error *error) {
-    return act(context, request, "resume", &(action_options){0}, response, error);
-}
-
-static gr_status post_retry(void *context, const http_request *request, http_response *response,
-                            gr_error *error) {
-    action_options options = {0};
+    const char *name = request->segments[request->segment_count - 1];
     const char *from = http_query(request, "from");
     if (from && strcmp(from, "start") != 0 && strcmp(from, "checkpoint") != 0)
         return gr_fail(error, GR_INVALID,
                        "the query parameter \"from\" must be checkpoint or start");
-    options.from_start = from && strcmp(from, "start") == 0;
-    return act(context, request, "retry", &options, response, error);
+    const change_options options = {.from_start = from && strcmp(from, "start") == 0};
+    return experiment_action_answer(context, experiment_action_named(name), &options, request,
+                                    response, error);
 }
 
 static gr_status get_log(void *context, const http_request *request, http_response *response,
@@ -80,12 +55,17 @@ static const http_parameter retry_query[] = {
     {0}};
 
 const http_route actions_routes[] = {
-    {"POST", API_BASE "/experiments/{id}/cancel", post_cancel, "end an experiment early", NULL, 0},
-    {"POST", API_BASE "/experiments/{id}/pause", post_pause,
+    {"POST", API_BASE "/experiments/{id}/cancel", post_action, "end an experiment early", NULL, 0},
+    {"POST", API_BASE "/experiments/{id}/pause", post_action,
      "checkpoint an experiment and set it aside", NULL, 0},
-    {"POST", API_BASE "/experiments/{id}/resume", post_resume, "let a paused experiment go on",
+    {"POST", API_BASE "/experiments/{id}/resume", post_action, "let a paused experiment go on",
      NULL, 0},
-    {"POST", API_BASE "/experiments/{id}/retry", post_retry,
+    {"POST", API_BASE "/experiments/{id}/retry", post_action,
      "queue an experiment again that failed, diverged or was cancelled", retry_query, 0},
+    {"POST", API_BASE "/experiments/{id}/undelete", post_action,
+     "take an experiment out of the trash", NULL, 0},
+    {"POST", API_BASE "/experiments/{id}/purge", post_action,
+     "remove an experiment in the trash for good, with its metrics and files", NULL,
+     HTTP_NEEDS_ADMIN},
     {"GET", API_BASE "/experiments/{id}/log", get_log, "what happened to it, a line each", NULL, 0},
     {0}};

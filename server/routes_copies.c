@@ -16,19 +16,11 @@ static gr_status document_of(const experiment *record, cJSON **document, gr_erro
 
 /* True where nobody gave the name: it was made of the spec, and is to be made anew of the patched
  * one. */
-static bool name_was_made(cJSON *document, const char *name) {
-    cJSON *own = cJSON_DetachItemFromObjectCaseSensitive(document, "name");
-    char *text = json_text(document);
-    spec *unnamed = NULL;
-    bool malformed, made = false;
-    problems found = {0};
-    if (text && spec_parse(text, strlen(text), &unnamed, &malformed, &found) == GR_OK)
-        made = strcmp(unnamed->name, name) == 0;
-    problems_clear(&found);
-    spec_free(unnamed);
-    free(text);
-    cJSON_Delete(own);
-    return made;
+static bool name_was_made(const experiment *record) {
+    char *made = spec_made_name(record->spec);
+    const bool same = made && strcmp(made, record->name) == 0;
+    free(made);
+    return same;
 }
 
 /* The record's spec with the name and the tags that the record has now. */
@@ -36,7 +28,8 @@ static gr_status current_spec(const experiment *record, cJSON **document, gr_err
     GR_TRY(document_of(record, document, error));
     cJSON *tags = cJSON_Parse(record->tags);
     bool complete = json_set(*document, "tags", tags);
-    if (complete && !name_was_made(*document, record->name))
+    cJSON_DeleteItemFromObjectCaseSensitive(*document, "name");
+    if (complete && !name_was_made(record))
         complete = cJSON_AddStringToObject(*document, "name", record->name) != NULL;
     if (complete) return GR_OK;
     cJSON_Delete(*document);

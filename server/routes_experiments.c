@@ -1,8 +1,10 @@
-/* Experiments: submit, list, look at, cancel, delete. */
+/* Experiments: submit, list, look at, edit, delete. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/actions.h"
+#include "server/edit.h"
 #include "server/submit.h"
 
 enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
@@ -79,6 +81,7 @@ static gr_status get_experiments(void *context, const http_request *request,
         cJSON_Delete(document);
     }
     GR_TRY(http_query_integer(request, "sweep", 1, INT64_MAX, 0, &page.sweep, error));
+    GR_TRY(http_query_boolean(request, "trashed", &page.trashed, error));
     page.limit = limit + 1; /* one more tells whether there is another page */
     experiment *items = NULL;
     size_t count = 0;
@@ -97,31 +100,27 @@ static gr_status get_experiments(void *context, const http_request *request,
 static gr_status get_experiment(void *context, const http_request *request, http_response *response,
                                 gr_error *error) {
     struct api *api = context;
+    api_condition condition = {.request = request};
     experiment found;
+    bool trashed;
     int64_t id;
-    char etag[32];
     GR_TRY(api_id(request, &id, error));
-    GR_TRY(store_get(api->store, id, &found, error));
-    snprintf(etag, sizeof etag, "\"%lld\"", (long long)found.revision);
-    if (http_matches_etag(request, etag)) {
-        response->status = 304;
-        http_answer_header(response, "ETag", "%s", etag);
-    } else {
+    GR_TRY(http_query_boolean(request, "trashed", &trashed, error));
+    GR_TRY(trashed ? store_get_trashed(api->store, id, &found, error)
+                   : store_get(api->store, id, &found, error));
+    gr_status status = api_condition_check(&condition, &found, error);
+    if (api_condition_answer(&condition, status, response, error))
+        status = GR_OK;
+    else if (status == GR_OK)
         api_answer_experiment(response, 200, &found);
-    }
     experiment_clear(&found);
-    return GR_OK;
+    return status;
 }
 
 static gr_status delete_experiment(void *context, const http_request *request,
                                    http_response *response, gr_error *error) {
-    struct api *api = context;
-    int64_t id;
-    GR_TRY(api_id(request, &id, error));
-    GR_TRY(store_delete(api->store, id, error));
-    api_publish(api, EVENT_DELETED, id);
-    response->status = 204;
-    return GR_OK;
+    return experiment_action_answer(context, experiment_action_named("delete"),
+                                    &(change_options){0}, request, response, error);
 }
 
 static const http_parameter submit_query[] = {
@@ -132,17 +131,22 @@ static const http_parameter submit_query[] = {
 static const http_parameter list_query[] = {
     {"state", "only experiments in this state"},
     {"sweep", "only experiments of this sweep"},
+    {"trashed", "true: those in the trash instead of all others"},
     {"limit", "at most so many, 1 to 500; 50 where it is not given"},
     {"cursor", "next_cursor of the page before"},
     {"fields", "only these members of each experiment, separated by commas"},
     {0}};
+
+static const http_parameter one_query[] = {{"trashed", "true: look for it in the trash"}, {0}};
 
 const http_route experiments_routes[] = {
     {"GET", API_BASE "/experiments", get_experiments, "a page of experiments, newest first",
      list_query, false},
     {"POST", API_BASE "/experiments", post_experiment, "submit an experiment", submit_query,
      HTTP_TAKES_JSON},
-    {"GET", API_BASE "/experiments/{id}", get_experiment, "one experiment", NULL, false},
+    {"GET", API_BASE "/experiments/{id}", get_experiment, "one experiment", one_query, 0},
+    {"PATCH", API_BASE "/experiments/{id}", patch_experiment,
+     "change its name, tags, notes and priority by a merge patch", NULL, HTTP_TAKES_JSON},
     {"DELETE", API_BASE "/experiments/{id}", delete_experiment,
      "move an experiment that has ended to the trash", NULL, false},
     {0}};

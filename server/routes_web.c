@@ -63,8 +63,14 @@ static gr_status get_file(void *context, const http_request *request, http_respo
     http_answer_header(response, "ETag", "%s", etag);
     http_answer_header(response, "Cache-Control", "no-cache");
     http_answer_header(response, "Content-Security-Policy", "%s", policy);
-    if (http_matches_etag(request, etag)) {
-        response->status = 304;
+    int condition;
+    GR_TRY(http_condition(request, etag, &condition, error));
+    if (condition == 412) {
+        http_answer_problem(response, 412, NULL, "this file's ETag is %s by now", etag);
+        return GR_OK;
+    }
+    if (condition) {
+        response->status = condition;
         return GR_OK;
     }
     response->content_type = content_type(path);

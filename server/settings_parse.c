@@ -214,23 +214,27 @@ static void parse_number(struct parser *parser, const struct place *place, const
     }
 }
 
-/* The first control character (C0, DEL, C1) of a text, or NULL. */
-static const char *control_character(const char *text) {
+/* The first control character (C0, DEL, C1) of a text, or NULL. Text of several `lines` has line
+ * feeds and tabs. */
+static const char *control_character(const char *text, bool lines) {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0)) return (const char *)p;
+        if (lines && (*p == '\n' || *p == '\t'))
+            continue;
+        else if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
+            return (const char *)p;
     return NULL;
 }
 
 static bool check_text(struct parser *parser, const struct place *place, const char *text,
-                       size_t minimum, size_t maximum) {
+                       size_t minimum, size_t maximum, bool lines) {
     const size_t length = strlen(text);
     if (length < minimum)
         report(parser, place, "an empty text; %zu to %zu bytes are needed", minimum, maximum);
     else if (length > maximum)
         report(parser, place, "a text of %zu bytes; at most %zu are allowed", length, maximum);
-    else if (control_character(text))
+    else if (control_character(text, lines))
         report(parser, place, "a text with a control character (0x%02X): leave it out",
-               (unsigned)(unsigned char)*control_character(text));
+               (unsigned)(unsigned char)*control_character(text, lines));
     else
         return true;
     return false;
@@ -265,7 +269,7 @@ static void parse_string(struct parser *parser, const struct place *place, const
     const bool bounded =
         has_bounds(option) && !accepts(option, GR_INTEGER) && !accepts(option, GR_NUMBER);
     if (!check_text(parser, place, item->valuestring, bounded ? (size_t)option->minimum : 1,
-                    bounded ? (size_t)option->maximum : MAXIMUM_STRING_BYTES))
+                    bounded ? (size_t)option->maximum : MAXIMUM_STRING_BYTES, option->lines))
         return;
     char *copy = strdup(item->valuestring);
     if (!copy) {
@@ -336,8 +340,8 @@ static void parse_strings(struct parser *parser, const struct place *place, cons
         if (is_repeated(object, item)) {
             report(parser, &at, "this name is there twice: leave one out");
         } else if (cJSON_IsString(item)) {
-            check_text(parser, &at, item->string, 1, MAXIMUM_STRINGS_NAME);
-            check_text(parser, &at, item->valuestring, 0, MAXIMUM_STRINGS_VALUE);
+            check_text(parser, &at, item->string, 1, MAXIMUM_STRINGS_NAME, false);
+            check_text(parser, &at, item->valuestring, 0, MAXIMUM_STRINGS_VALUE, false);
         } else {
             describe_found(item, is);
             report(parser, &at, "found %s where a string is needed", is);

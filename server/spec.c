@@ -232,6 +232,25 @@ gr_status spec_parse(const char *text, size_t length, spec **result, bool *malfo
     return spec_parse_members(text, length, NULL, result, malformed, found);
 }
 
+char *spec_made_name(const char *text) {
+    cJSON *document = NULL;
+    char *unnamed = NULL, *name = NULL;
+    spec *made = NULL;
+    bool malformed;
+    problems found = {0};
+    if (json_parse(text, strlen(text), &document, NULL) == GR_OK) {
+        cJSON_DeleteItemFromObjectCaseSensitive(document, "name");
+        unnamed = json_text(document);
+    }
+    if (unnamed && spec_parse(unnamed, strlen(unnamed), &made, &malformed, &found) == GR_OK)
+        name = strdup(made->name);
+    problems_clear(&found);
+    spec_free(made);
+    free(unnamed);
+    cJSON_Delete(document);
+    return name;
+}
+
 void spec_free(spec *freed) {
     if (!freed) return;
     free(freed->name);

@@ -23,6 +23,10 @@ gr_status spec_parse(const char *text, size_t length, spec **result, bool *malfo
                      problems *problems);
 void spec_free(spec *spec);
 
+/* The name that this spec (JSON text) gets where nobody gives it one; owned by the caller (free).
+ * NULL where it cannot be read, or without memory. */
+char *spec_made_name(const char *text);
+
 /* One settings object by the same rules: for `gradients`, whose file holds only model, loss and
  * regularizers. Members other than `members` (NULL-terminated) are problems. */
 gr_status spec_parse_members(const char *text, size_t length, const char *const *members,

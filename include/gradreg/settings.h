@@ -65,6 +65,7 @@ typedef struct gr_option {
     bool minimum_excluded, maximum_excluded;
     const char *const *choices; /* for GR_CHOICE: NULL-terminated */
     const gr_family *family;    /* for GR_SETTINGS and GR_LIST */
+    bool lines;                 /* GR_STRING: line feeds and tabs are allowed */
     bool required;              /* else default_json stands in for a missing member */
     const char *default_json;   /* the default as JSON text: "0.001", "\"same\"", "null", "[0.5,
                                    0.75]", "{}" */

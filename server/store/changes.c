@@ -130,8 +130,7 @@ static gr_status run(store *self, batch *work, gr_error *error) {
 gr_status store_change(store *self, experiment_change kind, int64_t id,
                        const change_options *options, experiment *after, gr_error *error) {
     change act = {.id = id, .options = options ? options : &no_options};
-    const gr_status status =
-        run(self, &(batch){.kind = kind, .items = &act, .count = 1}, error);
+    const gr_status status = run(self, &(batch){.kind = kind, .items = &act, .count = 1}, error);
     if (status == GR_OK && after)
         *after = act.record;
     else
@@ -149,8 +148,8 @@ void store_change_many(store *self, experiment_change kind, const change_options
         gr_status status = GR_OK;
         if (items) {
             for (size_t i = begin; i < end; i++)
-                items[i - begin] = (change){.id = outcomes[i].id,
-                                            .options = options ? options : &no_options};
+                items[i - begin] =
+                    (change){.id = outcomes[i].id, .options = options ? options : &no_options};
             status = run(self, &(batch){kind, items, outcomes + begin, end - begin}, &error);
         } else {
             status = gr_fail(&error, GR_OUT_OF_MEMORY, "store: out of memory");

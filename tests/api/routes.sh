@@ -39,7 +39,7 @@ etag=$(sed -n 's/^ETag: //p' <<<"$headers")
 ask -H "If-None-Match: $etag" "$api/experiments/1"; equal "experiment: unchanged" "$status$body" 304
 ask -I "$api/experiments/1"; equal "experiment: HEAD" "$status" 200
 ask -X OPTIONS "$api/experiments/1"; equal "experiment: OPTIONS" "$status" 204
-holds "experiment: Allow" "$headers" "Allow: GET, HEAD, DELETE, OPTIONS"
+holds "experiment: Allow" "$headers" "Allow: GET, HEAD, PATCH, DELETE, OPTIONS"
 ask "$api/experiments/1/metrics"
 equal "metrics" "$(jq -c '[.experiment, (.series.train_loss | length), .series.train_loss[0][0], .series.test_accuracy[-1][0]]' <<<"$body")" '[1,6,50,300]'
 ask "$api/experiments/1/metrics?name=train_loss&after=150&max_points=2"
