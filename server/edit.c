@@ -121,7 +121,7 @@ static cJSON *document_of(const experiment *record) {
     bool complete = json_put(document, "name", cJSON_CreateString(record->name)) &&
                     json_put(document, "tags", cJSON_Parse(record->tags)) &&
                     json_put(document, "notes", cJSON_CreateString(record->notes)) &&
-                    json_put(document, "priority", json_integer(record->priority));
+                    json_put(document, "priority", cJSON_CreateNumber((double)record->priority));
     if (complete) return document;
     cJSON_Delete(document);
     return NULL;
