@@ -58,6 +58,8 @@ problem "queue: one too many" 429 "queue_limit" -H "Authorization: Bearer $write
 ask -H "Authorization: Bearer $admin" -d "$(spec 50)" "$api/experiments"; equal "queue: another token's" "$status" 201
 curl -s -X POST -H "Authorization: Bearer $writer" "$api/experiments/$((blocker + 1))/cancel" >/dev/null
 ask -H "Authorization: Bearer $writer" -d "$(spec 50)" "$api/experiments"; equal "queue: room again" "$status" 201
+problem "purge needs admin" 403 admin -X POST -H "Authorization: Bearer $writer" "$api/experiments/$blocker/purge"
+problem "purge of many needs admin" 403 admin -H "Authorization: Bearer $writer" -d '{"action": "purge", "ids": [1]}' "$api/experiments/actions"
 # sessions
 problem "session: wrong token" 401 "not one" -d '{"token": "gradreg_1_x"}' "$api/session"
 problem "session: no token" 400 "token" -d '{}' "$api/session"

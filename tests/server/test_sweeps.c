@@ -378,6 +378,57 @@ static void test_table(void **state) {
     sweep_plan_clear(&plan);
 }
 
+/* Experiments of a sweep in the trash, out of it, and gone. */
+static void test_trash(void **state) {
+    (void)state;
+    char *directory = temporary_directory();
+    store *in = open_store(directory);
+    const int64_t id = submit_sweep(
+        in, "{\"base\":{},\"axes\":[{\"pointer\":\"/x\",\"values\":[0]}],\"repeats\":2}", 1, 0);
+    sweep_row row;
+    experiment record;
+    size_t count;
+    int64_t added, *ids;
+    for (int64_t one = 1; one <= 2; one++) assert_ok(store_cancel(in, one, NULL, &error));
+    /* The place of one in the trash is taken by another. */
+    assert_ok(store_delete(in, 1, &error));
+    assert_ok(store_sweep_add(in, id, &(sweep_place){0, 1}, 1, -1, &added, &error));
+    assert_int_equal(added, 1);
+    assert_status(GR_CONFLICT, store_change(in, CHANGE_UNDELETE, 1, NULL, NULL, &error));
+    assert_non_null(strstr(error.message, "experiment 3"));
+    assert_ok(store_cancel(in, 3, NULL, &error));
+    assert_ok(store_delete(in, 3, &error));
+    assert_ok(store_change(in, CHANGE_UNDELETE, 1, NULL, &record, &error));
+    assert_int_equal(record.trashed_at, 0);
+    experiment_clear(&record);
+    /* One that comes back brings its sweep. */
+    assert_ok(store_sweep_delete(in, id, &ids, &count, &error));
+    assert_int_equal(count, 2);
+    free(ids);
+    assert_status(GR_NOT_FOUND, store_sweep_get(in, id, &row, &error));
+    assert_ok(store_change(in, CHANGE_UNDELETE, 2, NULL, NULL, &error));
+    assert_ok(store_sweep_get(in, id, &row, &error));
+    assert_int_equal(row.experiment_count, 1);
+    sweep_row_clear(&row);
+    /* A dry run changes nothing; purging needs the trash; the last one takes the sweep along. */
+    change_outcome outcomes[] = {{.id = 1}, {.id = 2}, {.id = 3}, {.id = 9}};
+    store_change_many(in, CHANGE_PURGE, &(change_options){.dry_run = true}, outcomes, 4);
+    assert_true(outcomes[0].status == GR_OK && outcomes[1].status == GR_CONFLICT &&
+                outcomes[2].status == GR_OK && outcomes[3].status == GR_NOT_FOUND);
+    assert_ok(store_get_trashed(in, 1, &record, &error));
+    experiment_clear(&record);
+    store_change_many(in, CHANGE_PURGE, NULL, outcomes, 4);
+    assert_true(outcomes[0].status == GR_OK && outcomes[1].status == GR_CONFLICT);
+    assert_status(GR_NOT_FOUND, store_get_trashed(in, 1, &record, &error));
+    assert_ok(store_sweep_delete(in, id, &ids, &count, &error));
+    free(ids);
+    assert_ok(store_change(in, CHANGE_PURGE, 2, NULL, NULL, &error));
+    assert_status(GR_NOT_FOUND, store_change(in, CHANGE_UNDELETE, 2, NULL, NULL, &error));
+    assert_int_equal(submit_sweep(in, HALVING, 1, 0), id + 1); /* ids are not used again */
+    store_close(in);
+    remove_directory(directory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pointers),
@@ -388,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_halving_diverged),
         cmocka_unit_test(test_until),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_trash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
