@@ -262,8 +262,10 @@ gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t it
 gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
                      gr_error *error);
 /* Back to queued (a shutdown), or to paused or cancelled where that was asked for; a checkpoint was
- * stored before. The attempt is not counted as one that made no progress. */
-gr_status store_release(store *store, int64_t id, int64_t attempt, gr_error *error);
+ * stored before. The attempt is not counted as one that made no progress. at_rung: it has come past
+ * stop_after_iteration and is paused unasked, until its sweep goes on with it (one write: killed
+ * before it, the experiment is queued and comes to the rung again). */
+gr_status store_release(store *store, int64_t id, int64_t attempt, bool at_rung, gr_error *error);
 /* To a final state. model_file NULL unless succeeded; reason NULL unless failed or diverged. */
 gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state,
                        int64_t iteration, const char *model_file, const char *reason,

@@ -105,12 +105,12 @@ static void periodic_checkpoint(work *self) {
  * ----------------------------------------------------------------------------------------------------
  */
 
-static void release(work *self) {
+static void release(work *self, bool at_rung) {
     run *lease = self->run;
     gr_error error;
     /* Without a new checkpoint it resumes from the one before, which gives the same bits. */
     if (self->training && gr_training_iteration(self->training) > 0) checkpoint(self, &error);
-    store_release(lease->store, lease->record.id, lease->record.attempt, &error);
+    store_release(lease->store, lease->record.id, lease->record.attempt, at_rung, &error);
     run_publish(lease, EVENT_EXPERIMENT, atomic_load(&lease->iteration));
 }
 
@@ -164,7 +164,7 @@ static void finish(work *self, experiment_state state, const char *reason) {
             break;
         }
         if (atomic_load(self->run->stopping) || run_clock() >= until) {
-            release(self);
+            release(self, false);
             return;
         }
         if (atomic_exchange(&lease->attention, false)) run_beat(lease);
@@ -288,7 +288,7 @@ static void train(work *self) {
             return;
         }
         if (atomic_load(lease->stopping) || atomic_load(&lease->pausing)) {
-            release(self);
+            release(self, false);
             return;
         }
         gr_progress progress;
@@ -311,9 +311,8 @@ static void train(work *self) {
         /* Beyond the rung, not at it: then all that is to be measured there has been measured,
          * however often the run was interrupted just then. */
         if (progress == GR_PROGRESS_ITERATION && lease->record.stop_after_iteration > 0 &&
-            iteration > lease->record.stop_after_iteration &&
-            store_pause(lease->store, lease->record.id, NULL, &error) == GR_OK) {
-            release(self);
+            iteration > lease->record.stop_after_iteration) {
+            release(self, true);
             return;
         }
         if (progress == GR_PROGRESS_ITERATION && self->checkpoint_every > 0 &&
@@ -334,7 +333,7 @@ void run_execute(run *lease) {
         if (status == GR_OK)
             train(&self);
         else if (may_pass(status))
-            release(&self);
+            release(&self, false);
         else if (status != GR_CONFLICT && status != GR_NOT_FOUND)
             finish_failed(&self, &error);
     }

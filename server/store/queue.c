@@ -22,6 +22,7 @@ typedef struct held {
     const gr_metric *rows;
     size_t count;
     worker_request request;
+    bool at_rung;
     char previous_file[256]; /* out: the file that the write made superfluous; "": none */
 } held;
 
@@ -318,16 +319,17 @@ static gr_status release_work(database *db, void *context, gr_error *error) {
         ", active_at = NULL, worker = NULL, lease_expires_at = 0, iterations_per_second = 0, "
         "fruitless_attempts = max(fruitless_attempts - 1, 0), "
         "finished_at = CASE WHEN cancel_requested THEN ?5 ELSE 0 END, "
-        "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested THEN 'paused' "
-        "ELSE 'queued' END, cancel_requested = 0, pause_requested = 0" HELD,
-        "iiiii", write->id, write->attempt, revision, clock_monotonic(), clock_milliseconds()));
+        "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested OR ?6 THEN "
+        "'paused' ELSE 'queued' END, cancel_requested = 0, pause_requested = 0" HELD,
+        "iiiiii", write->id, write->attempt, revision, clock_monotonic(), clock_milliseconds(),
+        (int64_t)write->at_rung));
     GR_TRY(require_held(changed, write, error));
     GR_TRY(log_state(db, write->id, "handed back: ", error));
     return end_attempt(db, write->id, write->attempt, "released", error);
 }
 
-gr_status store_release(store *self, int64_t id, int64_t attempt, gr_error *error) {
-    held write = {.id = id, .attempt = attempt};
+gr_status store_release(store *self, int64_t id, int64_t attempt, bool at_rung, gr_error *error) {
+    held write = {.id = id, .attempt = attempt, .at_rung = at_rung};
     return writer_run(self->writer, release_work, &write, error);
 }
 

@@ -12,7 +12,7 @@ while said != "STOPPING=1":
     print(said, flush=True)
 EOF
     python3 "$folder/listen.py" "$folder/notify" >"$folder/heard" 2>&1 & listener=$!
-    for _ in $(seq 100); do grep -q open "$folder/heard" && break; sleep 0.05; done
+    for _ in $(seq 100); do grep -qs open "$folder/heard" && break; sleep 0.05; done
     export NOTIFY_SOCKET=$folder/notify WATCHDOG_USEC=400000
     data=$folder/notified
     start --workers 1

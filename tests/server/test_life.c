@@ -113,7 +113,7 @@ static void wishes_survive_a_crash(void **state) {
     assert_ok(store_heartbeat(in, id, 3, 1, 1, &request, &error));
     assert_int_equal(REQUEST_PAUSE, request);
     assert_ok(store_resume(in, id, NULL, &error));
-    assert_ok(store_release(in, id, 3, &error)); /* its worker had seen the wish */
+    assert_ok(store_release(in, id, 3, false, &error)); /* its worker had seen the wish */
     assert_int_equal(STATE_QUEUED, state_of(in, id));
     store_close(in);
 }

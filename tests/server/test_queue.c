@@ -117,7 +117,7 @@ static void every_write_is_fenced(void **state) {
         assert_status(GR_CONFLICT, store_metrics(opened, id, wrong[i], &row, 1, &error));
         assert_status(GR_CONFLICT, store_checkpoint(opened, id, wrong[i], 1, "file", &error));
         assert_status(GR_CONFLICT, store_warn(opened, id, wrong[i], "x", &error));
-        assert_status(GR_CONFLICT, store_release(opened, id, wrong[i], &error));
+        assert_status(GR_CONFLICT, store_release(opened, id, wrong[i], false, &error));
         assert_status(GR_CONFLICT,
                       store_finish(opened, id, wrong[i], STATE_FAILED, 1, NULL, "x", &error));
     }
@@ -177,10 +177,21 @@ static void cancels_what_runs(void **state) {
     assert_ok(store_lease(opened, "w", &record, &error));
     experiment_clear(&record);
     assert_ok(store_cancel(opened, id, NULL, &error));
-    assert_ok(store_release(opened, id, 1, &error));
+    assert_ok(store_release(opened, id, 1, false, &error));
     record = get(opened, id);
     assert_int_equal(STATE_CANCELLED, record.state);
     experiment_clear(&record);
+    /* At its rung: paused with nobody asking; but cancelled where somebody asked for that. */
+    for (int cancel_it = 0; cancel_it < 2; cancel_it++) {
+        id = submit_one(opened, cancel_it ? "d" : "c");
+        assert_ok(store_lease(opened, "w", &record, &error));
+        experiment_clear(&record);
+        if (cancel_it) assert_ok(store_cancel(opened, id, NULL, &error));
+        assert_ok(store_release(opened, id, 1, true, &error));
+        record = get(opened, id);
+        assert_int_equal(cancel_it ? STATE_CANCELLED : STATE_PAUSED, record.state);
+        experiment_clear(&record);
+    }
     store_close(opened);
 }
 
@@ -213,7 +224,7 @@ static void crash(const char *directory, int64_t checkpoint, bool released, bool
                 _exit(5);
         }
         if (cancelled && store_cancel(opened, record.id, NULL, &error)) _exit(6);
-        if (released && store_release(opened, record.id, record.attempt, &error)) _exit(7);
+        if (released && store_release(opened, record.id, record.attempt, false, &error)) _exit(7);
         _exit(0);
     }
     int result;

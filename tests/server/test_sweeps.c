@@ -186,11 +186,10 @@ static bool train_next(store *in, int64_t diverging_arm) {
     const gr_metric row = {"validation_accuracy", last, accuracy(record.arm, record.seed, last)};
     assert_ok(store_metrics(in, record.id, record.attempt, &row, 1, &error));
     if (stop) {
-        assert_ok(store_pause(in, record.id, NULL, &error));
         make_artifact(in, "x.checkpoint");
         assert_ok(
             store_checkpoint(in, record.id, record.attempt, stop + 1, "x.checkpoint", &error));
-        assert_ok(store_release(in, record.id, record.attempt, &error));
+        assert_ok(store_release(in, record.id, record.attempt, true, &error));
     } else {
         assert_ok(
             store_finish(in, record.id, record.attempt, STATE_SUCCEEDED, 90, NULL, NULL, &error));

@@ -501,7 +501,7 @@ static void drops_a_lost_lease(void **state) {
     start(&self, *state, 1);
     int64_t id = submit(&self, LONG);
     wait_for_iteration(&self, id, 50);
-    assert_ok(store_release(self.store, id, 1, &error)); /* behind the worker's back */
+    assert_ok(store_release(self.store, id, 1, false, &error)); /* behind the worker's back */
     for (int i = 0;; i++) {
         experiment record = get(&self, id);
         int64_t attempt = record.attempt;
