@@ -102,6 +102,7 @@ static gr_status make_arm(const sweep_plan *plan, const size_t *choice, uint64_t
         cJSON_Delete(drawn);
         GR_TRY(status);
     }
+    GR_TRY(sweep_adjust_arm(plan, arm, found, error));
     /* "name" is part of what the base may hold; the experiments are named after the sweep. */
     cJSON_DeleteItemFromObjectCaseSensitive(arm->spec, "name");
     return GR_OK;

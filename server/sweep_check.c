@@ -65,10 +65,20 @@ static void add_once(problems *found, const char *pointer, const char *detail) {
     problems_add(found, pointer, "%s", detail);
 }
 
-/* Where in the sweep the place of an arm's spec comes from: the last axis that set it, or something
- * in it, or what it is in. */
+/* Where in the sweep the place of an arm's spec comes from: the last adjustment or axis that set
+ * it, or something in it, or what it is in. */
 static void place_in_sweep(const sweep_plan *plan, const sweep_arm *arm, const char *place,
                            char *pointer, size_t size) {
+    for (int i = cJSON_GetArraySize(plan->adjust); i-- > 0;) {
+        const cJSON *rule = cJSON_GetArrayItem(plan->adjust, i);
+        const cJSON *set = cJSON_GetObjectItemCaseSensitive(rule, "set");
+        if (!sweep_adjust_applies(rule, arm->levels)) continue;
+        for (const cJSON *one = set->child; one; one = one->next) {
+            if (!json_pointer_is_within(place, one->string)) continue;
+            snprintf(pointer, size, "/adjust/%d/set", i);
+            return;
+        }
+    }
     for (size_t i = plan->axis_count; i-- > 0;) {
         const sweep_level *level = arm->chosen[i];
         if (!level) {

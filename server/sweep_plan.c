@@ -136,17 +136,17 @@ static void make_label(reader *self, const cJSON *value, char label[SWEEP_LABEL_
 }
 
 /* Seeds are the sweep's own; names are made. */
-static void check_pointer(reader *self, const char *pointer, const char *place) {
+void sweep_check_pointer(const char *pointer, const char *place, problems *found) {
     gr_error error = {0};
     if (json_pointer_check(pointer, &error) != GR_OK)
-        problems_add(self->found, place, "%s", error.message);
+        problems_add(found, place, "%s", error.message);
     else if (json_pointer_is_within(pointer, "/seed"))
         problems_add(
-            self->found, place,
+            found, place,
             "seeds are not an axis: \"repeats\", \"first_seed\" or \"seeds\" give them, the "
             "same to every arm");
     else if (json_pointer_is_within(pointer, "/name"))
-        problems_add(self->found, place,
+        problems_add(found, place,
                      "an experiment's name is made of the sweep's name and the labels");
 }
 
@@ -188,7 +188,7 @@ static cJSON *read_level(reader *self, const cJSON *item, const cJSON *pointers,
         else
             set = cJSON_Duplicate(given, true);
         for (const cJSON *one = set ? set->child : NULL; one; one = one->next)
-            check_pointer(self, one->string, place);
+            sweep_check_pointer(one->string, place, self->found);
     } else if (pointers == NULL) {
         problems_add(self->found, level->place,
                      "the axis has no \"pointer\": each value has to be {\"label\": …, \"set\": "
@@ -253,7 +253,7 @@ static cJSON *read_pointers(reader *self, const cJSON *from, const char *place) 
     bool good = cJSON_IsArray(list) && list->child;
     for (const cJSON *item = good ? list->child : NULL; item; item = item->next) {
         good = good && cJSON_IsString(item);
-        if (good) check_pointer(self, item->valuestring, pointer);
+        if (good) sweep_check_pointer(item->valuestring, pointer, self->found);
     }
     if (good) return list;
     problems_add(self->found, pointer, "a JSON Pointer is needed, or a list of them");
@@ -481,7 +481,7 @@ static void read_seeds(reader *self, const cJSON *from) {
     }
 }
 
-static const sweep_axis *axis_named(const sweep_plan *plan, const char *name) {
+const sweep_axis *sweep_axis_named(const sweep_plan *plan, const char *name) {
     for (size_t i = 0; i < plan->axis_count; i++)
         if (strcmp(plan->axes[i].name, name) == 0) return &plan->axes[i];
     return NULL;
@@ -502,7 +502,7 @@ static void read_baseline(reader *self, const cJSON *from) {
     for (const cJSON *one = item->child; one; one = one->next) {
         char place[GR_PLACE_SIZE];
         snprintf(place, sizeof place, "/baseline/%.100s", one->string);
-        const sweep_axis *axis = axis_named(plan, one->string);
+        const sweep_axis *axis = sweep_axis_named(plan, one->string);
         bool known = false;
         for (size_t i = 0; axis && i < axis->level_count; i++)
             known |= cJSON_IsString(one) && strcmp(axis->levels[i].label, one->valuestring) == 0;
@@ -513,6 +513,14 @@ static void read_baseline(reader *self, const cJSON *from) {
                          axis->name);
     }
     plan->baseline = cJSON_GetObjectItemCaseSensitive(plan->document, "baseline");
+}
+
+static void read_adjust(reader *self, const cJSON *from) {
+    const cJSON *given = member(from, "adjust");
+    if (!given) return;
+    sweep_plan *plan = self->plan;
+    plan->adjust = put(self, plan->document, "adjust", cJSON_Duplicate(given, true));
+    if (plan->adjust) sweep_adjust_check(plan, self->found);
 }
 
 static void read_until(reader *self, const cJSON *from) {
@@ -563,8 +571,8 @@ static void read_base(reader *self, const cJSON *from) {
 
 static void read_all(reader *self, const cJSON *from) {
     static const char *const members[] = {
-        "name",       "tags",     "base",   "axes",       "strategy", "repeats", "seeds",
-        "first_seed", "baseline", "metric", "confidence", "until",    NULL};
+        "name",  "tags",       "base",     "axes",   "adjust",     "strategy", "repeats",
+        "seeds", "first_seed", "baseline", "metric", "confidence", "until",    NULL};
     sweep_plan *plan = self->plan;
     check_members(self, from, "", members);
     const char *name = read_text(self, from, "", "name", 120);
@@ -592,6 +600,7 @@ static void read_all(reader *self, const cJSON *from) {
         for (const cJSON *axis = axes->child; axis; axis = axis->next)
             read_axis(self, axis, index++, canonical);
     check_overlaps(self);
+    read_adjust(self, from);
     read_seeds(self, from);
     const char *metric = read_text(self, from, "", "metric", 63);
     item = put(self, plan->document, "metric",

@@ -41,6 +41,7 @@ typedef struct sweep_plan {
     const cJSON *tags, *base;
     sweep_axis axes[SWEEP_MAXIMUM_AXES];
     size_t axis_count;
+    const cJSON *adjust; /* array, see sweep_adjust_check; NULL: none */
     sweep_strategy strategy;
     int64_t samples;       /* arms to draw; 0: the whole grid */
     int64_t sampling_seed; /* of the drawing */
@@ -73,6 +74,20 @@ typedef struct sweep_arm {
 gr_status sweep_plan_arms(const sweep_plan *plan, sweep_arm **arms, size_t *count, problems *found,
                           gr_error *error);
 void sweep_arms_free(sweep_arm *arms, size_t count);
+
+/* "adjust": what some combinations of labels set after all axes, a list of
+ * {"when": {axis: label or list of labels, …}, "set": {pointer: value, …}}. The check reports what
+ * is wrong with plan->adjust. */
+void sweep_adjust_check(const sweep_plan *plan, problems *found);
+/* Whether `rule`, an item of plan->adjust, is about an arm with these levels. */
+bool sweep_adjust_applies(const cJSON *rule, const cJSON *levels);
+/* Applies to the arm, whose levels are chosen, all rules that are about it, in their order. */
+gr_status sweep_adjust_arm(const sweep_plan *plan, sweep_arm *arm, problems *found,
+                           gr_error *error);
+
+/* Parts of the reading: NULL where no axis is called so; reports a pointer that no arm may set. */
+const sweep_axis *sweep_axis_named(const sweep_plan *plan, const char *name);
+void sweep_check_pointer(const char *pointer, const char *place, problems *found);
 
 /* The seed that comes after those of the plan when one is added: `index` counts all of an arm's. */
 int64_t sweep_plan_seed(const sweep_plan *plan, size_t index);

@@ -7,7 +7,7 @@ for file in ../../examples/*.json ../../examples/methods/*fine_tuning.json; do
         "$api/experiments?validate_only=true"
     equal "$file" "$status $(jq -r '.detail, (.errors[]? | .pointer + ": " + .detail)' <<<"$body")" "200 null"
 done
-for file in ../../examples/sweeps/*.json; do
-    ask -d "$(jq 'if .base.dataset.name == "mnist" then .base.dataset.name = "digits" else . end' "$file")" "$api/sweeps?validate_only=true"
+for file in ../../examples/sweeps/*.json ../../examples/paper/*.json; do
+    ask -d "$(jq '.base.dataset.name |= ({mnist: "digits", cifar10: "digits", cifar100: "digits"}[.] // .)' "$file")" "$api/sweeps?validate_only=true"
     equal "$file" "$status $(jq -r '.detail, (.errors[]? | .pointer + ": " + .detail)' <<<"$body")" "200 null"
 done

@@ -88,6 +88,70 @@ static void test_grid(void **state) {
     sweep_plan_clear(&plan);
 }
 
+static void test_adjust(void **state) {
+    (void)state;
+    sweep_plan plan;
+    parse("{\"base\":{},\"axes\":[{\"pointer\":\"/n\",\"values\":[1,2,3]},"
+          "{\"name\":\"m\",\"values\":[{\"label\":\"none\",\"set\":{}},"
+          "{\"label\":\"dg\",\"set\":{\"/r\":[{\"weight\":50}]}}]}],"
+          "\"adjust\":[{\"when\":{\"m\":\"dg\",\"n\":[\"2\",\"3\"]},\"set\":{\"/r/0/weight\":20}},"
+          "{\"when\":{\"n\":\"3\",\"m\":\"dg\"},\"set\":{\"/r/0/weight\":5,\"/x\":true}}]}",
+          &plan);
+    static const char *const wanted[] = {
+        "{\"n\":1}", "{\"n\":1,\"r\":[{\"weight\":50}]}",
+        "{\"n\":2}", "{\"n\":2,\"r\":[{\"weight\":20}]}",
+        "{\"n\":3}", "{\"n\":3,\"r\":[{\"weight\":5}],\"x\":true}"};
+    sweep_arm *arms;
+    size_t count;
+    problems found = {0};
+    assert_ok(sweep_plan_arms(&plan, &arms, &count, &found, &error));
+    assert_int_equal(count, 6);
+    for (size_t i = 0; i < count; i++) {
+        char *text = cJSON_PrintUnformatted(arms[i].spec);
+        assert_string_equal(text, wanted[i]);
+        free(text);
+    }
+    assert_string_equal(arms[5].label, "n=3, dg");
+    sweep_arms_free(arms, count);
+    /* What is stored gives the same plan, rules and all. */
+    char *canonical = json_text(plan.document);
+    sweep_plan again;
+    parse(canonical, &again);
+    assert_int_equal(cJSON_GetArraySize(again.adjust), 2);
+    free(canonical);
+    sweep_plan_clear(&again);
+    sweep_plan_clear(&plan);
+}
+
+/* Rules that are wrong, and where that is said. */
+static void test_adjust_refused(void **state) {
+    (void)state;
+    static const char *const rules[][2] = {
+        {"{}", "/adjust"},
+        {"[{\"when\":{\"n\":\"1\"}}]", "/adjust/0/set"},
+        {"[{\"set\":{\"/x\":1}}]", "/adjust/0"},
+        {"[{\"when\":{\"n\":\"1\"},\"set\":{\"/x\":1},\"wen\":1}]", "/adjust/0"},
+        {"[{\"when\":{\"n\":\"7\"},\"set\":{\"/x\":1}}]", "/adjust/0/when/n"},
+        {"[{\"when\":{\"n\":[\"1\",2]},\"set\":{\"/x\":1}}]", "/adjust/0/when/n"},
+        {"[{\"when\":{\"k\":\"1\"},\"set\":{\"/x\":1}}]", "/adjust/0/when/k"},
+        {"[{\"when\":{\"n\":\"1\"},\"set\":{\"/seed\":1}}]", "/adjust/0/set"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        char text[300];
+        sweep_plan plan;
+        problems found = {0};
+        bool malformed;
+        snprintf(text, sizeof text,
+                 "{\"base\":{},\"axes\":[{\"pointer\":\"/n\",\"values\":[1,2]}],\"adjust\":%s}",
+                 rules[i][0]);
+        assert_int_equal(sweep_plan_parse(text, strlen(text), &plan, &malformed, &found),
+                         GR_INVALID);
+        assert_int_equal(found.count, 1);
+        assert_string_equal(found.items[0].pointer, rules[i][1]);
+        problems_clear(&found);
+    }
+}
+
 static void test_random(void **state) {
     (void)state;
     sweep_plan plan;
@@ -432,6 +496,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pointers),
         cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_adjust),
+        cmocka_unit_test(test_adjust_refused),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_halving),
         cmocka_unit_test(test_halving_restarts),
