@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kernels/winograd.h"
 #include "gradreg/processor.h"
 
 const gr_kernels *gr_kernels_choose(void) {
@@ -27,4 +28,26 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
     const int64_t lists = 3 * (features + 1) + c->out_rows * c->out_columns + c->out_channels + 8;
     return lanes * lanes * (image + (features | 1)) +
            c->out_channels * c->in_channels * taps * lanes + lists;
+}
+
+/* The transforms are worth their while where each number that they make is used often enough. */
+static bool has_depth(const gr_winograd *c) {
+    return (c->kernel == 3 || c->kernel == 5) && c->padding < c->kernel && c->in_channels >= 6 &&
+           c->out_channels >= 6 && c->in_channels <= 512 && c->out_channels <= 512;
+}
+
+bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
+    return has_depth(c) && lanes >= 8 && lanes * c->out_rows * c->out_columns >= 1024;
+}
+
+int64_t gr_winograd_scratch(const gr_winograd *c) {
+    if (!has_depth(c)) return 0;
+    const winograd_areas passes[] = {
+        winograd_areas_of(c->kernel, c->in_channels, c->out_channels, false),
+        winograd_areas_of(c->kernel, c->out_channels, c->in_channels, false),
+        winograd_areas_of(c->kernel, c->in_channels, winograd_rounded(c->out_channels), true)};
+    int64_t reals = 0;
+    for (int i = 0; i < 3; i++)
+        if (passes[i].total > reals) reals = passes[i].total;
+    return reals;
 }

@@ -60,6 +60,14 @@ typedef struct gr_pooled_convolution {
     int64_t window, step, pooled_rows, pooled_columns;
 } gr_pooled_convolution;
 
+/* A convolution of stride 1 with kernels of 3 or 5 pixels and a padding less than that. Weights are
+ * the layer's own. */
+typedef struct gr_winograd {
+    int64_t in_channels, in_rows, in_columns;
+    int64_t out_channels, out_rows, out_columns;
+    int64_t kernel, padding;
+} gr_winograd;
+
 typedef struct gr_kernels {
     const char *name;
     int64_t vector_lanes; /* reals in a vector */
@@ -70,6 +78,20 @@ typedef struct gr_kernels {
      * forward pass. */
     void (*convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                 const gr_real *d_out, const gr_real *in, gr_real *d_weights);
+
+    /* -- the same by Winograd's algorithm (gr_winograd_pays); scratch: gr_winograd_scratch reals.
+     * Errors are a few times those of the direct sums. -- */
+    /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
+    void (*winograd_forward)(const gr_winograd *convolution, const gr_real *weights,
+                             const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
+                             gr_real *scratch);
+    /* d_in = Jᵀ d_out. */
+    void (*winograd_backward)(const gr_winograd *convolution, const gr_real *weights, int64_t lanes,
+                              const gr_real *d_out, gr_real *d_in, gr_real *scratch);
+    /* d_weights += Σ over lanes and positions of d_out·in. */
+    void (*winograd_accumulate)(const gr_winograd *convolution, int64_t lanes, const gr_real *d_out,
+                                const gr_real *in, gr_real *d_weights, gr_real *scratch);
+
     /* sums[f] += Σ of row f of d[features][count]. */
     void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
     /* y = max(x, 0); x and y may be the same array. */
@@ -177,6 +199,11 @@ static inline bool gr_pooled_pays(const gr_kernels *kernels, int64_t probes) {
 }
 /* Reals of scratch that they need. */
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution);
+
+/* Whether Winograd's algorithm is the faster one for so many lanes. A rule on shapes, as above. */
+bool gr_winograd_pays(const gr_winograd *convolution, int64_t lanes);
+/* Reals of scratch that it needs; 0 where it never pays. */
+int64_t gr_winograd_scratch(const gr_winograd *convolution);
 
 extern const gr_kernels gr_kernels_avx512, gr_kernels_avx2, gr_kernels_baseline;
 

@@ -79,6 +79,60 @@ static void convolve_accumulate(const gr_convolution *c, int64_t lanes, const gr
                 }
 }
 
+/* Index of the pixel of `in` that tap (ky, kx) of output pixel (y, x) reads; < 0: of the padding.
+ */
+static int64_t read_pixel(const gr_winograd *c, int64_t y, int64_t x, int64_t ky, int64_t kx) {
+    const int64_t row = y + ky - c->padding, column = x + kx - c->padding;
+    const bool inside = row >= 0 && row < c->in_rows && column >= 0 && column < c->in_columns;
+    return inside ? row * c->in_columns + column : -1;
+}
+
+/* Calls the body for each lane of each product of an output (o), a weight (w) and an input (i). */
+#define FOR_EACH_PRODUCT(c, lanes)                                                                \
+    for (int64_t o_ = 0; o_ < (c)->out_channels * (c)->out_rows * (c)->out_columns; o_++)         \
+        for (int64_t t_ = 0; t_ < (c)->in_channels * (c)->kernel * (c)->kernel; t_++)             \
+            for (int64_t                                                                          \
+                     area_ = (c)->out_rows * (c)->out_columns,                                    \
+                     square_ = (c)->kernel * (c)->kernel, lane_ = 0,                              \
+                     pixel_ = read_pixel(c, o_ % area_ / (c)->out_columns, o_ % (c)->out_columns, \
+                                         t_ % square_ / (c)->kernel, t_ % (c)->kernel),           \
+                     w = o_ / area_ * (c)->in_channels * square_ + t_, o = o_ * (lanes),          \
+                     i = (t_ / square_ * (c)->in_rows * (c)->in_columns + pixel_) * (lanes);      \
+                 pixel_ >= 0 && lane_ < (lanes); lane_++, o++, i++)
+
+static void winograd_forward(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
+                             int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
+    (void)scratch;
+    const int64_t area = c->out_rows * c->out_columns * lanes;
+    for (int64_t e = 0; e < c->out_channels * area; e++) out[e] = bias ? bias[e / area] : 0;
+    FOR_EACH_PRODUCT(c, lanes) out[o] += weights[w] * in[i];
+}
+
+static void winograd_backward(const gr_winograd *c, const gr_real *weights, int64_t lanes,
+                              const gr_real *d_out, gr_real *d_in, gr_real *scratch) {
+    (void)scratch;
+    for (int64_t e = 0; e < c->in_channels * c->in_rows * c->in_columns * lanes; e++) d_in[e] = 0;
+    FOR_EACH_PRODUCT(c, lanes) d_in[i] += weights[w] * d_out[o];
+}
+
+static void winograd_accumulate(const gr_winograd *c, int64_t lanes, const gr_real *d_out,
+                                const gr_real *in, gr_real *d_weights, gr_real *scratch) {
+    (void)scratch;
+    const int64_t square = c->kernel * c->kernel, area = c->out_rows * c->out_columns;
+    for (int64_t w = 0; w < c->out_channels * c->in_channels * square; w++) {
+        const int64_t f = w / square / c->in_channels, channel = w / square % c->in_channels;
+        double sum = (double)d_weights[w];
+        for (int64_t o = 0; o < area; o++) {
+            const int64_t pixel = read_pixel(c, o / c->out_columns, o % c->out_columns,
+                                             w % square / c->kernel, w % c->kernel);
+            if (pixel >= 0)
+                sum += lane_product(lanes, d_out + (f * area + o) * lanes,
+                                    in + (channel * c->in_rows * c->in_columns + pixel) * lanes);
+        }
+        d_weights[w] = (gr_real)sum;
+    }
+}
+
 static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real *sums) {
     for (int64_t f = 0; f < features; f++) {
         double sum = (double)sums[f];
@@ -343,6 +397,9 @@ const gr_kernels gr_kernels_reference = {
     .name = "reference",
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
+    .winograd_forward = winograd_forward,
+    .winograd_backward = winograd_backward,
+    .winograd_accumulate = winograd_accumulate,
     .row_sums = row_sums,
     .relu = relu,
     .relu_mask = relu_mask,

@@ -51,8 +51,9 @@ struct gr_node {
      * network sets what is the pool's, and `pool`: the node of the max-pool; 0: there is none. */
     gr_pooled_convolution *pooled;
     int pool;
-    void *geometry;    /* owned; freed by kind->release */
-    double operations; /* multiply-accumulates of one lane's forward pass, without padding */
+    int64_t scratch_reals; /* what its functions use for themselves, whatever the samples */
+    void *geometry;        /* owned; freed by kind->release */
+    double operations;     /* multiply-accumulates of one lane's forward pass, without padding */
 };
 
 /* Where a random number of a training pass belongs. */
@@ -84,6 +85,7 @@ typedef struct gr_site {
     gr_real *out;      /* a_out [out_features][samples] */
     /* Not NULL: d_out and t_out of probes are those of the max-pool that alone reads the output. */
     const gr_picked *picked;
+    gr_real *scratch; /* node->scratch_reals */
     void *shared_state;
     void *state; /* state_bytes·samples bytes, written by forward, read by the others */
 } gr_site;
@@ -94,7 +96,8 @@ static inline const gr_real *gr_site_parameter(const gr_site *site, int paramete
 
 struct gr_layer_kind {
     gr_kind kind;
-    /* Reads node->settings and node->in; sets out, parameters, state_bytes, geometry, operations.
+    /* Reads node->settings and node->in; sets out, parameters, state_bytes, scratch_reals,
+     * geometry, operations.
      * The place of an error is an option's name ("/kernel"). */
     gr_status (*configure)(gr_node *node, gr_error *error);
     void (*release)(gr_node *node); /* NULL where geometry needs no more than free() */

@@ -68,6 +68,7 @@ static void lay_out_descent(arena_layout *layout, gr_workspace *w) {
 static int64_t lay_out_workspace(gr_workspace *w, bool probed, void *lent, char *base) {
     const gr_network *network = w->network;
     arena_layout layout = {.base = base};
+    int64_t scratch = 0;
     place_values(&layout, network, 0, w->samples, w->a);
     place_slot(&layout, w, 0);
     for (int i = 0; i < network->node_count; i++) {
@@ -75,10 +76,12 @@ static int64_t lay_out_workspace(gr_workspace *w, bool probed, void *lent, char 
         void *state = place(&layout, node->state_bytes * w->samples);
         void *shared = place(&layout, node->shared_state_bytes);
         if (base) w->state[i] = state, w->shared_state[i] = shared;
+        if (node->scratch_reals > scratch) scratch = node->scratch_reals;
         if (!probed || !is_bent(network, i)) continue;
         void *bend = place(&layout, real_bytes(node->in_features * w->samples));
         if (base) w->bend[i] = bend;
     }
+    w->node_scratch = place(&layout, real_bytes(scratch));
     arena_layout other = {.base = lent};
     lay_out_descent(lent ? &other : &layout, w);
     return layout.offset;
@@ -205,6 +208,7 @@ static gr_site site_of(const gr_pass *pass, int i) {
                      .training = pass->training,
                      .buffers = pass->buffers,
                      .draw = pass->draw,
+                     .scratch = w->node_scratch,
                      .in = w->a[node->inputs[0]],
                      .out = w->a[i + 1],
                      .state = w->state[i],

@@ -1,7 +1,8 @@
 /* conv2d {filters, kernel, stride, padding}: cross-correlation as PyTorch's Conv2d, W:
- * [filters][in][k][k]. Direct, by the gather kernels of core/kernels; where the output is one pixel
- * and nothing is padded the layer is a matrix product (a rule on shapes, so that the order of the
- * sums never depends on a timing). */
+ * [filters][in][k][k]. Direct, by the gather kernels of core/kernels; by Winograd's algorithm where
+ * channels and lanes are many enough (gr_winograd_pays); and where the output is one pixel and
+ * nothing is padded the layer is a matrix product. These are rules on shapes, so that the order of
+ * the sums never depends on a timing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -45,6 +46,7 @@ enum { WEIGHT, BIAS };
 typedef struct geometry {
     bool product; /* one output pixel, no padding: a matrix product over in·k² */
     gr_convolution forward, transposed;
+    gr_winograd winograd; /* kernel 0: never */
     gr_pooled_convolution pooled;
 } geometry;
 
@@ -175,6 +177,17 @@ static gr_status configure(gr_node *node, gr_error *error) {
                                         .kernel = kernel,
                                         .padding = padding};
     if (!g->product && stride == 1 && (kernel == 3 || kernel == 5)) node->pooled = &g->pooled;
+    if (!g->product && stride == 1) {
+        g->winograd = (gr_winograd){.in_channels = channels,
+                                    .in_rows = rows,
+                                    .in_columns = columns,
+                                    .out_channels = filters,
+                                    .out_rows = out_rows,
+                                    .out_columns = out_columns,
+                                    .kernel = kernel,
+                                    .padding = padding};
+        node->scratch_reals = gr_winograd_scratch(&g->winograd);
+    }
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
     for (int64_t r = 0; r < g->forward.run_count; r++)
@@ -188,6 +201,10 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
     const gr_node *node = site->node;
     const geometry *g = node->geometry;
     const gr_real *weights = gr_site_parameter(site, WEIGHT);
+    if (gr_winograd_pays(&g->winograd, lanes)) {
+        site->kernels->winograd_forward(&g->winograd, weights, bias, lanes, in, out, site->scratch);
+        return;
+    }
     if (!g->product) {
         site->kernels->convolve(&g->forward, weights, bias, lanes, in, out);
         return;
@@ -212,6 +229,8 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     if (picked)
         site->kernels->pooled_backward(&g->pooled, weights, probes, site->samples, picked->winner,
                                        d_out, d_in, picked->scratch);
+    else if (gr_winograd_pays(&g->winograd, lanes))
+        site->kernels->winograd_backward(&g->winograd, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
         gr_gemm(true, false, node->in_features, lanes, node->out_features, 1, weights,
                 node->in_features, d_out, lanes, 0, d_in, lanes);
@@ -230,7 +249,10 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
                                          d_out, in, d_weights, site->picked->scratch);
         return;
     }
-    if (g->product)
+    if (gr_winograd_pays(&g->winograd, lanes))
+        site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
+                                           site->scratch);
+    else if (g->product)
         gr_gemm(false, true, node->out_features, node->in_features, lanes, 1, d_out, lanes, in,
                 lanes, 1, d_weights, node->in_features);
     else

@@ -410,6 +410,18 @@ static void test_many_probes_before_pooling(void **state) {
     }
 }
 
+/* So many channels and lanes that Winograd's algorithm is used (gr_winograd_pays). */
+static void test_many_channels(void **state) {
+    (void)state;
+    gradient_problem problem = gradient_problem_create(
+        "[6, 8, 8]",
+        "[{type: conv2d, filters: 6, kernel: 3, padding: same}, {type: tanh}, {type: "
+        "global_avgpool2d}, {type: flatten}, {type: linear, units: 3}]",
+        SMOOTHED, 16, false, 34);
+    gradient_check("many channels", &problem, PENALTY("probe: loss"), "total", NULL);
+    gradient_problem_clear(&problem);
+}
+
 /* Drawn probes by their expectations: E‖Jᵀv‖² = ‖J‖²_F over many samples, and a third of it for one
  * of three rows at random; one v for the whole batch gives every sample of a linear net the same.
  */
@@ -503,6 +515,7 @@ int main(void) {
         cmocka_unit_test(test_values_of_every_probe_and_shape),
         cmocka_unit_test(test_value_of_the_loss),
         cmocka_unit_test(test_value_of_weight_decay),
+        cmocka_unit_test(test_many_channels),
         cmocka_unit_test(test_drawn_probes),
         cmocka_unit_test(test_aliases),
     };

@@ -1,0 +1,626 @@
+/* Convolutions of stride 1 by Winograd's algorithm (Lavin & Gray 2016): tiles of the input and the
+ * kernels are evaluated, as polynomials, at the points 0, ±3/4, ±3/2 and ∞ of each axis, and a tile
+ * of (7 - k)² outputs takes 36 products instead of (7 - k)²·k². With
+ *     out = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ in B)] A
+ * for each tile the adjoint is its transpose, B [(G w Gᵀ) ⊙ (A d_out Aᵀ)] Bᵀ, whose tiles overlap,
+ * and the weights' gradient Gᵀ [Σ (A d_out Aᵀ) ⊙ (Bᵀ in B)] G. The points' product is near 1 and
+ * their squares are exact, which costs half the precision of 0, ±1, ±2.
+ *
+ * Lanes are innermost: the transforms are sums of vectors. Between them stand 36 matrix products,
+ * of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
+ * neighbouring tiles adjoin, whatever their number. A block of positions at a time, so that what is
+ * transformed stays in the second-level cache. */
+#include "core/kernels/winograd.h"
+
+#include "core/kernels/vector.h"
+
+enum { POINTS = WINOGRAD_POINTS, AREAS = WINOGRAD_AREAS, LONGEST = 5 };
+
+#define FOR_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < (count); i++)
+
+/* -- transforms along one axis
+ * ----------------------------------------------------------------------------- */
+
+/* The points ±a and ±b, and their powers. */
+#define A ((gr_real)0.75)
+#define B ((gr_real)1.5)
+static const gr_real powers[2][LONGEST] = {{1, A, A *A, A *A *A, A *A *A *A},
+                                           {1, B, B *B, B *B *B, B *B *B *B}};
+
+/* What each point's value of a kernel is scaled by: 1/Π(x - x'), over the other points x'. */
+static const gr_real scales[POINTS] = {1 / (A * A * B * B),
+                                       1 / (2 * A * A * (A * A - B * B)),
+                                       1 / (2 * A * A * (A * A - B * B)),
+                                       1 / (2 * B * B * (B * B - A * A)),
+                                       1 / (2 * B * B * (B * B - A * A)),
+                                       1};
+
+enum { SPREAD, COLLECT, REDUCE, REDUCE_BACK };
+
+/* A: the values at the points of the polynomial with `count` coefficients y. */
+INLINE void spread(const int count, const vector *y, vector *z) {
+    z[0] = y[0];
+    FOR_EACH (k, 2) {
+        vector even = y[0], odd = powers[k][1] * y[1];
+        if (count > 2) even += powers[k][2] * y[2];
+        if (count > 3) odd += powers[k][3] * y[3];
+        if (count > 4) even += powers[k][4] * y[4];
+        z[1 + 2 * k] = even + odd;
+        z[2 + 2 * k] = even - odd;
+    }
+    z[5] = y[count - 1];
+}
+
+/* Aᵀ, its transpose. */
+INLINE void collect(const int count, const vector *z, vector *y) {
+    const vector even_a = z[1] + z[2], odd_a = z[1] - z[2];
+    const vector even_b = z[3] + z[4], odd_b = z[3] - z[4];
+    y[0] = z[0] + even_a + even_b;
+    FOR_EACH (i, LONGEST) {
+        if (i == 0 || i >= count) continue;
+        y[i] = i % 2 ? powers[0][i] * odd_a + powers[1][i] * odd_b
+                     : powers[0][i] * even_a + powers[1][i] * even_b;
+    }
+    y[count - 1] += z[5];
+}
+
+/* Bᵀ: each point's row is the polynomial that is zero at the others. */
+INLINE void reduce(const vector *x, vector *z) {
+    z[0] = (A * A * B * B) * x[0] - (A * A + B * B) * x[2] + x[4];
+    z[5] = (A * A * B * B) * x[1] - (A * A + B * B) * x[3] + x[5];
+    const vector even_a = x[4] - B * B * x[2], odd_a = x[3] - B * B * x[1];
+    z[1] = even_a + A * odd_a;
+    z[2] = even_a - A * odd_a;
+    const vector even_b = x[4] - A * A * x[2], odd_b = x[3] - A * A * x[1];
+    z[3] = even_b + B * odd_b;
+    z[4] = even_b - B * odd_b;
+}
+
+/* B, its transpose. */
+INLINE void reduce_back(const vector *z, vector *x) {
+    const vector even_a = z[1] + z[2], odd_a = A * (z[1] - z[2]);
+    const vector even_b = z[3] + z[4], odd_b = B * (z[3] - z[4]);
+    x[0] = (A * A * B * B) * z[0];
+    x[1] = (A * A * B * B) * z[5] - B * B * odd_a - A * A * odd_b;
+    x[2] = -(A * A + B * B) * z[0] - B * B * even_a - A * A * even_b;
+    x[3] = odd_a + odd_b - (A * A + B * B) * z[5];
+    x[4] = z[0] + even_a + even_b;
+    x[5] = z[5];
+}
+
+INLINE void transform(const int map, const int count, const vector *from, vector *to) {
+    if (map == SPREAD)
+        spread(count, from, to);
+    else if (map == COLLECT)
+        collect(count, from, to);
+    else if (map == REDUCE)
+        reduce(from, to);
+    else
+        reduce_back(from, to);
+}
+
+/* The second axis: row `r` of the result from half[r]. */
+typedef vector half_tile[POINTS][POINTS];
+
+INLINE void keep_column(const int rows, const int c, const vector *column, half_tile half) {
+    FOR_EACH (r, rows) half[r][c] = column[r];
+}
+
+/* -- the matrix products
+ * ------------------------------------------------------------------------------------ */
+
+/* A tile's sums, their factors and one more fit the registers. */
+#if defined(GR_KERNEL_SET_avx512)
+enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
+#elif defined(GR_KERNEL_SET_avx2)
+enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
+#else
+enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
+#endif
+
+/* c[row][·] (+)= Σ_i a[i][row]·b[i][·] over i < depth. */
+typedef struct product {
+    int64_t depth;
+    const gr_real *a, *b;
+    gr_real *c;
+    int64_t a_row, a_step, b_step, c_row; /* strides */
+    bool add;
+} product;
+
+INLINE void multiply_tile(const int R, const int V, const product *p) {
+    vector sum[TILE_ROWS][TILE_VECTORS];
+    FOR_EACH (r, R)
+        FOR_EACH (v, V) sum[r][v] = (vector){0};
+    const gr_real *a = p->a, *b = p->b;
+    const int64_t a_row = p->a_row;
+    for (int64_t i = 0; i < p->depth; i++, a += p->a_step, b += p->b_step) {
+        vector value[TILE_VECTORS];
+        FOR_EACH (v, V) value[v] = load_once(b + v * VECTOR_LANES);
+        FOR_EACH (r, R) {
+            const vector factor = broadcast(a[r * a_row]);
+            FOR_EACH (v, V) sum[r][v] += factor * value[v];
+        }
+    }
+    FOR_EACH (r, R)
+        FOR_EACH (v, V) {
+            gr_real *c = p->c + r * p->c_row + v * VECTOR_LANES;
+            if (p->add) sum[r][v] += load(c);
+            store(c, sum[r][v]);
+        }
+}
+
+typedef void multiply_function(const product *p);
+
+#define MULTIPLY(R, V)                                 \
+    static void multiply_##R##_##V(const product *p) { \
+        multiply_tile(R, V, p);                        \
+    }
+#if defined(GR_KERNEL_SET_baseline)
+#define MULTIPLY_ROW(R) MULTIPLY(R, 1) MULTIPLY(R, 2)
+#define ROW_OF(R) \
+    { multiply_##R##_1, multiply_##R##_2 }
+#else
+#define MULTIPLY_ROW(R) MULTIPLY(R, 1) MULTIPLY(R, 2) MULTIPLY(R, 3)
+#define ROW_OF(R) \
+    { multiply_##R##_1, multiply_##R##_2, multiply_##R##_3 }
+#endif
+MULTIPLY_ROW(1)
+MULTIPLY_ROW(2)
+MULTIPLY_ROW(3)
+MULTIPLY_ROW(4)
+#if defined(GR_KERNEL_SET_avx512)
+MULTIPLY_ROW(5)
+MULTIPLY_ROW(6)
+MULTIPLY_ROW(7)
+MULTIPLY_ROW(8)
+#endif
+static multiply_function *const multiplications[TILE_ROWS][TILE_VECTORS] = {
+    ROW_OF(1), ROW_OF(2), ROW_OF(3), ROW_OF(4),
+#if defined(GR_KERNEL_SET_avx512)
+    ROW_OF(5), ROW_OF(6), ROW_OF(7), ROW_OF(8),
+#endif
+};
+
+/* The next share of `left` in parts of at most `most`, all about equal. */
+INLINE int64_t share(int64_t left, int64_t most) {
+    const int64_t parts = (left + most - 1) / most;
+    return parts ? (left + parts - 1) / parts : 0;
+}
+
+/* One row of tiles: `rows` rows of c (at most TILE_ROWS) by `count` columns; whole vectors. */
+static void multiply(int64_t rows, int64_t count, product p) {
+    for (int64_t left = (count + VECTOR_LANES - 1) / VECTOR_LANES, vectors; left; left -= vectors) {
+        vectors = share(left, TILE_VECTORS);
+        multiplications[rows - 1][vectors - 1](&p);
+        p.b += vectors * VECTOR_LANES;
+        p.c += vectors * VECTOR_LANES;
+    }
+}
+
+/* -- weights
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* transformed[area][pair] = G taps[·][pair] Gᵀ. */
+INLINE void transform_weights(const int k, int64_t pairs, const gr_real *taps,
+                              gr_real *transformed) {
+    const int64_t area = winograd_area(pairs);
+    for (int64_t p = 0; p < pairs; p += VECTOR_LANES) {
+        half_tile half;
+        FOR_EACH (c, k) {
+            vector x[LONGEST], z[POINTS];
+            FOR_EACH (r, k) x[r] = load(taps + (r * k + c) * pairs + p);
+            spread(k, x, z);
+            keep_column(POINTS, c, z, half);
+        }
+        FOR_EACH (r, POINTS) {
+            vector z[POINTS];
+            spread(k, half[r], z);
+            FOR_EACH (c, POINTS)
+                store(transformed + (r * POINTS + c) * area + p, scales[r] * scales[c] * z[c]);
+        }
+    }
+}
+
+/* taps[·][pair] = Gᵀ sums[·][pair] G. */
+INLINE void transform_gradient(const int k, int64_t pairs, const gr_real *sums, gr_real *taps) {
+    const int64_t area = winograd_area(pairs);
+    for (int64_t p = 0; p < pairs; p += VECTOR_LANES) {
+        half_tile half;
+        FOR_EACH (c, POINTS) {
+            vector z[POINTS], y[LONGEST];
+            FOR_EACH (r, POINTS)
+                z[r] = scales[r] * scales[c] * load(sums + (r * POINTS + c) * area + p);
+            collect(k, z, y);
+            keep_column(k, c, y, half);
+        }
+        FOR_EACH (r, k) {
+            vector y[LONGEST];
+            collect(k, half[r], y);
+            FOR_EACH (c, k) store(taps + (r * k + c) * pairs + p, y[c]);
+        }
+    }
+}
+
+/* The pairs of a pass in the order in which the products read them: [group of target channels][
+ * source channel][target channel of the group]. */
+static void take_weights(int64_t square, int64_t sources, int64_t source_stride, int64_t targets,
+                         int64_t target_stride, const gr_real *weights, int64_t pairs,
+                         gr_real *taps) {
+    int64_t pair = 0;
+    for (int64_t target = 0, rows; target < targets; target += rows) {
+        rows = share(targets - target, TILE_ROWS);
+        for (int64_t source = 0; source < sources; source++)
+            for (int64_t row = target; row < target + rows; row++, pair++) {
+                const gr_real *w = weights + row * target_stride + source * source_stride;
+                for (int64_t tap = 0; tap < square; tap++) taps[tap * pairs + pair] = w[tap];
+            }
+    }
+    for (; pair < pairs; pair++)
+        for (int64_t tap = 0; tap < square; tap++) taps[tap * pairs + pair] = 0;
+}
+
+/* -- tiles of images
+ * ---------------------------------------------------------------------------------------- */
+
+/* One side of a pass: [channel][row][column][lane], cut into tiles of size·size pixels, `step`
+ * apart, the first of them `margin` outside. */
+typedef struct image {
+    int64_t channels, rows, columns;
+    int64_t size, step, margin;
+} image;
+
+/* The positions of a block: lanes first_lane … + lanes of `tiles` tiles from first_tile on. */
+typedef struct block {
+    int64_t first_tile, tiles, tile_columns;
+    int64_t first_lane, lanes, all_lanes;
+    int64_t positions, stride; /* from channel to channel of what is transformed */
+} block;
+
+/* Offsets of a tile's pixels in a channel; < 0: outside. */
+typedef int64_t pixels[AREAS];
+
+static void find_pixels(const image *i, const block *b, int64_t tile, int64_t offset[AREAS]) {
+    const int64_t top = tile / b->tile_columns * i->step - i->margin;
+    const int64_t left = tile % b->tile_columns * i->step - i->margin;
+    for (int64_t r = 0; r < i->size; r++)
+        for (int64_t c = 0; c < i->size; c++) {
+            const int64_t y = top + r, x = left + c;
+            const bool inside = y >= 0 && y < i->rows && x >= 0 && x < i->columns;
+            offset[r * i->size + c] =
+                inside ? (y * i->columns + x) * b->all_lanes + b->first_lane : -1;
+        }
+}
+
+/* Tiles of `size` pixels to to[area][channel][position]; `zeros`: as many as lanes. */
+INLINE void take_tiles(const int map, const int size, const image *i, const block *b,
+                       const gr_real *in, const gr_real *zeros, gr_real *to) {
+    const int64_t plane = i->rows * i->columns * b->all_lanes;
+    const int64_t area = winograd_area(i->channels * b->stride);
+    pixels offsets[WINOGRAD_TILES];
+    for (int64_t t = 0; t < b->tiles; t++) find_pixels(i, b, b->first_tile + t, offsets[t]);
+    for (int64_t channel = 0; channel < i->channels; channel++, in += plane)
+        for (int64_t t = 0; t < b->tiles; t++) {
+            const gr_real *from[AREAS];
+            for (int p = 0; p < size * size; p++)
+                from[p] = offsets[t][p] < 0 ? zeros : in + offsets[t][p];
+            gr_real *at = to + channel * b->stride + t * b->lanes;
+            for (int64_t s = 0; s < b->lanes; s += VECTOR_LANES) {
+                half_tile half;
+                FOR_EACH (c, size) {
+                    vector x[POINTS], z[POINTS];
+                    FOR_EACH (r, size) x[r] = load(from[r * size + c] + s);
+                    transform(map, size, x, z);
+                    keep_column(POINTS, c, z, half);
+                }
+                FOR_EACH (r, POINTS) {
+                    vector z[POINTS];
+                    transform(map, size, half[r], z);
+                    FOR_EACH (c, POINTS) store(at + (r * POINTS + c) * area + s, z[c]);
+                }
+            }
+        }
+}
+
+/* One vector of a tile's lanes, of which `left` are wanted. */
+INLINE void put_tile(const int map, const int size, const bool whole, const bool add, int64_t left,
+                     vector bias, const gr_real *products, int64_t area,
+                     const gr_real *const *addend, gr_real *const *to, int64_t s) {
+    half_tile half;
+    FOR_EACH (c, POINTS) {
+        vector z[POINTS], y[POINTS];
+        FOR_EACH (r, POINTS) z[r] = load(products + (r * POINTS + c) * area);
+        transform(map, size, z, y);
+        keep_column(size, c, y, half);
+    }
+    FOR_EACH (r, size) {
+        vector y[POINTS];
+        transform(map, size, half[r], y);
+        FOR_EACH (c, size) {
+            const int pixel = r * size + c;
+            const vector sum = add ? y[c] + load(addend[pixel] + s) : y[c] + bias;
+            if (whole)
+                store(to[pixel] + s, sum);
+            else
+                store_part(to[pixel] + s, left, sum);
+        }
+    }
+}
+
+/* The tiles of `count` channels from products[area][channel][position]; bias may be NULL. With
+ * `add` tiles overlap, and where an earlier one has written, it is added to. */
+INLINE void put_tiles(const int map, const int size, const bool add, const image *i, const block *b,
+                      int64_t count, const gr_real *products, int64_t area, const gr_real *bias,
+                      const gr_real *zeros, gr_real *sink, gr_real *out) {
+    const int64_t plane = i->rows * i->columns * b->all_lanes;
+    const int64_t overlap = size - i->step;
+    pixels offsets[WINOGRAD_TILES];
+    for (int64_t t = 0; t < b->tiles; t++) find_pixels(i, b, b->first_tile + t, offsets[t]);
+    for (int64_t channel = 0; channel < count; channel++, out += plane) {
+        const vector constant = broadcast(bias ? bias[channel] : 0);
+        for (int64_t t = 0; t < b->tiles; t++) {
+            const int64_t tile = b->first_tile + t;
+            const int64_t new_row = tile / b->tile_columns ? overlap : 0;
+            const int64_t new_column = tile % b->tile_columns ? overlap : 0;
+            gr_real *to[AREAS];
+            const gr_real *addend[AREAS];
+            for (int p = 0; p < size * size; p++) {
+                const bool outside = offsets[t][p] < 0;
+                to[p] = outside ? sink : out + offsets[t][p];
+                if (add)
+                    addend[p] = outside || (p / size >= new_row && p % size >= new_column)
+                                    ? zeros
+                                    : out + offsets[t][p];
+            }
+            const gr_real *at = products + channel * b->stride + t * b->lanes;
+            int64_t s = 0;
+            for (; s + VECTOR_LANES <= b->lanes; s += VECTOR_LANES)
+                put_tile(map, size, true, add, 0, constant, at + s, area, addend, to, s);
+            if (s < b->lanes)
+                put_tile(map, size, false, add, b->lanes - s, constant, at + s, area, addend, to,
+                         s);
+        }
+    }
+}
+
+typedef void take_function(const image *i, const block *b, const gr_real *in, const gr_real *zeros,
+                           gr_real *to);
+typedef void put_function(const image *i, const block *b, int64_t count, const gr_real *products,
+                          int64_t area, const gr_real *bias, const gr_real *zeros, gr_real *sink,
+                          gr_real *out);
+
+#define TAKE(name, map, size)                                                                 \
+    static void name(const image *i, const block *b, const gr_real *in, const gr_real *zeros, \
+                     gr_real *to) {                                                           \
+        take_tiles(map, size, i, b, in, zeros, to);                                           \
+    }
+#define PUT(name, map, size, add)                                                            \
+    static void name(const image *i, const block *b, int64_t count, const gr_real *products, \
+                     int64_t area, const gr_real *bias, const gr_real *zeros, gr_real *sink, \
+                     gr_real *out) {                                                         \
+        put_tiles(map, size, add, i, b, count, products, area, bias, zeros, sink, out);      \
+    }
+TAKE(take_input, REDUCE, POINTS)
+TAKE(take_output_3, SPREAD, 4)
+TAKE(take_output_5, SPREAD, 2)
+PUT(put_input, REDUCE_BACK, POINTS, true)
+PUT(put_output_3, COLLECT, 4, false)
+PUT(put_output_5, COLLECT, 2, false)
+
+static image input_of(const gr_winograd *c) {
+    return (image){c->in_channels,         c->in_rows, c->in_columns, POINTS,
+                   POINTS + 1 - c->kernel, c->padding};
+}
+
+static image output_of(const gr_winograd *c) {
+    const int64_t size = POINTS + 1 - c->kernel;
+    return (image){c->out_channels, c->out_rows, c->out_columns, size, size, 0};
+}
+
+/* The first block, or the next one; false where there is none. Lanes are outermost: tiles that
+ * overlap come in order. */
+static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, block *b) {
+    const int64_t step = POINTS + 1 - c->kernel;
+    const int64_t columns = (c->out_columns + step - 1) / step;
+    const int64_t tiles = (c->out_rows + step - 1) / step * columns;
+    if (b->tiles == 0)
+        *b = (block){.tile_columns = columns, .all_lanes = lanes};
+    else
+        b->first_tile += b->tiles;
+    if (b->first_tile == tiles) b->first_tile = 0, b->first_lane += b->lanes;
+    if (b->first_lane >= lanes) return false;
+    const int64_t lanes_left = lanes - b->first_lane;
+    b->lanes = share(lanes_left, positions);
+    if (b->lanes < lanes_left) b->lanes = winograd_rounded(b->lanes);
+    const int64_t most = positions / b->lanes;
+    b->tiles = share(tiles - b->first_tile, most < WINOGRAD_TILES ? most : WINOGRAD_TILES);
+    b->positions = b->tiles * b->lanes;
+    b->stride = b->positions - b->lanes + winograd_rounded(b->lanes);
+    b->stride = winograd_rounded(b->stride);
+    return true;
+}
+
+static gr_real *aligned(gr_real *scratch) {
+    const uintptr_t missing = -(uintptr_t)scratch & (GR_ALIGNMENT - 1);
+    return scratch + missing / sizeof *scratch;
+}
+
+/* target = the source's tiles, transformed by `take`, times the weights, transformed by `put`. */
+static void pass(const gr_winograd *c, const image *source, take_function *take,
+                 int64_t source_stride, const image *target, put_function *put,
+                 int64_t target_stride, const gr_real *weights, const gr_real *bias, int64_t lanes,
+                 const gr_real *in, gr_real *out, gr_real *scratch) {
+    const winograd_areas a =
+        winograd_areas_of(c->kernel, source->channels, target->channels, false);
+    scratch = aligned(scratch);
+    gr_real *zeros = scratch + a.zeros, *sink = scratch + a.sink, *taps = scratch + a.taps;
+    gr_real *transformed = scratch + a.weights, *taken = scratch + a.source;
+    gr_real *products = scratch + a.products;
+    memset(zeros, 0, (size_t)(a.sink - a.zeros) * sizeof *zeros);
+    take_weights(c->kernel * c->kernel, source->channels, source_stride, target->channels,
+                 target_stride, weights, a.pairs, taps);
+    if (c->kernel == 3)
+        transform_weights(3, a.pairs, taps, transformed);
+    else
+        transform_weights(5, a.pairs, taps, transformed);
+    const int64_t weights_area = winograd_area(a.pairs);
+    const int64_t plane = target->rows * target->columns * lanes;
+    for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
+        take(source, &b, in, zeros, taken);
+        const int64_t taken_area = winograd_area(source->channels * b.stride);
+        for (int64_t first = 0, count; first < target->channels; first += count) {
+            /* As many whole groups of channels as the chunk takes. */
+            int64_t group;
+            for (count = 0; first + count < target->channels; count += group) {
+                group = share(target->channels - first - count, TILE_ROWS);
+                if (count + group > WINOGRAD_CHUNK) break;
+            }
+            const int64_t area = winograd_area(count * b.stride);
+            for (int p = 0; p < AREAS; p++)
+                for (int64_t f = 0; f < count; f += group) {
+                    group = share(target->channels - first - f, TILE_ROWS);
+                    const product one = {.depth = source->channels,
+                                         .a = transformed + p * weights_area +
+                                              (first + f) * source->channels,
+                                         .a_row = 1,
+                                         .a_step = group,
+                                         .b = taken + p * taken_area,
+                                         .b_step = b.stride,
+                                         .c = products + p * area + f * b.stride,
+                                         .c_row = b.stride};
+                    multiply(group, b.positions, one);
+                }
+            put(target, &b, count, products, area, bias ? bias + first : NULL, zeros, sink,
+                out + first * plane);
+        }
+    }
+}
+
+void KERNEL(winograd_forward)(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
+                              int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
+    const image input = input_of(c), output = output_of(c);
+    const int64_t square = c->kernel * c->kernel;
+    pass(c, &input, take_input, square, &output, c->kernel == 3 ? put_output_3 : put_output_5,
+         square * c->in_channels, weights, bias, lanes, in, out, scratch);
+}
+
+void KERNEL(winograd_backward)(const gr_winograd *c, const gr_real *weights, int64_t lanes,
+                               const gr_real *d_out, gr_real *d_in, gr_real *scratch) {
+    const image input = input_of(c), output = output_of(c);
+    const int64_t square = c->kernel * c->kernel;
+    pass(c, &output, c->kernel == 3 ? take_output_3 : take_output_5, square * c->in_channels,
+         &input, put_input, square, weights, NULL, lanes, d_out, d_in, scratch);
+}
+
+/* -- the weights' gradient
+ * ----------------------------------------------------------------------------------- */
+
+/* Transposes: to[lane][0 … VECTOR_LANES - 1] = from[·][lane], rows of `to` `stride` apart, for the
+ * first `lanes` lanes. */
+static inline void store_transposed(const vector *from, int64_t lanes, gr_real *to,
+                                    int64_t stride) {
+    vector v[VECTOR_BYTES / sizeof(gr_real)];
+    FOR_EACH (i, VECTOR_LANES) v[i] = from[i];
+    /* Halves of rows change places, then halves of these: after the step of width h, rows i and
+     * i + h have exchanged the lanes whose bit h differs. */
+    integers lane;
+    FOR_EACH (i, VECTOR_LANES) lane[i] = i;
+    FOR_EACH (bit, 4) {
+        const int h = 1 << bit;
+        if (h >= VECTOR_LANES) continue;
+        const integers upper = (integers)((lane & same_index(h)) != same_index(0)); /* -1 or 0 */
+        const integers low = (lane & same_index(~h)) + (upper & same_index((int)VECTOR_LANES));
+        const integers high = low + same_index(h);
+        FOR_EACH (i, VECTOR_LANES) {
+            if (i & h) continue;
+            const vector a = v[i], b = v[i + h];
+            v[i] = __builtin_shuffle(a, b, low);
+            v[i + h] = __builtin_shuffle(a, b, high);
+        }
+    }
+    FOR_EACH (i, VECTOR_LANES)
+        if (i < lanes) store(to + i * stride, v[i]);
+}
+
+/* d_out's tiles to to[area][position][channel]. */
+INLINE void take_transposed(const int size, const image *i, const block *b, int64_t channels,
+                            const gr_real *d_out, const gr_real *zeros, gr_real *to) {
+    enum { MOST = VECTOR_BYTES / sizeof(gr_real) };
+    const int64_t plane = i->rows * i->columns * b->all_lanes;
+    const int64_t area = winograd_area(channels * b->stride);
+    vector taken[AREAS][MOST];
+    for (int64_t t = 0; t < b->tiles; t++) {
+        pixels offset;
+        find_pixels(i, b, b->first_tile + t, offset);
+        for (int64_t first = 0; first < channels; first += VECTOR_LANES)
+            for (int64_t s = 0; s < b->lanes; s += VECTOR_LANES) {
+                for (int64_t f = 0; f < VECTOR_LANES; f++) {
+                    const gr_real *plane_at = d_out + (first + f) * plane + s;
+                    half_tile half;
+                    FOR_EACH (c, size) {
+                        vector x[POINTS], z[POINTS];
+                        FOR_EACH (r, size) {
+                            const int64_t at = offset[r * size + c];
+                            x[r] = load(at < 0 || first + f >= i->channels ? zeros : plane_at + at);
+                        }
+                        spread(size, x, z);
+                        keep_column(POINTS, c, z, half);
+                    }
+                    FOR_EACH (r, POINTS) {
+                        vector z[POINTS];
+                        spread(size, half[r], z);
+                        FOR_EACH (c, POINTS) taken[r * POINTS + c][f] = z[c];
+                    }
+                }
+                gr_real *at = to + (t * b->lanes + s) * channels + first;
+                for (int p = 0; p < AREAS; p++)
+                    store_transposed(taken[p], b->lanes - s, at + p * area, channels);
+            }
+    }
+}
+
+void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_real *d_out,
+                                 const gr_real *in, gr_real *d_weights, gr_real *scratch) {
+    const image input = input_of(c), output = output_of(c);
+    const int64_t channels = winograd_rounded(c->out_channels);
+    const winograd_areas a = winograd_areas_of(c->kernel, c->in_channels, channels, true);
+    scratch = aligned(scratch);
+    gr_real *zeros = scratch + a.zeros, *taps = scratch + a.taps, *sums = scratch + a.weights;
+    gr_real *taken = scratch + a.source, *transposed = scratch + a.products;
+    const int64_t sums_area = winograd_area(a.pairs);
+    memset(zeros, 0, (size_t)(a.sink - a.zeros) * sizeof *zeros);
+    memset(sums, 0, (size_t)(AREAS * sums_area) * sizeof *sums);
+    for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
+        take_input(&input, &b, in, zeros, taken);
+        if (c->kernel == 3)
+            take_transposed(4, &output, &b, channels, d_out, zeros, transposed);
+        else
+            take_transposed(2, &output, &b, channels, d_out, zeros, transposed);
+        const int64_t taken_area = winograd_area(c->in_channels * b.stride);
+        const int64_t transposed_area = winograd_area(channels * b.stride);
+        for (int p = 0; p < AREAS; p++)
+            for (int64_t row = 0, rows; row < c->in_channels; row += rows) {
+                rows = share(c->in_channels - row, TILE_ROWS);
+                const product one = {.depth = b.positions,
+                                     .a = taken + p * taken_area + row * b.stride,
+                                     .a_row = b.stride,
+                                     .a_step = 1,
+                                     .b = transposed + p * transposed_area,
+                                     .b_step = channels,
+                                     .c = sums + p * sums_area + row * channels,
+                                     .c_row = channels,
+                                     .add = true};
+                multiply(rows, channels, one);
+            }
+    }
+    if (c->kernel == 3)
+        transform_gradient(3, a.pairs, sums, taps);
+    else
+        transform_gradient(5, a.pairs, sums, taps);
+    const int64_t square = c->kernel * c->kernel;
+    for (int64_t f = 0; f < c->out_channels; f++)
+        for (int64_t channel = 0; channel < c->in_channels; channel++)
+            for (int64_t tap = 0; tap < square; tap++)
+                d_weights[(f * c->in_channels + channel) * square + tap] +=
+                    taps[tap * a.pairs + channel * channels + f];
+}

@@ -1,0 +1,65 @@
+/* How Winograd's convolution divides its work and its scratch memory: the same for every set. */
+#ifndef CORE_KERNELS_WINOGRAD_H
+#define CORE_KERNELS_WINOGRAD_H
+
+#include "core/kernels.h"
+
+enum {
+    WINOGRAD_POINTS = 6, /* of evaluation, along each axis */
+    WINOGRAD_AREAS = WINOGRAD_POINTS * WINOGRAD_POINTS,
+    WINOGRAD_ALIGNMENT = 16,  /* reals: whole vectors of every set */
+    WINOGRAD_TILES = 32,      /* of a block at most */
+    WINOGRAD_CHUNK = 16,      /* target channels whose products are kept at once */
+    WINOGRAD_REALS = 1 << 16, /* of a block's transformed source, about: half a second cache */
+    WINOGRAD_GRANULE = 48,    /* positions: three of the widest vectors */
+};
+
+static inline int64_t winograd_rounded(int64_t reals) {
+    return (reals + WINOGRAD_ALIGNMENT - 1) / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
+}
+
+/* Reals from the matrix of one point to that of the next: an odd number of cache lines, so that a
+ * tile's points do not all fall into one set of the cache. */
+static inline int64_t winograd_area(int64_t reals) {
+    const int64_t lines = winograd_rounded(reals) / WINOGRAD_ALIGNMENT;
+    return (lines | 1) * WINOGRAD_ALIGNMENT;
+}
+
+/* Positions (pairs of tile and lane) that a block has at most, given the channels that are
+ * transformed. */
+static inline int64_t winograd_positions(int64_t channels) {
+    const int64_t granules = WINOGRAD_REALS / (WINOGRAD_AREAS * WINOGRAD_GRANULE * channels);
+    return WINOGRAD_GRANULE * (granules < 1 ? 1 : granules > 8 ? 8 : granules);
+}
+
+/* Where the arrays of a pass lie in the scratch memory; offsets in reals. */
+typedef struct winograd_areas {
+    int64_t positions;
+    int64_t zeros, sink;      /* read where there are no pixels, written where none are wanted */
+    int64_t taps;             /* [kernel²][pairs of channels] */
+    int64_t weights;          /* [area][pairs] */
+    int64_t source, products; /* [area][channel][position] */
+    int64_t pairs, total;
+} winograd_areas;
+
+/* Of a pass, whose products are [target channel][position]; with target_channels those of the
+ * output, rounded, and `gradient`, of the weights' gradient, whose `products` are [position][output
+ * channel]. */
+static inline winograd_areas winograd_areas_of(int64_t kernel, int64_t source_channels,
+                                               int64_t target_channels, bool gradient) {
+    winograd_areas a = {.pairs = winograd_rounded(source_channels * target_channels)};
+    a.positions = winograd_positions(source_channels + (gradient ? target_channels : 0));
+    const int64_t stride = a.positions + WINOGRAD_ALIGNMENT;
+    const int64_t chunk = target_channels < WINOGRAD_CHUNK ? target_channels : WINOGRAD_CHUNK;
+    a.sink = a.zeros + stride;
+    a.taps = a.sink + stride;
+    a.weights = a.taps + kernel * kernel * a.pairs;
+    a.source = a.weights + WINOGRAD_AREAS * winograd_area(a.pairs);
+    a.products = a.source + WINOGRAD_AREAS * winograd_area(source_channels * stride);
+    a.total = a.products +
+              WINOGRAD_AREAS * winograd_area((gradient ? target_channels : chunk) * stride) +
+              WINOGRAD_ALIGNMENT;
+    return a;
+}
+
+#endif
