@@ -5,125 +5,12 @@
 #include <string.h>
 
 #include "server/api.h"
-#include "server/environment.h"
-#include "server/idempotency.h"
 #include "server/submit.h"
+#include "server/sweep_json.h"
+#include "server/sweep_submit.h"
 #include "server/sweep_table.h"
 
 enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
-
-/* -- the sweep as JSON
- * -------------------------------------------------------------------------------- */
-
-/* "running" while something may still happen by itself. */
-static const char *state_of(const sweep_row *row) {
-    const int64_t open = row->counts[STATE_QUEUED] + row->counts[STATE_RUNNING];
-    if (row->cancelled_at) return open ? "cancelling" : "cancelled";
-    if (row->paused) return open ? "pausing" : "paused";
-    if (open == 0 && !row->active) return row->counts[STATE_PAUSED] ? "paused" : "finished";
-    return row->counts[STATE_QUEUED] == row->experiment_count ? "queued" : "running";
-}
-
-static cJSON *time_or_null(int64_t milliseconds) {
-    char text[32];
-    if (milliseconds == 0) return cJSON_CreateNull();
-    json_time(milliseconds, text);
-    return cJSON_CreateString(text);
-}
-
-static cJSON *row_json(const sweep_row *row) {
-    cJSON *object = cJSON_CreateObject();
-    if (!object) return NULL;
-    json_put(object, "id", json_integer(row->id));
-    cJSON_AddStringToObject(object, "name", row->name);
-    json_put(object, "tags", api_raw_json(row->tags, "{}"));
-    cJSON_AddStringToObject(object, "state", state_of(row));
-    cJSON_AddStringToObject(object, "strategy", row->strategy);
-    json_put(object, "arms", json_integer(row->arm_count));
-    json_put(object, "experiments", json_integer(row->experiment_count));
-    cJSON *states = cJSON_AddObjectToObject(object, "states");
-    int64_t ended = 0;
-    for (int i = 0; i < STATE_COUNT; i++) {
-        json_put(states, state_name((experiment_state)i), json_integer(row->counts[i]));
-        if (state_is_final((experiment_state)i)) ended += row->counts[i];
-    }
-    json_put(object, "ended", json_integer(ended));
-    json_put(object, "note", row->note ? cJSON_CreateString(row->note) : cJSON_CreateNull());
-    json_put(object, "created_at", time_or_null(row->created_at));
-    json_put(object, "cancelled_at", time_or_null(row->cancelled_at));
-    char text[64];
-    cJSON *links = cJSON_AddObjectToObject(object, "links");
-    snprintf(text, sizeof text, API_BASE "/sweeps/%lld", (long long)row->id);
-    cJSON_AddStringToObject(links, "self", text);
-    snprintf(text, sizeof text, API_BASE "/sweeps/%lld/table", (long long)row->id);
-    cJSON_AddStringToObject(links, "table", text);
-    snprintf(text, sizeof text, API_BASE "/experiments?sweep=%lld", (long long)row->id);
-    cJSON_AddStringToObject(links, "experiments", text);
-    snprintf(text, sizeof text, "/#/sweeps/%lld", (long long)row->id);
-    cJSON_AddStringToObject(links, "dashboard", text);
-    return object;
-}
-
-/* Time left: the multiply-accumulates that are left, at the pace of those that were made, by as
- * many workers as have something to do. NaN where nobody knows. */
-static cJSON *progress_json(struct api *api, const sweep_row *row, const sweep_arm_row *arms,
-                            size_t arm_count, const sweep_result *results, size_t count) {
-    double done = 0, left = 0, seconds = 0, iterations = 0, all_iterations = 0;
-    int64_t open = 0;
-    for (size_t i = 0; i < count; i++) {
-        const sweep_result *one = &results[i];
-        const double cost = (size_t)one->arm < arm_count ? arms[one->arm].iteration_operations : 0;
-        done += cost * (double)one->iteration;
-        seconds += one->elapsed_seconds;
-        iterations += (double)one->iteration;
-        if (one->state == STATE_QUEUED || one->state == STATE_RUNNING) {
-            left += cost * (double)(one->iterations - one->iteration);
-            open++;
-        }
-        const bool ended = state_is_final(one->state);
-        all_iterations += (double)(ended ? one->iteration : one->iterations);
-    }
-    const int worker_count = workers_status(api->workers, NULL, 0);
-    const double at_once = (double)(open < worker_count ? open : worker_count);
-    double eta = NAN;
-    if (open == 0)
-        eta = 0;
-    else if (seconds > 0 && done > 0 && at_once > 0 && !row->paused)
-        eta = left / (done / seconds) / at_once;
-    cJSON *object = cJSON_CreateObject();
-    json_put(object, "iterations_done", json_number(iterations));
-    json_put(object, "fraction", json_number(all_iterations > 0 ? iterations / all_iterations : 0));
-    json_put(object, "elapsed_seconds", json_number(seconds));
-    json_put(object, "eta_seconds", isnan(eta) ? cJSON_CreateNull() : json_number(eta));
-    return object;
-}
-
-static cJSON *rungs_json(const sweep_rung_row *rungs, size_t count) {
-    cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < count; i++) {
-        cJSON *one = cJSON_CreateObject();
-        json_put(one, "rung", json_integer(rungs[i].rung));
-        json_put(one, "sequence", json_integer(rungs[i].sequence));
-        json_put(one, "arm", json_integer(rungs[i].arm));
-        json_put(one, "value",
-                 isnan(rungs[i].value) ? cJSON_CreateNull() : json_number(rungs[i].value));
-        cJSON_AddBoolToObject(one, "promoted", rungs[i].promoted);
-        json_append(list, one);
-    }
-    return list;
-}
-
-static cJSON *arms_json(const sweep_arm_row *arms, size_t count) {
-    cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < count; i++) {
-        cJSON *one = cJSON_CreateObject();
-        json_put(one, "arm", json_integer(arms[i].arm));
-        cJSON_AddStringToObject(one, "label", arms[i].label);
-        json_put(one, "levels", api_raw_json(arms[i].levels, "{}"));
-        json_append(list, one);
-    }
-    return list;
-}
 
 static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, gr_error *error) {
     sweep_row row;
@@ -139,109 +26,21 @@ static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, g
             store_sweep_results(api->store, id, "elapsed_seconds", &results, &result_count, error);
     if (status == GR_OK) status = store_sweep_rungs(api->store, id, &rungs, &rung_count, error);
     if (status == GR_OK) {
-        *document = row_json(&row);
+        const sweep_view view = {.row = &row,
+                                 .arms = arms,
+                                 .arm_count = arm_count,
+                                 .results = results,
+                                 .result_count = result_count,
+                                 .rungs = rungs,
+                                 .rung_count = rung_count,
+                                 .workers = workers_status(api->workers, NULL, 0)};
+        *document = sweep_json(&view);
         if (*document == NULL) status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    }
-    if (status == GR_OK) {
-        json_put(*document, "spec", api_raw_json(row.spec, "{}"));
-        json_put(*document, "progress",
-                 progress_json(api, &row, arms, arm_count, results, result_count));
-        json_put(*document, "arm_list", arms_json(arms, arm_count));
-        json_put(*document, "rungs", rungs_json(rungs, rung_count));
     }
     free(rungs);
     free(results);
     sweep_arm_rows_free(arms, arm_count);
     sweep_row_clear(&row);
-    return status;
-}
-
-/* -- submission
- * --------------------------------------------------------------------------------------- */
-
-static gr_status add_seconds(struct api *api, const sweep_setup *setup, cJSON *estimate,
-                             gr_error *error) {
-    char *environment = environment_text();
-    if (!environment) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    double seconds = 0;
-    gr_status status = GR_OK;
-    for (size_t i = 0; i < setup->arm_count && status == GR_OK; i++) {
-        const sweep_arm_row *arm = &setup->arms[i];
-        speed known;
-        status = store_speed(api->store, environment, arm->iteration_operations, &known, error);
-        if (status == GR_OK)
-            seconds += known.operations_per_second > 0
-                           ? arm->iteration_operations * (double)arm->iterations *
-                                 (double)setup->plan.seed_count / known.operations_per_second
-                           : NAN;
-        if (isnan(seconds)) break;
-    }
-    free(environment);
-    GR_TRY(status);
-    const int worker_count = workers_status(api->workers, NULL, 0);
-    json_put(estimate, "seconds_of_training",
-             isnan(seconds) ? cJSON_CreateNull() : json_number(seconds));
-    json_put(estimate, "seconds",
-             isnan(seconds) || worker_count == 0 ? cJSON_CreateNull()
-                                                 : json_number(seconds / (double)worker_count));
-    return GR_OK;
-}
-
-static gr_status answer_valid(struct api *api, const sweep_setup *setup, http_response *response,
-                              gr_error *error) {
-    cJSON *document = cJSON_CreateObject();
-    cJSON_AddTrueToObject(document, "valid");
-    json_put(document, "spec", cJSON_Duplicate(setup->plan.document, true));
-    cJSON *estimate = cJSON_AddObjectToObject(document, "estimate");
-    const int64_t experiments = (int64_t)(setup->arm_count * setup->plan.seed_count);
-    int64_t memory = 0;
-    double iterations = 0;
-    for (size_t i = 0; i < setup->arm_count; i++) {
-        if (setup->arms[i].memory_bytes > memory) memory = setup->arms[i].memory_bytes;
-        iterations += (double)setup->arms[i].iterations * (double)setup->plan.seed_count;
-    }
-    json_put(estimate, "arms", json_integer((int64_t)setup->arm_count));
-    json_put(estimate, "experiments", json_integer(experiments));
-    json_put(estimate, "iterations", json_number(iterations));
-    json_put(estimate, "operations", json_number(setup->operations));
-    json_put(estimate, "memory_bytes", json_integer(memory));
-    const gr_status status = add_seconds(api, setup, estimate, error);
-    cJSON *rungs = cJSON_AddArrayToObject(document, "rungs");
-    for (size_t i = 0; i < setup->ladder.count; i++)
-        json_append(rungs, json_integer(setup->ladder.stops[i]));
-    json_put(document, "arm_list", arms_json(setup->arms, setup->arm_count));
-    if (status != GR_OK) {
-        cJSON_Delete(document);
-        return status;
-    }
-    http_answer_json(response, 200, document);
-    return GR_OK;
-}
-
-static gr_status store_setup(struct api *api, const sweep_setup *setup, int64_t owner, int64_t *id,
-                             gr_error *error) {
-    const sweep_plan *plan = &setup->plan;
-    char *tags = json_text(plan->tags), *text = json_text(plan->document);
-    gr_status status = GR_OUT_OF_MEMORY;
-    if (tags && text) {
-        const sweep_submission form = {
-            .name = plan->name,
-            .tags = tags,
-            .spec = text,
-            .strategy = sweep_strategy_name(plan->strategy),
-            .active = plan->strategy == SWEEP_ASHA || plan->until_width > 0,
-            .arms = setup->arms,
-            .arm_count = setup->arm_count,
-            .seeds = plan->seeds,
-            .seed_count = plan->seed_count,
-            .submitted_by = owner,
-            .stop_after_iteration = setup->ladder.count ? setup->ladder.stops[0] : 0};
-        status = store_sweep_submit(api->store, &form, id, error);
-    } else {
-        gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    }
-    free(tags);
-    free(text);
     return status;
 }
 
@@ -269,33 +68,14 @@ static gr_status answer_sweep(struct api *api, int64_t id, int status, http_resp
 static gr_status post_sweep(void *context, const http_request *request, http_response *response,
                             gr_error *error) {
     struct api *api = context;
-    bool only_validate, malformed = false;
-    problems found = {0};
-    sweep_setup setup;
     int64_t id;
-    GR_TRY(http_query_boolean(request, "validate_only", &only_validate, error));
-    gr_status status =
-        sweep_check(api, request->body, request->body_length, &setup, &malformed, &found, error);
-    if (status != GR_OK) {
-        status = submit_refuse(response, status, malformed, &found);
-        problems_clear(&found);
-        return status;
-    }
-    problems_clear(&found);
-    if (only_validate) {
-        status = answer_valid(api, &setup, response, error);
-    } else {
-        status = store_setup(api, &setup, request->identity.token, &id, error);
-        if (status == GR_OK) {
-            workers_wake(api->workers);
-            publish_all(api, id, EVENT_EXPERIMENT);
-            status = answer_sweep(api, id, 201, response, error);
-        }
-        if (status == GR_OK)
-            http_answer_header(response, "Location", API_BASE "/sweeps/%lld", (long long)id);
-    }
-    sweep_setup_clear(&setup);
-    return status;
+    bool answered;
+    GR_TRY(sweep_submit(api, request, &id, &answered, response, error));
+    if (id) publish_all(api, id, EVENT_EXPERIMENT);
+    if (answered) return GR_OK;
+    GR_TRY(answer_sweep(api, id, 201, response, error));
+    http_answer_header(response, "Location", API_BASE "/sweeps/%lld", (long long)id);
+    return GR_OK;
 }
 
 /* -- lists and one sweep
@@ -328,7 +108,7 @@ static gr_status get_sweeps(void *context, const http_request *request, http_res
     GR_TRY(store_sweep_list(api->store, before, limit + 1, &rows, &count, error));
     cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "sweeps");
     const size_t shown = count < (size_t)limit ? count : (size_t)limit;
-    for (size_t i = 0; i < shown; i++) json_append(list, row_json(&rows[i]));
+    for (size_t i = 0; i < shown; i++) json_append(list, sweep_row_json(&rows[i]));
     char next[24];
     snprintf(next, sizeof next, "s%lld", shown ? (long long)rows[shown - 1].id : 0);
     json_put(document, "next_cursor",

@@ -91,8 +91,10 @@ const char *store_artifacts(const store *store);
 /* An answer that a repeated request gets again: stored with what the request makes. */
 typedef struct idempotency {
     const char *key, *fingerprint; /* at most 255 bytes; SHA-256 (hex) of the request */
-    /* The body of the answer (free): called within the transaction, perhaps more than once. */
-    char *(*answer)(const experiment *made);
+    /* The body of the answer (free): called within the transaction, perhaps more than once, with
+     * the experiment or sweep_row that was made. */
+    char *(*answer)(const void *made, void *context);
+    void *context;
 } idempotency;
 typedef struct submission {
     const char *name, *tags, *spec, *data_hash, *engine_version;

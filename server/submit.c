@@ -136,7 +136,8 @@ static void answer_with(http_response *response, int status, const experiment *s
 }
 
 /* The body of the first answer, and of every repeated one. */
-static char *answer_text(const experiment *made) {
+static char *answer_text(const void *made, void *context) {
+    (void)context;
     cJSON *document = experiment_json(made);
     char *text = document ? json_text(document) : NULL;
     cJSON_Delete(document);

@@ -39,8 +39,9 @@ typedef struct sweep_submission {
     size_t arm_count;
     const int64_t *seeds;
     size_t seed_count;
-    int64_t submitted_by;         /* as in a submission */
-    int64_t stop_after_iteration; /* of each experiment: the first rung; 0: none */
+    int64_t submitted_by;           /* as in a submission */
+    const idempotency *idempotency; /* the same; `made` is a sweep_row */
+    int64_t stop_after_iteration;   /* of each experiment: the first rung; 0: none */
 } sweep_submission;
 /* The sweep, its arms and all its experiments, in one transaction. */
 gr_status store_sweep_submit(store *store, const sweep_submission *submission, int64_t *id,

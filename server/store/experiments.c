@@ -162,7 +162,7 @@ static gr_status keep_answer(database *db, int64_t id, const idempotency *with, 
     GR_TRY(experiment_select(db, id, &made, error));
     snprintf(etag, sizeof etag, "\"%lld\"", (long long)made.revision);
     snprintf(location, sizeof location, "/api/v1/experiments/%lld", (long long)id);
-    char *body = with->answer(&made);
+    char *body = with->answer(&made, with->context);
     gr_status status = body ? idempotency_insert(db, with->key, with->fingerprint, 201, location,
                                                  etag, body, error)
                             : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");

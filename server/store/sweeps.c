@@ -225,6 +225,21 @@ static gr_status insert_experiments(database *db, int64_t sweep, const sweep_sub
     return GR_OK;
 }
 
+/* The answer to a repeated request, in the transaction that makes the sweep. */
+static gr_status keep_answer(database *db, int64_t id, const idempotency *with, gr_error *error) {
+    sweep_row made;
+    char location[64];
+    GR_TRY(sweep_select(db, id, &made, error));
+    snprintf(location, sizeof location, "/api/v1/sweeps/%lld", (long long)id);
+    char *body = with->answer(&made, with->context);
+    const gr_status status = body ? idempotency_insert(db, with->key, with->fingerprint, 201,
+                                                       location, NULL, body, error)
+                                  : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    free(body);
+    sweep_row_clear(&made);
+    return status;
+}
+
 static gr_status submit_work(database *db, void *context, gr_error *error) {
     submit *order = context;
     const sweep_submission *form = order->form;
@@ -243,6 +258,8 @@ static gr_status submit_work(database *db, void *context, gr_error *error) {
         if (status == GR_OK) status = maker_begin(&makers[a], &form->arms[a], form->name, error);
     }
     if (status == GR_OK) status = insert_experiments(db, order->id, form, makers, error);
+    if (status == GR_OK && form->idempotency)
+        status = keep_answer(db, order->id, form->idempotency, error);
     for (size_t a = 0; makers && a < form->arm_count; a++) maker_clear(&makers[a]);
     free(makers);
     return status;

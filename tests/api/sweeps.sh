@@ -128,3 +128,13 @@ output=$(sweep '.repeats = 0' | "$gradreg" sweep - --server "$url" 2>&1); equal 
 holds "gradreg sweep: why" "$output" "/repeats: a whole number from 1"
 output=$("$gradreg" sweep "$id" --server "$url" --baseline method:x 2>&1); holds "gradreg sweep: table refused" "$output" 'no arm has method "x"'
 output=$("$gradreg" sweep "$folder/none.json" --server "$url" 2>&1); holds "gradreg sweep: no file" "$output" "No such file"
+# With an Idempotency-Key: once, whatever happens.
+ask -H "Idempotency-Key: sweep-1" -d "$(sweep '.repeats = 1 | .axes = [.axes[0]]')" "$api/sweeps"
+keyed=$body; count=$(curl -s "$api/sweeps?limit=500" | jq '.sweeps | length'); equal "sweep: key" "$status $(jq -c '[.experiments, .progress.fraction, .rungs, (.arm_list | length)]' <<<"$body")" '201 [2,0,[],2]'
+ask -H "Idempotency-Key: sweep-1" -d "$(sweep '.repeats = 1 | .axes = [.axes[0]]')" "$api/sweeps"
+equal "sweep: key again" "$status $body" "201 $keyed"
+holds "sweep: key again, said so" "$headers" "Idempotency-Replayed: true"
+holds "sweep: key again, location" "$headers" "Location: /api/v1/sweeps/$(jq .id <<<"$keyed")"
+equal "sweep: key, made once" "$(curl -s "$api/sweeps?limit=500" | jq '.sweeps | length')" "$count"
+problem "sweep: key with another body" 422 "belongs to another request" -H "Idempotency-Key: sweep-1" -d "$(sweep)" "$api/sweeps"
+problem "sweep: key of an experiment" 422 "belongs to another request" -H "Idempotency-Key: sweep-1" -d "$(spec 50)" "$api/experiments"

@@ -144,13 +144,15 @@ static void logs_are_bounded(void **state) {
 /* -- answers
  * ---------------------------------------------------------------------------------------------------
  */
-static char *fixed_answer(const experiment *made) {
+static char *fixed_answer(const void *made, void *context) {
     char *text;
-    return asprintf(&text, "made %lld", (long long)made->id) < 0 ? NULL : text;
+    (void)context;
+    return asprintf(&text, "made %lld", (long long)((const experiment *)made)->id) < 0 ? NULL : text;
 }
 
-static char *no_answer(const experiment *made) {
+static char *no_answer(const void *made, void *context) {
     (void)made;
+    (void)context;
     return NULL;
 }
 
