@@ -59,8 +59,8 @@ INLINE void transpose(vector v[]) {
         FOR_EACH_LANE (i)
             if (!(i & d)) {
                 const vector a = v[i], b = v[i | d];
-                v[i] = __builtin_shuffle(a, b, low);
-                v[i | d] = __builtin_shuffle(a, b, high);
+                v[i] = shuffle(a, b, low);
+                v[i | d] = shuffle(a, b, high);
             }
     }
 }

@@ -71,6 +71,18 @@ INLINE integers same_index(int32_t i) {
     return i - (integers){0};
 }
 
+/* Lane l is a[from[l]], or b[from[l] - VECTOR_LANES]. */
+INLINE vector shuffle(vector a, vector b, integers from) {
+#ifdef __clang__ /* has none by a variable */
+    vector v;
+    for (int l = 0; l < VECTOR_LANES; l++)
+        v[l] = from[l] < VECTOR_LANES ? a[from[l]] : b[from[l] - VECTOR_LANES];
+    return v;
+#else
+    return __builtin_shuffle(a, b, from);
+#endif
+}
+
 #if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
 
 typedef __mmask16 mask;
