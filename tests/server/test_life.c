@@ -147,7 +147,8 @@ static void logs_are_bounded(void **state) {
 static char *fixed_answer(const void *made, void *context) {
     char *text;
     (void)context;
-    return asprintf(&text, "made %lld", (long long)((const experiment *)made)->id) < 0 ? NULL : text;
+    return asprintf(&text, "made %lld", (long long)((const experiment *)made)->id) < 0 ? NULL
+                                                                                       : text;
 }
 
 static char *no_answer(const void *made, void *context) {
