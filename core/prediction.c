@@ -103,22 +103,17 @@ bool gr_predictor_has_probabilities(const gr_predictor *predictor) {
     return gr_loss_kind_of(predictor->loss)->softmax;
 }
 
-bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions) {
-    int64_t count = predictor->samples - predictor->position, correct = 0;
-    if (count > predictor->block) count = predictor->block;
-    if (count <= 0) return false;
-    gr_workspace *workspace = predictor->workspace;
-    for (int64_t i = 0; i < count; i++) predictor->positions[i] = predictor->position + i;
-    gr_split_fill(predictor->split, predictor->part, predictor->positions, count, workspace->a[0],
-                  predictor->labels, predictor->targets);
-    const gr_pass pass = {.workspace = workspace,
+/* What the network answers for the `count` samples in its input; labels may be any classes. */
+static void answer(gr_predictor *predictor, int64_t count, gr_predictions *predictions) {
+    const gr_pass pass = {.workspace = predictor->workspace,
                           .parameters = predictor->parameters,
                           .buffers = predictor->buffers,
                           .samples = count};
     gr_pass_forward(&pass);
     const int64_t outputs = gr_network_outputs(predictor->network);
-    const gr_real *z = workspace->a[predictor->network->node_count];
+    const gr_real *z = predictor->workspace->a[predictor->network->node_count];
     const bool probabilities = gr_predictor_has_probabilities(predictor);
+    int64_t correct = 0;
     if (probabilities) {
         const gr_loss_block loss = {.outputs = outputs,
                                     .samples = count,
@@ -128,21 +123,50 @@ bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions) {
                                     .r = predictor->r};
         gr_loss_kind_of(predictor->loss)->evaluate(predictor->loss, &loss, &correct);
     }
+    for (int64_t i = 0; i < count; i++)
+        predictor->classes[i] = (int32_t)gr_greatest_output(z + i, outputs, count);
+    *predictions =
+        (gr_predictions){.count = count,
+                         .outputs = z,
+                         .classes = predictor->classification ? predictor->classes : NULL,
+                         .p = probabilities ? predictor->p : NULL};
+}
+
+bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions) {
+    int64_t count = predictor->samples - predictor->position;
+    if (count > predictor->block) count = predictor->block;
+    if (count <= 0) return false;
+    for (int64_t i = 0; i < count; i++) predictor->positions[i] = predictor->position + i;
+    gr_split_fill(predictor->split, predictor->part, predictor->positions, count,
+                  predictor->workspace->a[0], predictor->labels, predictor->targets);
+    answer(predictor, count, predictions);
     const int64_t *indices = gr_split_indices(predictor->split, predictor->part);
     const bool of_test = gr_split_from_test_samples(predictor->split, predictor->part);
     for (int64_t i = 0; i < count; i++) {
         const int64_t index = indices[predictor->position + i];
         predictor->places[i] = gr_dataset_place(predictor->dataset, of_test, index);
-        predictor->classes[i] = (int32_t)gr_greatest_output(z + i, outputs, count);
     }
-    const bool classification = predictor->classification;
-    *predictions = (gr_predictions){.count = count,
-                                    .places = predictor->places,
-                                    .outputs = z,
-                                    .labels = classification ? predictor->labels : NULL,
-                                    .classes = classification ? predictor->classes : NULL,
-                                    .p = probabilities ? predictor->p : NULL,
-                                    .targets = classification ? NULL : predictor->targets};
+    predictions->places = predictor->places;
+    predictions->labels = predictor->classification ? predictor->labels : NULL;
+    predictions->targets = predictor->classification ? NULL : predictor->targets;
     predictor->position += count;
     return true;
+}
+
+void gr_predictor_answer(gr_predictor *predictor, const double *values, int64_t count,
+                         gr_predictions *predictions) {
+    const double *mean, *deviation;
+    int64_t groups;
+    const int64_t features =
+        gr_shape_elements(&gr_dataset_describe(predictor->dataset)->input_shape);
+    gr_split_standardization(predictor->split, &mean, &deviation, &groups);
+    gr_real *x = predictor->workspace->a[0];
+    for (int64_t feature = 0; feature < features; feature++) {
+        const int64_t group = feature / (features / groups);
+        for (int64_t i = 0; i < count; i++)
+            x[feature * count + i] =
+                (gr_real)((values[i * features + feature] - mean[group]) / deviation[group]);
+    }
+    for (int64_t i = 0; i < count; i++) predictor->labels[i] = 0;
+    answer(predictor, count, predictions);
 }

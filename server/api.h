@@ -40,6 +40,7 @@ extern const http_route metrics_routes[];
 extern const http_route predictions_routes[];
 extern const http_route events_routes[];
 extern const http_route presets_routes[];
+extern const http_route datasets_routes[];
 extern const http_route server_routes[];
 extern const http_route session_routes[];
 extern const http_route sweeps_routes[];

@@ -117,3 +117,24 @@ gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
     pthread_mutex_unlock(&cache->lock);
     return status;
 }
+
+gr_status data_cache_look(data_cache *cache, const gr_settings *dataset_settings,
+                          const gr_dataset **dataset, gr_dataset **owned, char hash[65],
+                          gr_error *error) {
+    char key[GR_DATASET_KEY_SIZE];
+    gr_dataset_key(dataset_settings, key);
+    *owned = NULL;
+    pthread_mutex_lock(&cache->lock);
+    const entry *found = find(cache, key);
+    const bool there = found && found->dataset;
+    if (there) {
+        *dataset = found->dataset;
+        memcpy(hash, found->hash, sizeof found->hash);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (there) return GR_OK;
+    GR_TRY(gr_dataset_load(dataset_settings, cache->directory, owned, error));
+    hash_content(*owned, hash);
+    *dataset = *owned;
+    return GR_OK;
+}

@@ -15,5 +15,10 @@ void data_cache_free(data_cache *cache);
  * gr_dataset_load. */
 gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
                          const gr_dataset **dataset, char hash[65], gr_error *error);
+/* The same for a look that leaves nothing behind: what is not in the cache is loaded for the caller
+ * alone, who frees it (*owned, gr_dataset_free); else *owned is NULL. */
+gr_status data_cache_look(data_cache *cache, const gr_settings *dataset_settings,
+                          const gr_dataset **dataset, gr_dataset **owned, char hash[65],
+                          gr_error *error);
 
 #endif

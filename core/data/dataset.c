@@ -86,6 +86,20 @@ int64_t gr_dataset_place(const gr_dataset *dataset, bool test_sample, int64_t in
     return places ? places[index] : index;
 }
 
+void gr_dataset_samples(const gr_dataset *dataset, bool test_samples, int64_t first, int64_t count,
+                        double *values, int32_t *labels, double *targets) {
+    const gr_samples *from = test_samples ? &dataset->test : &dataset->training;
+    const int64_t features = dataset->features, width = dataset->information.targets;
+    assert(first >= 0 && count >= 0 && count <= from->count - first);
+    for (int64_t i = 0; values && i < count * features; i++)
+        values[i] = from->pixels ? from->pixels[first * features + i] / 255.0
+                                 : from->values[first * features + i];
+    for (int64_t i = 0; labels && from->labels && i < count; i++)
+        labels[i] = from->labels[first + i];
+    for (int64_t i = 0; targets && from->targets && i < count * width; i++)
+        targets[i] = from->targets[first * width + i];
+}
+
 const gr_dataset_information *gr_dataset_describe(const gr_dataset *dataset) {
     return &dataset->information;
 }

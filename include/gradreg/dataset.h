@@ -39,6 +39,13 @@ void gr_dataset_key(const gr_settings *settings, char key[GR_DATASET_KEY_SIZE]);
  * index, unless the data set is a user's file, whose samples are put into another order. */
 int64_t gr_dataset_place(const gr_dataset *dataset, bool test_sample, int64_t index);
 
+/* `count` training or test samples from `first` on, as they are: values [count][features],
+ * pixel/255 or the numbers of the file; labels [count] of a classification, targets
+ * [count][targets] of a regression (the other pointer is not used). Any pointer may be NULL. first
+ * + count is at most the number of samples. */
+void gr_dataset_samples(const gr_dataset *dataset, bool test_samples, int64_t first, int64_t count,
+                        double *values, int32_t *labels, double *targets);
+
 /* Calls `consume` with all content (samples, labels, shapes) in a fixed order, for hashing. */
 void gr_dataset_content(const gr_dataset *dataset,
                         void (*consume)(void *context, const void *bytes, size_t count),

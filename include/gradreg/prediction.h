@@ -37,4 +37,10 @@ typedef struct gr_predictions {
 /* The next samples of the part; false where none are left. */
 bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions);
 
+/* The same for inputs of one's own, outside of that order: values [count][features] are what
+ * gr_dataset_samples gives, and are standardised as the training's were; count is 1 …
+ * gr_predictor_block. places, labels and targets are NULL. */
+void gr_predictor_answer(gr_predictor *predictor, const double *values, int64_t count,
+                         gr_predictions *predictions);
+
 #endif
