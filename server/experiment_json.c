@@ -16,9 +16,10 @@ double experiment_eta_seconds(int64_t iteration, int64_t iterations, double iter
     return (double)(iterations - iteration) / iterations_per_second;
 }
 
-/* Adds `item` (taken over; NULL: out of memory) to an object. */
+/* Adds `item` (taken over; NULL: out of memory) to an object under a literal, which is not copied.
+ */
 static bool add(cJSON *object, const char *name, cJSON *item) {
-    if (item && cJSON_AddItemToObject(object, name, item)) return true;
+    if (item && cJSON_AddItemToObjectCS(object, name, item)) return true;
     cJSON_Delete(item);
     return false;
 }
@@ -187,7 +188,7 @@ gr_status experiment_json_fields(const experiment *from, const char *fields, cJS
         snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : 0), fields);
         cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(whole, name);
         if (member)
-            add(part, name, member);
+            json_put(part, name, member);
         else if (!cJSON_HasObjectItem(part, name))
             status = gr_fail(error, GR_INVALID,
                              "the query parameter \"fields\" names \"%s\", which an experiment "

@@ -25,7 +25,11 @@
 #include "server/http.h"
 
 enum {
-    SERVER_THREADS = 4,             /* so that a slow answer does not hold up the others */
+    /* So that a slow answer does not hold up the others, and that many submissions are committed
+     * together: each waits on its thread. */
+    MAXIMUM_THREADS = 16,
+    MINIMUM_THREADS = 4,
+    CONNECTIONS_PER_THREAD = 8,     /* where few connections are allowed: each has to find room */
     STREAM_BLOCK = 16 * 1024,       /* bytes asked of a stream at once */
     DRAIN_LIMIT = 64 * 1024 * 1024, /* of a refused body; then the connection is cut */
     SLOWEST_CLIENT = 32 * 1024,     /* bytes per second that a client must take of a long answer */
@@ -649,6 +653,13 @@ static int or_default(int value, int otherwise) {
     return value ? value : otherwise;
 }
 
+static int thread_count(const http_options *options) {
+    const int count = options->maximum_connections / CONNECTIONS_PER_THREAD;
+    return count < MINIMUM_THREADS   ? MINIMUM_THREADS
+           : count > MAXIMUM_THREADS ? MAXIMUM_THREADS
+                                     : count;
+}
+
 static void server_free(http_server *server) {
     if (server->options.listener >= 0) close(server->options.listener);
     pthread_cond_destroy(&server->stop_clock);
@@ -697,7 +708,7 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0,
         NULL, NULL, on_request, server, MHD_OPTION_ARRAY, tls ? tls_options : no_options,
         MHD_OPTION_LISTEN_SOCKET, server->options.listener, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)SERVER_THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)thread_count(&server->options), MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)server->options.maximum_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,

@@ -1,5 +1,6 @@
 #include "server/json.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,26 +67,39 @@ bool json_set(cJSON *object, const char *name, cJSON *item) {
 /* -- numbers ------------------------------------------------------------------------------------
  */
 
-/* The shortest text of 15 … 17 digits that reads back equal. */
-static const char *number_text(double value, char text[32]) {
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+const char *json_number_text(double value, char text[JSON_NUMBER_SIZE]) {
+    for (int digits = 15; digits < 17; digits++) {
+        snprintf(text, JSON_NUMBER_SIZE, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) return text;
     }
+    snprintf(text, JSON_NUMBER_SIZE, "%.17g", value); /* reads back equal always */
     return text;
 }
 
+/* By hand: a page of a list has thousands. */
+const char *json_integer_text(int64_t value, char text[JSON_NUMBER_SIZE]) {
+    char *at = text + JSON_NUMBER_SIZE - 1;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    *at = 0;
+    do *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0) *--at = '-';
+    return at;
+}
+
 cJSON *json_number(double value) {
-    if (isnan(value)) return cJSON_CreateString("NaN");
-    if (isinf(value)) return cJSON_CreateString(value > 0 ? "Infinity" : "-Infinity");
-    char text[32];
-    return cJSON_CreateRaw(number_text(value, text));
+    if (!isfinite(value)) return cJSON_CreateString(json_not_finite(value));
+    char text[JSON_NUMBER_SIZE];
+    return cJSON_CreateRaw(json_number_text(value, text));
 }
 
 cJSON *json_integer(int64_t value) {
-    char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return cJSON_CreateRaw(text);
+    char text[JSON_NUMBER_SIZE];
+    return cJSON_CreateRaw(json_integer_text(value, text));
+}
+
+const char *json_not_finite(double value) {
+    return isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 }
 
 bool json_to_double(const cJSON *item, double *value) {
@@ -124,8 +138,8 @@ static bool make_numbers_raw(cJSON *item) {
     for (; item; item = item->next) {
         if (item->child && !make_numbers_raw(item->child)) return false;
         if (!cJSON_IsNumber(item)) continue;
-        char text[32];
-        cJSON *raw = cJSON_CreateRaw(number_text(item->valuedouble, text));
+        char text[JSON_NUMBER_SIZE];
+        cJSON *raw = cJSON_CreateRaw(json_number_text(item->valuedouble, text));
         if (!raw) return false;
         item->valuestring = raw->valuestring;
         item->type = cJSON_Raw | (item->type & ~0xFF);
@@ -133,6 +147,18 @@ static bool make_numbers_raw(cJSON *item) {
         cJSON_Delete(raw);
     }
     return true;
+}
+
+/* About the length of the text: room for it at once costs less than growing, which copies it each
+ * time. */
+static size_t about_length(const cJSON *item) {
+    size_t length = 0;
+    for (; item; item = item->next) {
+        length += 8 + (item->string ? strlen(item->string) : 0);
+        if (item->valuestring) length += strlen(item->valuestring);
+        length += about_length(item->child);
+    }
+    return length;
 }
 
 static char *print(const cJSON *document, bool pretty) {
@@ -146,7 +172,9 @@ static char *print(const cJSON *document, bool pretty) {
         }
         document = copy;
     }
-    char *text = pretty ? cJSON_Print(document) : cJSON_PrintUnformatted(document);
+    const size_t length = about_length(document) + 64;
+    char *text = pretty || length > INT_MAX ? cJSON_Print(document)
+                                            : cJSON_PrintBuffered(document, (int)length, false);
     cJSON_Delete(copy);
     return text;
 }

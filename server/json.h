@@ -40,6 +40,13 @@ gr_status json_parse(const char *text, size_t length, cJSON **document, gr_error
  * NULL without memory. */
 cJSON *json_number(double value);
 cJSON *json_integer(int64_t value);
+/* The same as texts, for what is written without a document. The value is finite; the result begins
+ * somewhere in `text`. */
+enum { JSON_NUMBER_SIZE = 32 };
+const char *json_number_text(double value, char text[JSON_NUMBER_SIZE]);
+const char *json_integer_text(int64_t value, char text[JSON_NUMBER_SIZE]);
+/* "NaN", "Infinity", "-Infinity": what stands for a value that is not finite, in quotes. */
+const char *json_not_finite(double value);
 /* The inverse, accepting the three strings. False where item is neither. */
 bool json_to_double(const cJSON *item, double *value);
 /* Compact text, owned by the caller (free); NULL without memory. */

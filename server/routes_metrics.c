@@ -11,25 +11,26 @@
 #include "server/api.h"
 #include "server/downsample.h"
 
-/* Appends [iteration, value] of each kept row to `list`. */
-static bool add_points(cJSON *list, const metric_row *rows, const size_t *kept, size_t count) {
+/* [[iteration, value], …] of the kept rows as one text: a node of a document for each of thousands
+ * of numbers would take most of the time. */
+static cJSON *points_json(const metric_row *rows, const size_t *kept, size_t count) {
+    char *text = malloc(count * (2 * JSON_NUMBER_SIZE + 8) + 3), *at = text;
+    if (text == NULL) return NULL;
+    *at++ = '[';
     for (size_t i = 0; i < count; i++) {
         const metric_row *row = &rows[kept[i]];
-        cJSON *pair = cJSON_CreateArray(), *iteration = json_integer(row->iteration),
-              *value = json_number(row->value);
-        bool complete = pair && iteration && value;
-        if (complete) {
-            json_append(pair, iteration);
-            json_append(pair, value);
-            json_append(list, pair);
-        } else {
-            cJSON_Delete(pair);
-            cJSON_Delete(iteration);
-            cJSON_Delete(value);
-            return false;
-        }
+        char iteration[JSON_NUMBER_SIZE], value[JSON_NUMBER_SIZE];
+        at = stpcpy(at, i ? ",[" : "[");
+        at = stpcpy(at, json_integer_text(row->iteration, iteration));
+        at = stpcpy(at, isfinite(row->value) ? "," : ",\"");
+        at = stpcpy(at, isfinite(row->value) ? json_number_text(row->value, value)
+                                             : json_not_finite(row->value));
+        at = stpcpy(at, isfinite(row->value) ? "]" : "\"]");
     }
-    return true;
+    stpcpy(at, "]");
+    cJSON *list = cJSON_CreateRaw(text);
+    free(text);
+    return list;
 }
 
 /* {"train_loss": [[iteration, value], …], …} from rows in order (name, iteration); NULL without
@@ -41,9 +42,8 @@ static cJSON *series_json(const metric_row *rows, size_t count, size_t maximum) 
     for (size_t begin = 0, end; complete && begin < count; begin = end) {
         end = begin + 1;
         while (end < count && strcmp(rows[end].name, rows[begin].name) == 0) end++;
-        cJSON *list = cJSON_AddArrayToObject(series, rows[begin].name);
         size_t points = downsample(rows + begin, end - begin, maximum, kept);
-        complete = list && add_points(list, rows + begin, kept, points);
+        complete = json_put(series, rows[begin].name, points_json(rows + begin, kept, points));
     }
     free(kept);
     if (complete) return series;

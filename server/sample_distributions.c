@@ -69,11 +69,9 @@ double normal_cdf(double z) {
     return erfc(-z / M_SQRT2) / 2;
 }
 
-double student_quantile(double p, double degrees) {
-    if (!(p > 0 && p < 1) || !(degrees > 0)) return NAN;
-    if (p == 0.5) return 0;
-    /* By the tail, which has the greater relative precision: bracketed, then halved down to
-     * neighbouring numbers. Some 100 steps of a microsecond. */
+/* By the tail, which has the greater relative precision: bracketed, then halved down to
+ * neighbouring numbers. Some 100 steps of a microsecond. */
+static double find_quantile(double p, double degrees) {
     const double tail = 2 * (p < 0.5 ? p : 1 - p);
     double low = 0, high = 1;
     while (student_two_sided(high, degrees) > tail && high < DBL_MAX / 4) {
@@ -89,4 +87,17 @@ double student_quantile(double p, double degrees) {
             high = middle;
     }
     return p < 0.5 ? -high : high;
+}
+
+double student_quantile(double p, double degrees) {
+    /* A table asks for the same one in every cell. */
+    static _Thread_local struct { double p, degrees, quantile; } last;
+    if (!(p > 0 && p < 1) || !(degrees > 0)) return NAN;
+    if (p == 0.5) return 0;
+    if (p != last.p || degrees != last.degrees) {
+        last.quantile = find_quantile(p, degrees);
+        last.p = p;
+        last.degrees = degrees;
+    }
+    return last.quantile;
 }

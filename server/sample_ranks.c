@@ -33,32 +33,53 @@ static uint64_t next_random(uint64_t *state) {
     return z ^ (z >> 31);
 }
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+/* Puts values[k] where it would stand in ascending order, nothing greater before it and nothing
+ * less behind it (Hoare 1961): two quantiles need no whole sort. */
+static void place(double *values, size_t n, size_t k) {
+    size_t first = 0, last = n - 1;
+    while (first < last) {
+        const double pivot = values[first + (last - first) / 2];
+        size_t i = first, j = last;
+        for (;; i++, j--) {
+            while (values[i] < pivot) i++;
+            while (values[j] > pivot) j--;
+            if (i >= j) break;
+            const double swapped = values[i];
+            values[i] = values[j];
+            values[j] = swapped;
+        }
+        /* Now values[first … j] <= pivot <= values[j + 1 … last], neither of them empty. */
+        if (k <= j)
+            last = j;
+        else
+            first = j + 1;
+    }
 }
 
-/* The quantile between the order statistics (type 7 of Hyndman and Fan 1996). */
-static double sorted_quantile(const double *sorted, size_t n, double p) {
-    const double place = p * (double)(n - 1), below = floor(place);
-    const size_t i = (size_t)below;
-    if (i + 1 >= n) return sorted[n - 1];
-    return sorted[i] + (place - below) * (sorted[i + 1] - sorted[i]);
+/* The quantile between the order statistics (type 7 of Hyndman and Fan 1996); reorders. */
+static double quantile(double *values, size_t n, double p) {
+    const double at = p * (double)(n - 1), below = floor(at);
+    const size_t k = (size_t)below;
+    place(values, n, k);
+    if (k + 1 >= n) return values[k];
+    double next = values[k + 1];
+    for (size_t i = k + 2; i < n; i++) next = values[i] < next ? values[i] : next;
+    return values[k] + (at - below) * (next - values[k]);
 }
 
 /* A resample in ascending order is how often each value was drawn: no sorting. Weights are counted
- * in quarters: whole numbers. */
-static double drawn_interquartile_mean(const double *sorted, const uint32_t *times, size_t n) {
-    const uint64_t from = n, to = 3 * (uint64_t)n;
+ * in quarters, whole numbers; offsets: of the sorted values from the middle one. */
+static double drawn_interquartile_mean(const double *offsets, const uint32_t *times, size_t n) {
+    const int64_t from = (int64_t)n, to = 3 * (int64_t)n;
     double sum = 0;
-    uint64_t position = 0;
-    for (size_t i = 0; i < n && position < to; i++) {
-        const uint64_t end = position + 4 * (uint64_t)times[i];
-        const uint64_t first = position > from ? position : from, last = end < to ? end : to;
-        if (last > first) sum += (double)(last - first) * (sorted[i] - sorted[n / 2]);
+    int64_t position = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int64_t end = position + 4 * (int64_t)times[i];
+        const int64_t first = position > from ? position : from, last = end < to ? end : to;
+        sum += last > first ? (double)(last - first) * offsets[i] : 0; /* a choice, not a jump */
         position = end;
     }
-    return sorted[n / 2] + sum / (double)(to - from);
+    return sum / (double)(to - from);
 }
 
 gr_status interquartile_bootstrap(const double *sorted, size_t n, double confidence, interval *band,
@@ -67,12 +88,15 @@ gr_status interquartile_bootstrap(const double *sorted, size_t n, double confide
     if (n < 2) return GR_OK;
     if (n > UINT32_MAX) return gr_fail(error, GR_TOO_LARGE, "statistics: too many values");
     double *means = malloc(BOOTSTRAP_RESAMPLES * sizeof *means);
+    double *offsets = malloc(n * sizeof *offsets);
     uint32_t *times = malloc(n * sizeof *times);
-    if (!means || !times) {
+    if (!means || !offsets || !times) {
         free(means);
+        free(offsets);
         free(times);
         return gr_fail(error, GR_OUT_OF_MEMORY, "statistics: out of memory");
     }
+    for (size_t i = 0; i < n; i++) offsets[i] = sorted[i] - sorted[n / 2];
     uint64_t state = 1;
     for (int resample = 0; resample < BOOTSTRAP_RESAMPLES; resample++) {
         for (size_t i = 0; i < n; i++) times[i] = 0;
@@ -82,12 +106,12 @@ gr_status interquartile_bootstrap(const double *sorted, size_t n, double confide
             /* The upper half of the product: an index without modulo. */
             times[(size_t)(((bits >> 32) * n) >> 32)]++;
         }
-        means[resample] = drawn_interquartile_mean(sorted, times, n);
+        means[resample] = sorted[n / 2] + drawn_interquartile_mean(offsets, times, n);
     }
-    qsort(means, BOOTSTRAP_RESAMPLES, sizeof *means, compare);
-    band->low = sorted_quantile(means, BOOTSTRAP_RESAMPLES, (1 - confidence) / 2);
-    band->high = sorted_quantile(means, BOOTSTRAP_RESAMPLES, (1 + confidence) / 2);
+    band->low = quantile(means, BOOTSTRAP_RESAMPLES, (1 - confidence) / 2);
+    band->high = quantile(means, BOOTSTRAP_RESAMPLES, (1 + confidence) / 2);
     free(means);
+    free(offsets);
     free(times);
     return GR_OK;
 }

@@ -143,7 +143,11 @@ static gr_status start_threads(workers *pool, int count, gr_error *error) {
         snprintf(one->name, sizeof one->name, "worker-%d", i + 1);
         pthread_mutex_lock(&pool->lock);
         code = pthread_create(&one->thread, NULL, worker_main, one);
-        if (code == 0) pool->count++;
+        if (code == 0) {
+            pool->count++;
+            pthread_setname_np(one->thread,
+                               one->name); /* for whoever looks, or pins it to a core */
+        }
         pthread_mutex_unlock(&pool->lock);
         if (code)
             return gr_fail(error, GR_IO, "worker %d did not start: %s", i + 1, strerror(code));

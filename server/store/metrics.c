@@ -6,12 +6,8 @@
 #include "server/json.h"
 #include "server/store/internal.h"
 
-/* SQLite's REAL has no NaN (it becomes NULL), and JSON neither NaN nor infinities: both use these
- * texts. */
-static const char *not_finite_text(double value) {
-    return isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
-}
-
+/* SQLite's REAL has no NaN (it becomes NULL), and JSON neither NaN nor infinities: both use the
+ * same texts. */
 static double column_value(sqlite3_stmt *statement, int column) {
     if (sqlite3_column_type(statement, column) == SQLITE_FLOAT)
         return sqlite3_column_double(statement, column);
@@ -35,7 +31,7 @@ gr_status metrics_insert(database *db, int64_t id, const gr_metric *rows, size_t
         else
             GR_TRY(database_run(db, NULL, error,
                                 "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4)", "itit",
-                                id, row->name, row->iteration, not_finite_text(row->value)));
+                                id, row->name, row->iteration, json_not_finite(row->value)));
     }
     return GR_OK;
 }
@@ -159,11 +155,14 @@ static gr_status read_rows(database *db, sqlite3_stmt *statement, metric_row **r
             return status;
         }
         if (!row) break;
+        metric_row *next = &rows[count++];
         const char *name = (const char *)sqlite3_column_text(statement, 0);
-        rows[count] = (metric_row){.iteration = sqlite3_column_int64(statement, 1),
-                                   .value = column_value(statement, 2)};
-        strncpy(rows[count].name, name ? name : "", sizeof rows[count].name - 1);
-        count++;
+        size_t length = name ? (size_t)sqlite3_column_bytes(statement, 0) : 0;
+        if (length >= sizeof next->name) length = sizeof next->name - 1;
+        memcpy(next->name, name ? name : "", length);
+        next->name[length] = 0;
+        next->iteration = sqlite3_column_int64(statement, 1);
+        next->value = column_value(statement, 2);
     }
     *result = rows;
     *result_count = count;

@@ -217,6 +217,17 @@ static void problems_are_bounded_and_stay_utf8(void **state) {
     problems_clear(&list);
 }
 
+static void integers_as_text(void **state) {
+    (void)state;
+    static const int64_t values[] = {
+        0, 9, 10, -1, -10, 1234567890123, 9007199254740993, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char text[JSON_NUMBER_SIZE], wanted[JSON_NUMBER_SIZE];
+        snprintf(wanted, sizeof wanted, "%lld", (long long)values[i]);
+        assert_string_equal(json_integer_text(values[i], text), wanted);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_not_json),
@@ -227,6 +238,7 @@ int main(void) {
         cmocka_unit_test(prints_for_people),
         cmocka_unit_test(times),
         cmocka_unit_test(problems_are_bounded_and_stay_utf8),
+        cmocka_unit_test(integers_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,6 +249,22 @@ static void test_bootstrap(void **state) {
     assert_near(band.high, (0.25 * 1 + 1.25 * 10) / 1.5, 1e-12, "high");
 }
 
+/* The bits that sorting all resamples gave, before the quantiles were selected. */
+static void test_bootstrap_bits(void **state) {
+    (void)state;
+    const double values[] = {0.9551, 0.9583, 0.9597, 0.9604, 0.9604,
+                             0.9612, 0.9625, 0.9631, 0.9649, 0.9688};
+    static const double bands[][3] = {{0.5, 0.96048, 0.96179000000000003},
+                                      {0.8, 0.95991000000000004, 0.96250999999999998},
+                                      {0.95, 0.95921000000000001, 0.96355000000000002},
+                                      {0.99, 0.95838970000000001, 0.96452020000000005}};
+    for (size_t i = 0; i < sizeof bands / sizeof *bands; i++) {
+        interval band;
+        assert_ok(interquartile_bootstrap(values, 10, bands[i][0], &band, &error));
+        assert_true(band.low == bands[i][1] && band.high == bands[i][2]);
+    }
+}
+
 /* With ties, by all signs of the ranks: SciPy has no exact test of them. */
 static void test_signed_rank_ties(void **state) {
     (void)state;
@@ -280,6 +296,7 @@ int main(void) {
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_interquartile),
         cmocka_unit_test(test_bootstrap),
+        cmocka_unit_test(test_bootstrap_bits),
         cmocka_unit_test(test_signed_rank_ties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
