@@ -131,10 +131,12 @@ typedef struct gr_kernels {
     void (*pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
-    /* d_weights += Σ of d_pooled times what the winners read of t_in. */
-    void (*pooled_accumulate)(const gr_pooled_convolution *convolution, int64_t probes,
-                              int64_t samples, const int32_t *winner, const gr_real *d_pooled,
-                              const gr_real *t_in, gr_real *d_weights, gr_real *scratch);
+    /* d_weights += Σ of d_pooled times what the winners read of t_in; and, where t_pooled is not
+     * NULL, what pooled_tangent does, with the same pass over t_in. t_pooled may be d_pooled. */
+    void (*pooled_accumulate)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                              int64_t probes, int64_t samples, const int32_t *winner,
+                              const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                              gr_real *t_pooled, gr_real *d_weights, gr_real *scratch);
     /* t_pooled = J t_in; where `kept` [pooled feature][sample] is given, 0 where that is not
      * positive. */
     void (*pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,

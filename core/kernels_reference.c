@@ -253,13 +253,6 @@ static void pooled_backward(const gr_pooled_convolution *c, const gr_real *weigh
     FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_in[i] += weights[w] * d_pooled[o];
 }
 
-static void pooled_accumulate(const gr_pooled_convolution *c, int64_t probes, int64_t samples,
-                              const int32_t *winner, const gr_real *d_pooled, const gr_real *t_in,
-                              gr_real *d_weights, gr_real *scratch) {
-    (void)scratch;
-    FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_weights[w] += d_pooled[o] * t_in[i];
-}
-
 static void pooled_tangent(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
                            int64_t samples, const int32_t *winner, const gr_real *kept,
                            const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
@@ -268,6 +261,15 @@ static void pooled_tangent(const gr_pooled_convolution *c, const gr_real *weight
     for (int64_t e = 0; e < features * probes * samples; e++) t_pooled[e] = 0;
     FOR_EACH_PICKED_TAP (c, probes, samples, winner)
         if (!kept || kept[f * samples + lane_ % samples] > 0) t_pooled[o] += weights[w] * t_in[i];
+}
+
+static void pooled_accumulate(const gr_pooled_convolution *c, const gr_real *weights,
+                              int64_t probes, int64_t samples, const int32_t *winner,
+                              const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                              gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
+    FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_weights[w] += d_pooled[o] * t_in[i];
+    if (t_pooled)
+        pooled_tangent(c, weights, probes, samples, winner, kept, t_in, t_pooled, scratch);
 }
 
 static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {

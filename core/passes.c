@@ -390,7 +390,7 @@ static void accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range rang
     gr_real *bend = w->bend[i];
     if (kind->tangent_and_accumulate) {
         kind->tangent_and_accumulate(&site, lanes->probes, delta, t_in, bend, w->bent[i],
-                                     onwards ? lanes->t[i + 1] : NULL, gradients);
+                                     onwards ? lanes->t[pool ? pool + 1 : i + 1] : NULL, gradients);
         w->bent[i] = bend != NULL;
         return;
     }

@@ -363,27 +363,6 @@ static void accumulate_sample(const gr_pooled_convolution *c, const areas *a, in
         }
 }
 
-void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, int64_t probes, int64_t samples,
-                               const int32_t *winner, const gr_real *d_pooled, const gr_real *t_in,
-                               gr_real *d_weights, gr_real *scratch) {
-    const areas a = areas_of(c, scratch);
-    const int64_t taps = c->kernel * c->kernel;
-    memset(a.tile, 0, (size_t)(c->in_channels * c->out_channels * taps * L) * sizeof *a.tile);
-    FOR_EACH_CHUNK (part, probes, samples) {
-        read_pooled(c, &part, d_pooled, &a);
-        read_image(c, &part, t_in, &a);
-        for (int64_t s = 0; s < part.sample_count; s++) {
-            list_picks(c, &part, s, winner, true, NULL, &a);
-            accumulate_sample(c, &a, s);
-        }
-    }
-    const gr_real *sums = a.tile;
-    for (int64_t k = 0; k < c->in_channels; k++)
-        for (int64_t f = 0; f < c->out_channels; f++)
-            for (int64_t t = 0; t < taps; t++, sums += L)
-                d_weights[(f * c->in_channels + k) * taps + t] += sum_of(load(sums));
-}
-
 /* OUTPUTS picks of one channel at once. */
 INLINE void push_picks(const int K, const gr_pooled_convolution *c, const gr_real *weights,
                        const pick *p, int64_t count, const gr_real *image, gr_real *pooled) {
@@ -419,6 +398,32 @@ static void push_sample(const gr_pooled_convolution *c, const gr_real *weights, 
             else
                 push_picks(3, c, w, a->picks + i, a->first[f + 1] - i, image, pooled);
     }
+}
+
+void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *weights,
+                               int64_t probes, int64_t samples, const int32_t *winner,
+                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                               gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
+    const areas a = areas_of(c, scratch);
+    const int64_t taps = c->kernel * c->kernel;
+    memset(a.tile, 0, (size_t)(c->in_channels * c->out_channels * taps * L) * sizeof *a.tile);
+    FOR_EACH_CHUNK (part, probes, samples) {
+        read_pooled(c, &part, d_pooled, &a);
+        read_image(c, &part, t_in, &a);
+        for (int64_t s = 0; s < part.sample_count; s++) {
+            list_picks(c, &part, s, winner, true, NULL, &a);
+            accumulate_sample(c, &a, s);
+            if (!t_pooled) continue;
+            list_picks(c, &part, s, winner, false, kept, &a);
+            push_sample(c, weights, &a, s); /* over the sample's adjoints */
+        }
+        if (t_pooled) write_pooled(c, &part, &a, t_pooled);
+    }
+    const gr_real *sums = a.tile;
+    for (int64_t k = 0; k < c->in_channels; k++)
+        for (int64_t f = 0; f < c->out_channels; f++)
+            for (int64_t t = 0; t < taps; t++, sums += L)
+                d_weights[(f * c->in_channels + k) * taps + t] += sum_of(load(sums));
 }
 
 void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,

@@ -207,9 +207,10 @@ void KERNEL(winograd_accumulate)(const gr_winograd *convolution, int64_t lanes,
 void KERNEL(pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
                              int64_t probes, int64_t samples, const int32_t *winner,
                              const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
-void KERNEL(pooled_accumulate)(const gr_pooled_convolution *convolution, int64_t probes,
-                               int64_t samples, const int32_t *winner, const gr_real *d_pooled,
-                               const gr_real *t_in, gr_real *d_weights, gr_real *scratch);
+void KERNEL(pooled_accumulate)(const gr_pooled_convolution *convolution, const gr_real *weights,
+                               int64_t probes, int64_t samples, const int32_t *winner,
+                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                               gr_real *t_pooled, gr_real *d_weights, gr_real *scratch);
 void KERNEL(pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,

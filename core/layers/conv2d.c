@@ -244,9 +244,10 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
     const geometry *g = node->geometry;
     const int64_t lanes = probes * site->samples;
     gr_real *d_weights = gradients + node->parameters[WEIGHT].offset;
-    if (site->picked) { /* probes, which have no part in the bias */
-        site->kernels->pooled_accumulate(&g->pooled, probes, site->samples, site->picked->winner,
-                                         d_out, in, d_weights, site->picked->scratch);
+    const gr_picked *picked = site->picked;
+    if (picked) { /* probes, which have no part in the bias */
+        site->kernels->pooled_accumulate(&g->pooled, NULL, probes, site->samples, picked->winner,
+                                         NULL, d_out, in, NULL, d_weights, picked->scratch);
         return;
     }
     if (gr_winograd_pays(&g->winograd, lanes))
@@ -273,6 +274,24 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
         gather(site, probes * site->samples, NULL, t_in, t_out);
 }
 
+static void tangent_and_accumulate(const gr_site *site, int64_t probes, const gr_real *d_out,
+                                   const gr_real *t_in, gr_real *bend, bool add, gr_real *t_out,
+                                   gr_real *gradients) {
+    (void)bend, (void)add; /* linear */
+    const gr_node *node = site->node;
+    const geometry *g = node->geometry;
+    const gr_picked *picked = site->picked;
+    if (picked) {
+        site->kernels->pooled_accumulate(&g->pooled, gr_site_parameter(site, WEIGHT), probes,
+                                         site->samples, picked->winner, picked->kept, d_out, t_in,
+                                         t_out, gradients + node->parameters[WEIGHT].offset,
+                                         picked->scratch);
+        return;
+    }
+    accumulate(site, probes, d_out, t_in, true, gradients);
+    if (t_out) tangent(site, probes, t_in, t_out);
+}
+
 const gr_layer_kind gr_layer_conv2d = {
     .kind = {.name = "conv2d",
              .help = "a two-dimensional convolution with bias",
@@ -284,4 +303,5 @@ const gr_layer_kind gr_layer_conv2d = {
     .backward = backward,
     .accumulate = accumulate,
     .tangent = tangent,
+    .tangent_and_accumulate = tangent_and_accumulate,
 };

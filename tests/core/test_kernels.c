@@ -734,10 +734,11 @@ static void test_pooled_convolution(void **state) {
         plain->pooled_backward(&c, absolute_weights.data, probes, samples, winner.data,
                                absolute_d.data, d_in_size.data, NULL);
         guarded sums = guarded_copy(&before), sums_size = guarded_absolute(&before);
-        plain->pooled_accumulate(&c, probes, samples, winner.data, d_pooled.data, t_in.data,
-                                 sums.data, NULL);
-        plain->pooled_accumulate(&c, probes, samples, winner.data, absolute_d.data, absolute_t.data,
-                                 sums_size.data, NULL);
+        plain->pooled_accumulate(&c, NULL, probes, samples, winner.data, NULL, d_pooled.data,
+                                 t_in.data, NULL, sums.data, NULL);
+        plain->pooled_accumulate(&c, NULL, probes, samples, winner.data, NULL, absolute_d.data,
+                                 absolute_t.data, NULL, sums_size.data, NULL);
+        const double gradient_terms = 2.0 * (double)(c.pooled_rows * c.pooled_columns * lanes) + 2;
         for (int i = 0; i < sets; i++) {
             char what[256];
             guarded scratch = guarded_unwritten(gr_pooled_scratch(set[i], &c));
@@ -750,10 +751,9 @@ static void test_pooled_convolution(void **state) {
             guarded_free(&got);
             set_name(set[i], "pooled_accumulate", shape, what);
             got = guarded_copy(&before);
-            set[i]->pooled_accumulate(&c, probes, samples, winner.data, d_pooled.data, t_in.data,
-                                      got.data, scratch.data);
-            assert_within(what, &got, &sums,
-                          2.0 * (double)(c.pooled_rows * c.pooled_columns * lanes) + 2, &sums_size);
+            set[i]->pooled_accumulate(&c, NULL, probes, samples, winner.data, NULL, d_pooled.data,
+                                      t_in.data, NULL, got.data, scratch.data);
+            assert_within(what, &got, &sums, gradient_terms, &sums_size);
             guarded_free(&got);
             set_name(set[i], "pooled_tangent", shape, what);
             for (int behind_relu = 0; behind_relu < 2; behind_relu++) {
@@ -769,6 +769,16 @@ static void test_pooled_convolution(void **state) {
                                        t_in.data, got.data, scratch.data);
                 assert_within(what, &got, &expected, 2.0 * (double)(c.in_channels * area) + 2,
                               &size);
+                /* Both at once, the tangents over the adjoints. */
+                guarded both = guarded_copy(&d_pooled), gradients = guarded_copy(&before);
+                set[i]->pooled_accumulate(&c, weights.data, probes, samples, winner.data, passes,
+                                          both.data, t_in.data, both.data, gradients.data,
+                                          scratch.data);
+                assert_within(what, &both, &expected, 2.0 * (double)(c.in_channels * area) + 2,
+                              &size);
+                assert_within(what, &gradients, &sums, gradient_terms, &sums_size);
+                guarded_free(&both);
+                guarded_free(&gradients);
                 guarded_free(&expected);
                 guarded_free(&size);
                 guarded_free(&got);
