@@ -48,6 +48,84 @@ static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
     return a;
 }
 
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+
+/* Four samples at a time, whose four-lane pieces are put in place as they are loaded: one piece for
+ * each probe, so that only squares of four by four are left to transpose. */
+enum { QUAD = 4 };
+
+INLINE void transpose_quads(__m512 v[QUAD]) {
+    const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1]));
+    const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
+    const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3]));
+    const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
+    v[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+    v[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+    v[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+    v[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+}
+
+/* G quads of probes; where the last has fewer, the last probe stands for the missing ones. */
+INLINE void read_quads(const int G, const chunk *c, const gr_real *row, gr_real *to,
+                       int64_t stride) {
+    int64_t offset[L];
+    for (int64_t k = 0; k < QUAD * G; k++)
+        offset[k] = (k < c->probe_count ? k : c->probe_count - 1) * c->samples;
+    const __mmask16 probes = (__mmask16)((1u << c->probe_count) - 1);
+    for (int64_t s = 0; s < c->sample_count; s += QUAD, row += QUAD) {
+        __m512 v[QUAD];
+        FOR_EACH (j, QUAD) {
+            v[j] = _mm512_zextps128_ps512(_mm_loadu_ps(row + offset[j]));
+            if (G > 1) v[j] = _mm512_insertf32x4(v[j], _mm_loadu_ps(row + offset[QUAD + j]), 1);
+            if (G > 2) v[j] = _mm512_insertf32x4(v[j], _mm_loadu_ps(row + offset[2 * QUAD + j]), 2);
+            if (G > 3) v[j] = _mm512_insertf32x4(v[j], _mm_loadu_ps(row + offset[3 * QUAD + j]), 3);
+        }
+        transpose_quads(v);
+        FOR_EACH (i, QUAD)
+            if (s + i < c->sample_count)
+                store(to + (s + i) * stride, (vector)_mm512_maskz_mov_ps(probes, v[i]));
+    }
+}
+
+INLINE void write_quads(const int G, const chunk *c, const gr_real *from, int64_t stride,
+                        gr_real *row) {
+    for (int64_t s = 0; s < c->sample_count; s += QUAD) {
+        const int64_t left = c->sample_count - s;
+        const __mmask8 samples = (__mmask8)(left < QUAD ? (1u << left) - 1 : 15);
+        __m512 v[QUAD];
+        FOR_EACH (i, QUAD) v[i] = (__m512)load(from + (s + i) * stride);
+        transpose_quads(v);
+        FOR_EACH (j, QUAD) {
+            gr_real *to = row + s + j * c->samples;
+            const int64_t step = QUAD * c->samples;
+            if (j < c->probe_count) _mm_mask_storeu_ps(to, samples, _mm512_castps512_ps128(v[j]));
+            if (G > 1 && QUAD + j < c->probe_count)
+                _mm_mask_storeu_ps(to + step, samples, _mm512_extractf32x4_ps(v[j], 1));
+            if (G > 2 && 2 * QUAD + j < c->probe_count)
+                _mm_mask_storeu_ps(to + 2 * step, samples, _mm512_extractf32x4_ps(v[j], 2));
+            if (G > 3 && 3 * QUAD + j < c->probe_count)
+                _mm_mask_storeu_ps(to + 3 * step, samples, _mm512_extractf32x4_ps(v[j], 3));
+        }
+    }
+}
+
+INLINE void read_lanes(const chunk *c, const gr_real *row, gr_real *to, int64_t stride) {
+    const int64_t quads = (c->probe_count + QUAD - 1) / QUAD;
+    if (quads == 4) read_quads(4, c, row, to, stride);
+    if (quads == 3) read_quads(3, c, row, to, stride);
+    if (quads == 2) read_quads(2, c, row, to, stride);
+    if (quads == 1) read_quads(1, c, row, to, stride);
+}
+INLINE void write_lanes(const chunk *c, const gr_real *from, int64_t stride, gr_real *row) {
+    const int64_t quads = (c->probe_count + QUAD - 1) / QUAD;
+    if (quads == 4) write_quads(4, c, from, stride, row);
+    if (quads == 3) write_quads(3, c, from, stride, row);
+    if (quads == 2) write_quads(2, c, from, stride, row);
+    if (quads == 1) write_quads(1, c, from, stride, row);
+}
+
+#else
+
 /* v becomes its transpose: by exchanging blocks of 1, 2, 4, … off the diagonal. */
 INLINE void transpose(vector v[]) {
     _Pragma("GCC unroll 4") for (int d = 1; d < (int)L; d *= 2) {
@@ -65,6 +143,27 @@ INLINE void transpose(vector v[]) {
     }
 }
 
+INLINE void read_lanes(const chunk *c, const gr_real *row, gr_real *to, int64_t stride) {
+    vector v[L];
+    for (int k = 0; k < (int)L; k++, row += c->samples)
+        v[k] = k >= c->probe_count    ? (vector){0}
+               : c->sample_count >= L ? load(row)
+                                      : load_part(row, c->sample_count);
+    transpose(v);
+    for (int s = 0; s < c->sample_count; s++, to += stride) store(to, v[s]);
+}
+
+INLINE void write_lanes(const chunk *c, const gr_real *from, int64_t stride, gr_real *row) {
+    vector v[L];
+    for (int s = 0; s < (int)L; s++, from += stride)
+        v[s] = s < c->sample_count ? load(from) : (vector){0};
+    transpose(v);
+    for (int k = 0; k < c->probe_count; k++, row += c->samples)
+        store_lanes(row, c->sample_count, v[k]);
+}
+
+#endif
+
 /* A few samples are quicker one number at a time. */
 enum { FEW = 4 };
 
@@ -79,13 +178,7 @@ INLINE void read_feature(const chunk *c, const gr_real *row, gr_real *to, int64_
         }
         return;
     }
-    vector v[L];
-    for (int k = 0; k < (int)L; k++, row += c->samples)
-        v[k] = k >= c->probe_count    ? (vector){0}
-               : c->sample_count >= L ? load(row)
-                                      : load_part(row, c->sample_count);
-    transpose(v);
-    for (int s = 0; s < c->sample_count; s++, to += stride) store(to, v[s]);
+    read_lanes(c, row, to, stride);
 }
 
 INLINE void write_feature(const chunk *c, const gr_real *from, int64_t stride, gr_real *row) {
@@ -95,12 +188,7 @@ INLINE void write_feature(const chunk *c, const gr_real *from, int64_t stride, g
             for (int64_t k = 0; k < c->probe_count; k++) row[k * c->samples + s] = from[k];
         return;
     }
-    vector v[L];
-    for (int s = 0; s < (int)L; s++, from += stride)
-        v[s] = s < c->sample_count ? load(from) : (vector){0};
-    transpose(v);
-    for (int k = 0; k < c->probe_count; k++, row += c->samples)
-        store_lanes(row, c->sample_count, v[k]);
+    write_lanes(c, from, stride, row);
 }
 
 static void read_pooled(const gr_pooled_convolution *c, const chunk *part, const gr_real *pooled,
