@@ -57,11 +57,12 @@ static void add_products(int64_t features, int64_t probes, int64_t samples, cons
                             load(d + s) + load(a + s) * load(t + s) * load(e + s));
 }
 
+/* The usual windows of two by two are compiled on their own, so that their pixels are unrolled. */
+
 /* Windows in a row write one after the other: a vector may spill over into what the next window
  * writes after it, up to the row's end, so that only the row's last vector is a part. */
-
-static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
-                           int64_t samples, const gr_real *in, gr_real *out, int32_t *winner) {
+INLINE void maximum_of(const int64_t size, int64_t windows, int64_t step, int64_t row_stride,
+                       int64_t samples, const gr_real *in, gr_real *out, int32_t *winner) {
     int64_t left = windows * samples;
     for (int64_t w = 0; w < windows;
          w++, in += step, out += samples, winner += samples, left -= samples)
@@ -70,6 +71,7 @@ static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t 
             integers place = {0};
             for (int64_t i = 0; i < size; i++)
                 for (int64_t j = 0; j < size; j++) {
+                    if (i == 0 && j == 0) continue;
                     const vector value = load(in + i * row_stride + j * samples + s);
                     const mask wins = greater(value, best) | is_nan(value); /* a NaN is passed on */
                     place = choose_index(wins, same_index((int32_t)(i * size + j)), place);
@@ -80,33 +82,55 @@ static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t 
         }
 }
 
+static void window_maximum(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                           int64_t samples, const gr_real *in, gr_real *out, int32_t *winner) {
+    if (size == 2)
+        maximum_of(2, windows, step, row_stride, samples, in, out, winner);
+    else
+        maximum_of(size, windows, step, row_stride, samples, in, out, winner);
+}
+
+/* One vector of a window's adjoints to all its pixels. */
+INLINE void scatter_vector(const int64_t size, int64_t row_stride, int64_t lanes, bool add,
+                           integers winner, vector d, int64_t left, gr_real *to) {
+    const vector zero = {0};
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < size; j++) {
+            vector value = choose(equal(winner, same_index((int32_t)(i * size + j))), d, zero);
+            gr_real *pixel = to + i * row_stride + j * lanes;
+            if (add) value += load(pixel);
+            store_lanes(pixel, left, value);
+        }
+}
+
+INLINE void scatter(const int64_t size, int64_t windows, int64_t step, int64_t row_stride, bool add,
+                    int64_t probes, int64_t samples, const int32_t *winner, const gr_real *d_out,
+                    gr_real *d_in) {
+    const int64_t lanes = probes * samples, whole = samples - samples % VECTOR_LANES;
+    for (int64_t w = 0; w < windows; w++, winner += samples, d_in += step)
+        for (int64_t k = 0; k < probes; k++, d_out += samples) {
+            gr_real *to = d_in + k * samples;
+            for (int64_t s = 0; s < whole; s += VECTOR_LANES)
+                scatter_vector(size, row_stride, lanes, add, load_indices(winner + s),
+                               load(d_out + s), VECTOR_LANES, to + s);
+            if (whole < samples)
+                scatter_vector(size, row_stride, lanes, add, load_indices(winner + whole),
+                               load(d_out + whole), samples - whole, to + whole);
+        }
+}
+
 static void window_scatter(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
                            bool add, int64_t probes, int64_t samples, const int32_t *winner,
                            const gr_real *d_out, gr_real *d_in) {
-    const vector zero = {0};
-    const int64_t lanes = probes * samples;
-    const bool adjoin = !add && step == size * lanes;
-    for (int64_t i = 0; i < size; i++)
-        for (int64_t w = 0; w < windows; w++)
-            for (int64_t j = 0; j < size; j++) {
-                const integers pixel = same_index((int32_t)(i * size + j));
-                const int64_t left = adjoin ? ((windows - w) * size - j) * lanes : 0;
-                for (int64_t k = 0; k < probes; k++) {
-                    const gr_real *d = d_out + w * lanes + k * samples;
-                    gr_real *to = d_in + i * row_stride + w * step + j * lanes + k * samples;
-                    FOR_EACH_VECTOR (s, samples) {
-                        vector value = choose(equal(load_indices(winner + w * samples + s), pixel),
-                                              load(d + s), zero);
-                        if (add) value += load(to + s);
-                        store_lanes(to + s, (adjoin ? left - k * samples : samples) - s, value);
-                    }
-                }
-            }
+    if (size == 2 && !add)
+        scatter(2, windows, step, row_stride, false, probes, samples, winner, d_out, d_in);
+    else
+        scatter(size, windows, step, row_stride, add, probes, samples, winner, d_out, d_in);
 }
 
-static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
-                          int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
-                          gr_real *out) {
+INLINE void gather_of(const int64_t size, int64_t windows, int64_t step, int64_t row_stride,
+                      int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
+                      gr_real *out) {
     const int64_t lanes = probes * samples;
     int64_t left = windows * lanes;
     for (int64_t w = 0; w < windows; w++, in += step, winner += samples)
@@ -121,6 +145,15 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
                                        load(x + i * row_stride + j * lanes), value);
                 store_lanes(out + s, left - s, value);
             }
+}
+
+static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t row_stride,
+                          int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
+                          gr_real *out) {
+    if (size == 2)
+        gather_of(2, windows, step, row_stride, probes, samples, winner, in, out);
+    else
+        gather_of(size, windows, step, row_stride, probes, samples, winner, in, out);
 }
 
 INLINE gr_real root_of(gr_real x) {
