@@ -59,6 +59,10 @@ double bench_product_run(const bench_product *product);
 /* Multiply-accumulates of one product. */
 double bench_product_operations(void);
 
+/* The best rate of multiply-accumulates on registers alone that was seen within `seconds`, with the
+ * vectors of a set of kernels; 0: not known for it. */
+double bench_peak_gflops(const char *kernels, double seconds);
+
 /* -- what is measured: a spec
  * -----------------------------------------------------------------------------------------------
  */

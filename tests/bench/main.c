@@ -11,7 +11,7 @@ static const struct {
     const char *name, *help;
     gr_status (*run)(const bench_options *options, cJSON *result, gr_error *error);
 } measurements[] = {
-    {"machine", "kernels in use and the rate of sgemm", bench_machine},
+    {"machine", "kernels in use, the rate of sgemm and the most that a core can do", bench_machine},
     {"iterations", "training steps of a spec", bench_iterations},
     {"evaluation", "evaluations of a spec whose evaluate_every is 1", bench_evaluation},
     {"kernels", "each layer's passes at the spec's batch size", bench_kernels},
@@ -46,6 +46,8 @@ gr_status bench_machine(const bench_options *options, cJSON *result, gr_error *e
     cJSON_AddStringToObject(result, "best_openblas_kernel", best ? best : "");
     cJSON_AddItemToObject(result, "core_share", json_number(bench_share_end(&share)));
     cJSON_AddStringToObject(result, "engine", gr_engine_version());
+    cJSON_AddItemToObject(result, "peak_gflops",
+                          json_number(bench_peak_gflops(gr_kernels_name(), options->seconds / 4)));
     cJSON_AddItemToObject(
         result, "sgemm_gflops",
         json_number(2e-9 * bench_product_operations() / bench_quantile(&times, 0.5)));
