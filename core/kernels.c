@@ -30,18 +30,25 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
            c->out_channels * c->in_channels * taps * lanes + lists;
 }
 
-/* The transforms are worth their while where each number that they make is used often enough. */
-static bool has_depth(const gr_winograd *c) {
-    return (c->kernel == 3 || c->kernel == 5) && c->padding < c->kernel && c->in_channels >= 6 &&
-           c->out_channels >= 6 && c->in_channels <= 512 && c->out_channels <= 512;
+bool gr_winograd_suits(const gr_winograd *c) {
+    if (c->kernel != 3 && c->kernel != 5) return false;
+    /* What the transforms make must be used often enough (LeNet's 6 channels by 16 are not enough),
+     * and tiles that stick out over the edges must leave less than half of the products. */
+    enum { FEWEST_CHANNELS = 16, MOST_CHANNELS = 512 };
+    const int64_t step = WINOGRAD_POINTS + 1 - c->kernel;
+    const int64_t tiles = ((c->out_rows + step - 1) / step) * ((c->out_columns + step - 1) / step);
+    return c->padding < c->kernel && c->in_channels >= FEWEST_CHANNELS &&
+           c->out_channels >= FEWEST_CHANNELS && c->in_channels <= MOST_CHANNELS &&
+           c->out_channels <= MOST_CHANNELS &&
+           2 * WINOGRAD_AREAS * tiles <= c->out_rows * c->out_columns * c->kernel * c->kernel;
 }
 
 bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
-    return has_depth(c) && lanes >= 8 && lanes * c->out_rows * c->out_columns >= 1024;
+    /* Few lanes fill no vector; and the weights are transformed in each pass. */
+    return lanes >= 8 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
 }
 
 int64_t gr_winograd_scratch(const gr_winograd *c) {
-    if (!has_depth(c)) return 0;
     const winograd_areas passes[] = {
         winograd_areas_of(c->kernel, c->in_channels, c->out_channels, false),
         winograd_areas_of(c->kernel, c->out_channels, c->in_channels, false),

@@ -202,9 +202,11 @@ static inline bool gr_pooled_pays(const gr_kernels *kernels, int64_t probes) {
 /* Reals of scratch that they need. */
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution);
 
-/* Whether Winograd's algorithm is the faster one for so many lanes. A rule on shapes, as above. */
+/* Whether Winograd's algorithm is the faster one, for many lanes and for so many. Rules on shapes,
+ * as above. */
+bool gr_winograd_suits(const gr_winograd *convolution);
 bool gr_winograd_pays(const gr_winograd *convolution, int64_t lanes);
-/* Reals of scratch that it needs; 0 where it never pays. */
+/* Reals of scratch that it needs. */
 int64_t gr_winograd_scratch(const gr_winograd *convolution);
 
 extern const gr_kernels gr_kernels_avx512, gr_kernels_avx2, gr_kernels_baseline;

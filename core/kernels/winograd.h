@@ -10,8 +10,9 @@ enum {
     WINOGRAD_ALIGNMENT = 16,  /* reals: whole vectors of every set */
     WINOGRAD_TILES = 32,      /* of a block at most */
     WINOGRAD_CHUNK = 16,      /* target channels whose products are kept at once */
-    WINOGRAD_REALS = 1 << 16, /* of a block's transformed source, about: half a second cache */
-    WINOGRAD_GRANULE = 48,    /* positions: three of the widest vectors */
+    WINOGRAD_REALS = 1 << 17, /* of a block's transformed source, about: half a second cache */
+    WINOGRAD_LEAST = 48,      /* positions of a block: three of the widest vectors */
+    WINOGRAD_MOST = 384,
 };
 
 static inline int64_t winograd_rounded(int64_t reals) {
@@ -28,8 +29,11 @@ static inline int64_t winograd_area(int64_t reals) {
 /* Positions (pairs of tile and lane) that a block has at most, given the channels that are
  * transformed. */
 static inline int64_t winograd_positions(int64_t channels) {
-    const int64_t granules = WINOGRAD_REALS / (WINOGRAD_AREAS * WINOGRAD_GRANULE * channels);
-    return WINOGRAD_GRANULE * (granules < 1 ? 1 : granules > 8 ? 8 : granules);
+    const int64_t most = WINOGRAD_REALS / (WINOGRAD_AREAS * channels);
+    const int64_t positions = most / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
+    return positions < WINOGRAD_LEAST  ? WINOGRAD_LEAST
+           : positions > WINOGRAD_MOST ? WINOGRAD_MOST
+                                       : positions;
 }
 
 /* Where the arrays of a pass lie in the scratch memory; offsets in reals. */
@@ -47,7 +51,7 @@ typedef struct winograd_areas {
  * channel]. */
 static inline winograd_areas winograd_areas_of(int64_t kernel, int64_t source_channels,
                                                int64_t target_channels, bool gradient) {
-    winograd_areas a = {.pairs = winograd_rounded(source_channels * target_channels)};
+    winograd_areas a = {.pairs = winograd_area(source_channels * target_channels)};
     a.positions = winograd_positions(source_channels + (gradient ? target_channels : 0));
     const int64_t stride = a.positions + WINOGRAD_ALIGNMENT;
     const int64_t chunk = target_channels < WINOGRAD_CHUNK ? target_channels : WINOGRAD_CHUNK;

@@ -186,7 +186,8 @@ static gr_status configure(gr_node *node, gr_error *error) {
                                     .out_columns = out_columns,
                                     .kernel = kernel,
                                     .padding = padding};
-        node->scratch_reals = gr_winograd_scratch(&g->winograd);
+        if (gr_winograd_suits(&g->winograd))
+            node->scratch_reals = gr_winograd_scratch(&g->winograd);
     }
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;

@@ -193,8 +193,8 @@ static void assert_near(const char *what, const guarded *got, const guarded *exp
 }
 
 static gr_winograd winograd_case(uint32_t test) {
-    gr_winograd c = {.in_channels = chosen(test, 0, 6, 12), /* so few, and it never pays */
-                     .out_channels = chosen(test, 1, 6, 20),
+    gr_winograd c = {.in_channels = chosen(test, 0, 1, 12),
+                     .out_channels = chosen(test, 1, 1, 20),
                      .kernel = chosen(test, 2, 0, 1) ? 5 : 3};
     c.padding = chosen(test, 3, 0, c.kernel - 1);
     int64_t least = c.kernel - 2 * c.padding;
@@ -258,6 +258,31 @@ static void test_winograd(void **state) {
         guarded *const all[] = {&weights, &in, &d_out, &bias, &before, &sums, &out, &d_in};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
     }
+}
+
+/* The rule, at its edges. */
+static void test_winograd_pays(void **state) {
+    (void)state;
+    const gr_winograd good = {16, 8, 8, 16, 8, 8, 3, 1};
+    assert_true(gr_winograd_suits(&good));
+    assert_true(gr_winograd_pays(&good, 8));
+    assert_false(gr_winograd_pays(&good, 7));
+    gr_winograd c = good;
+    c.in_channels = 15;
+    assert_false(gr_winograd_suits(&c));
+    c = good;
+    c.out_channels = 513;
+    assert_false(gr_winograd_suits(&c));
+    c = good;
+    c.kernel = 4;
+    assert_false(gr_winograd_suits(&c));
+    c = (gr_winograd){16, 5, 5, 16, 5, 5, 3, 1}; /* four tiles of 4x4 for 25 pixels */
+    assert_false(gr_winograd_suits(&c));
+    c = (gr_winograd){16, 14, 14, 16, 10, 10, 5, 0};
+    assert_true(gr_winograd_suits(&c));
+    c = (gr_winograd){16, 6, 6, 16, 4, 4, 3, 0};
+    assert_true(gr_winograd_pays(&c, 32));
+    assert_false(gr_winograd_pays(&c, 31)); /* the weights' transform */
 }
 
 /* -- elementwise kernels
@@ -982,6 +1007,7 @@ int main(void) {
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_winograd),
+        cmocka_unit_test(test_winograd_pays),
         cmocka_unit_test(test_pooled_convolution),
         cmocka_unit_test(test_decay),
         cmocka_unit_test(test_adam),

@@ -172,7 +172,9 @@ static difference compare(const gradient_problem *problem, const gr_settings *re
                           const double *gradient, double here) {
     difference d = {0};
     double *values = weight->data;
-    for (int64_t e = 0; e < gr_shape_elements(&weight->shape); e++) {
+    const int64_t elements = gr_shape_elements(&weight->shape);
+    const int64_t stride = problem->stride && problem->stride < elements ? problem->stride : 1;
+    for (int64_t e = 0; e < elements; e += stride) {
         const double up = moved(problem, regularizers, count, scalar, values + e, GRADIENT_STEP);
         const double down = moved(problem, regularizers, count, scalar, values + e, -GRADIENT_STEP);
         const double numeric = (up - down) / (2 * GRADIENT_STEP);

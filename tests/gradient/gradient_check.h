@@ -30,6 +30,7 @@ typedef struct gradient_problem {
     /* Names, with spaces between them, of tensors that no loss depends on, such as a bias before a
      * normalisation: both gradients must be within GRADIENT_VANISHING of 0. NULL: none. */
     const char *vanishing;
+    int64_t stride; /* one element of so many is compared, of large tensors; 0: all are */
 } gradient_problem;
 
 /* `input` is "[2, 6, 5]", `layers` a list, `loss` a member of its family; weights, inputs and
