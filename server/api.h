@@ -7,6 +7,7 @@
 #include "server/access.h"
 #include "server/data_cache.h"
 #include "server/events.h"
+#include "server/facts.h"
 #include "server/http.h"
 #include "server/statistics.h"
 #include "server/store.h"
@@ -29,6 +30,7 @@ struct api {
     int64_t memory_limit;   /* bytes of one training; 0: what experiment_setup_check allows */
     int64_t started_at;     /* milliseconds since 1970 */
     atomic_int predictions; /* being computed now */
+    atomic_int exports;     /* lists on their way to clients now */
     atomic_bool ready;      /* false until the address is announced and while stopping */
 };
 
@@ -57,10 +59,14 @@ extern const http_route *const api_routes[];
 cJSON *api_presets_json(void);
 /* The experiment object of the API. NULL without memory. */
 cJSON *experiment_json(const experiment *experiment);
-/* Only the members that `fields` ("id,name,state") names; NULL: all. GR_INVALID names an unknown
- * field. */
-gr_status experiment_json_fields(const experiment *experiment, const char *fields, cJSON **document,
-                                 gr_error *error);
+/* The names of its members, ended by NULL. */
+extern const char *const experiment_members[];
+/* Only what is picked, in its order: members, and parts of spec, tags, metrics and best within
+ * objects {"params": {…}, "tags": {…}, "metrics": {…}, "best": {…}}. NULL without memory. */
+cJSON *experiment_json_picked(const experiment *experiment, const field_pick *picks, size_t count);
+/* All that it can be filtered by, beside its members. */
+gr_status experiment_facts(const experiment *experiment, fact_sink sink, void *context,
+                           gr_error *error);
 /* A stored JSON text as part of a document; `otherwise` stands for NULL and the empty text. */
 cJSON *api_raw_json(const char *text, const char *otherwise);
 /* Seconds left at this rate, or NaN where nobody knows. */

@@ -11,17 +11,20 @@
 #include "server/api.h"
 #include "server/commands.h"
 #include "server/files.h"
+#include "server/list_request.h"
 #include "server/paths.h"
 #include "server/subprocess.h"
 
 static const char usage[] =
-    "usage: gradreg export FOLDER|FILE.tar [ID…] [--data-dir DIR]\n"
+    "usage: gradreg export FOLDER|FILE.tar [ID… | --filter FILTER] [--data-dir DIR]\n"
     "\n"
     "  FOLDER          is made, with a folder for each experiment: experiment.json (all that the\n"
     "                  server knows of it), spec.json (to be submitted again), metrics.csv,\n"
     "                  log.txt, model.safetensors; and index.csv, a line for each\n"
     "  FILE.tar        the same as an archive (needs tar)\n"
     "  ID…             only these experiments (all)\n"
+    "  --filter FILTER only those of which it holds, such as 'metrics.test_accuracy > 0.9'\n"
+    "                  (docs/api.md)\n"
     "  --data-dir DIR  of the server, which may be running (GRADREG_DATA_DIR, else ./data)\n";
 
 enum { PAGE = 200 };
@@ -30,6 +33,7 @@ typedef struct exporter {
     store *store;
     const char *folder;
     FILE *index;
+    const filter *filter; /* NULL: all */
     int64_t count;
 } exporter;
 
@@ -51,18 +55,6 @@ static gr_status write_json(const char *folder, const char *name, cJSON *documen
     return status;
 }
 
-/* A number as CSV has it: as short as it reads back equal; what is not finite by its name. */
-static void number_text(double value, char text[40]) {
-    if (!isfinite(value)) {
-        snprintf(text, 40, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
-        return;
-    }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, 40, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return;
-    }
-}
-
 /* The text that `print` writes, as a file. */
 static gr_status write_printed(const char *folder, const char *name,
                                gr_status (*print)(exporter *, int64_t, FILE *, gr_error *),
@@ -82,11 +74,11 @@ static gr_status write_printed(const char *folder, const char *name,
 static gr_status print_metrics(exporter *self, int64_t id, FILE *out, gr_error *error) {
     metric_row *rows;
     size_t count;
-    char number[40];
+    char number[JSON_NUMBER_SIZE];
     GR_TRY(store_series(self->store, id, NULL, -1, &rows, &count, error));
     fputs("name,iteration,value\n", out);
     for (size_t i = 0; i < count; i++) {
-        number_text(rows[i].value, number);
+        json_number_text(rows[i].value, number);
         fprintf(out, "%s,%lld,%s\n", rows[i].name, (long long)rows[i].iteration, number);
     }
     free(rows);
@@ -136,7 +128,7 @@ static void print_quoted(FILE *out, const char *text) {
 static void add_to_index(exporter *self, const experiment *one) {
     static const char *const names[] = {"test_accuracy", "test_loss", "validation_accuracy",
                                         "train_loss"};
-    char number[40];
+    char number[JSON_NUMBER_SIZE];
     cJSON *metrics = cJSON_Parse(one->latest_metrics ? one->latest_metrics : "{}");
     fprintf(self->index, "%lld,", (long long)one->id);
     print_quoted(self->index, one->name ? one->name : "");
@@ -146,7 +138,7 @@ static void add_to_index(exporter *self, const experiment *one) {
         double value;
         number[0] = 0;
         if (json_to_double(cJSON_GetObjectItemCaseSensitive(metrics, names[i]), &value))
-            number_text(value, number);
+            json_number_text(value, number);
         fprintf(self->index, ",%s", number);
     }
     fputc('\n', self->index);
@@ -181,15 +173,17 @@ static gr_status export_one(exporter *self, const experiment *one, gr_error *err
 }
 
 static gr_status export_all(exporter *self, gr_error *error) {
-    listing page = {.state = -1, .limit = PAGE};
+    list_place last = {0};
+    listing page = {.state = -1, .limit = PAGE, .filter = self->filter};
     for (;;) {
         experiment *items;
         size_t count;
-        GR_TRY(store_list(self->store, &page, &items, &count, error));
+        GR_TRY(store_list(self->store, &page, &items, &count, NULL, error));
         gr_status status = GR_OK;
         for (size_t i = 0; i < count && status == GR_OK; i++)
             status = export_one(self, &items[i], error);
-        page.before_id = count ? items[count - 1].id : 0;
+        if (count) last.id = items[count - 1].id;
+        page.after = &last;
         experiments_free(items, count);
         if (status != GR_OK || count < PAGE) return status;
     }
@@ -264,16 +258,31 @@ static gr_status export_archive(exporter *self, const char *archive, char **ids,
     return status;
 }
 
+static gr_status read_filter(store *of, const char *text, filter **tree, gr_error *error) {
+    filter_vocabulary vocabulary;
+    filter_problem wrong;
+    GR_TRY(vocabulary_read(of, &vocabulary, error));
+    const gr_status status = filter_parse(text, &vocabulary, tree, &wrong);
+    vocabulary_clear(&vocabulary);
+    if (status == GR_INVALID)
+        return gr_fail(error, status, "--filter, column %zu: %s", wrong.column, wrong.detail);
+    return status == GR_OK ? status : gr_fail(error, status, "out of memory");
+}
+
 int command_export(int argc, char **argv) {
-    static const struct option known[] = {
-        {"data-dir", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
-    const char *directory = NULL;
+    static const struct option known[] = {{"data-dir", required_argument, NULL, 'd'},
+                                          {"filter", required_argument, NULL, 'f'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    const char *directory = NULL, *where = NULL;
+    filter *tree = NULL;
     gr_error error = {0};
     exporter self = {0};
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         if (letter == 'd') directory = optarg;
-        if (letter == 'd') continue;
+        if (letter == 'f') where = optarg;
+        if (letter == 'd' || letter == 'f') continue;
         fputs(usage, letter == 'h' ? stdout : stderr);
         return letter == 'h' ? 0 : 2;
     }
@@ -287,11 +296,16 @@ int command_export(int argc, char **argv) {
     char **ids = argv + optind + 1;
     const int count = argc - optind - 1;
     gr_status status = store_open_beside(paths_data_directory(directory), &self.store, &error);
+    if (status == GR_OK && where && count)
+        status = gr_fail(&error, GR_INVALID, "either IDs or --filter, not both");
+    if (status == GR_OK && where) status = read_filter(self.store, where, &tree, &error);
+    self.filter = tree;
     self.folder = target;
     if (status == GR_OK && archive)
         status = export_archive(&self, target, ids, count, &error);
     else if (status == GR_OK)
         status = fill_folder(&self, ids, count, &error);
+    filter_free(tree);
     store_close(self.store);
     if (status == GR_OK)
         printf("exported %lld experiments to %s\n", (long long)self.count, target);

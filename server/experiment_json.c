@@ -174,32 +174,98 @@ cJSON *experiment_json(const experiment *from) {
     return NULL;
 }
 
-gr_status experiment_json_fields(const experiment *from, const char *fields, cJSON **document,
-                                 gr_error *error) {
-    cJSON *whole = experiment_json(from);
-    *document = whole;
-    if (whole == NULL) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    if (fields == NULL) return GR_OK;
-    cJSON *part = *document = cJSON_CreateObject();
-    gr_status status = part ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    while (status == GR_OK && *fields) {
-        char name[64], shown[64];
-        size_t length = strcspn(fields, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : 0), fields);
-        cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(whole, name);
-        if (member)
-            json_put(part, name, member);
-        else if (!cJSON_HasObjectItem(part, name))
-            status = gr_fail(error, GR_INVALID,
-                             "the query parameter \"fields\" names \"%s\", which an experiment "
-                             "does not have",
-                             http_printable(name, shown, sizeof shown));
-        fields += length;
-        if (*fields == ',') fields++;
+const char *const experiment_members[] = {"id",
+                                          "name",
+                                          "tags",
+                                          "notes",
+                                          "priority",
+                                          "state",
+                                          "cancel_requested",
+                                          "pause_requested",
+                                          "spec",
+                                          "progress",
+                                          "metrics",
+                                          "best",
+                                          "attempt",
+                                          "resumed_from_iteration",
+                                          "worker",
+                                          "error",
+                                          "warning",
+                                          "created_at",
+                                          "started_at",
+                                          "finished_at",
+                                          "trashed_at",
+                                          "elapsed_seconds",
+                                          "data_hash",
+                                          "engine_version",
+                                          "environment",
+                                          "estimate",
+                                          "cloned_from",
+                                          "replay",
+                                          "webhook",
+                                          "sweep",
+                                          "links",
+                                          NULL};
+
+/* -- what is picked
+ * ------------------------------------------------------------------------------------------ */
+
+/* "metrics.best.test_loss" is "test_loss" of "best". */
+static const char *split_fact_name(const char *name, char group[16]) {
+    const char *dot = strchr(name, '.');
+    if (strncmp(name, "metrics.best.", 13) == 0) {
+        strcpy(group, "best");
+        return name + 13;
+    }
+    snprintf(group, 16, "%.*s", (int)(dot - name), name);
+    return dot + 1;
+}
+
+/* The object of this group, made where it is not there; NULL where the whole group was picked, or
+ * without memory. */
+static cJSON *group_of(cJSON *part, const char *group) {
+    cJSON *object = cJSON_GetObjectItemCaseSensitive(part, group);
+    if (object == NULL) return cJSON_AddObjectToObject(part, group);
+    return cJSON_IsObject(object) ? object : NULL;
+}
+
+static gr_status fill_in(void *context, const fact *value, gr_error *error) {
+    char group[16];
+    (void)error;
+    const char *name = split_fact_name(value->name, group);
+    cJSON *object = cJSON_GetObjectItemCaseSensitive(context, group);
+    if (cJSON_IsObject(object) && cJSON_GetObjectItemCaseSensitive(object, name))
+        json_set(object, name,
+                 value->text         ? cJSON_CreateString(value->text)
+                 : value->is_boolean ? cJSON_CreateBool(value->number != 0)
+                                     : json_number(value->number));
+    return GR_OK;
+}
+
+cJSON *experiment_json_picked(const experiment *from, const field_pick *picks, size_t count) {
+    cJSON *whole = experiment_json(from), *part = cJSON_CreateObject();
+    bool facts = false;
+    for (size_t i = 0; whole && part && i < count; i++) {
+        const char *name = picks[i].field.name;
+        char group[16];
+        if (picks[i].is_member) {
+            cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(whole, name);
+            if (member) json_set(part, name, member);
+            continue;
+        }
+        const char *rest = split_fact_name(name, group);
+        cJSON *object = group_of(part, group);
+        if (object && !cJSON_GetObjectItemCaseSensitive(object, rest))
+            facts |= json_put(object, rest, cJSON_CreateNull());
     }
     cJSON_Delete(whole);
-    if (status == GR_OK) return GR_OK;
-    cJSON_Delete(part);
-    *document = NULL;
-    return status;
+    if (facts) experiment_facts(from, fill_in, part, NULL);
+    return part;
+}
+
+gr_status experiment_facts(const experiment *from, fact_sink sink, void *context, gr_error *error) {
+    GR_TRY(facts_of_spec(from->spec, sink, context, error));
+    GR_TRY(facts_of_tags(from->tags, sink, context, error));
+    GR_TRY(facts_of_metrics(from->latest_metrics, false, sink, context, error));
+    return facts_of_metrics(from->best_metrics, true, sink, context, error);
 }

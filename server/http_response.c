@@ -99,9 +99,13 @@ static cJSON *problem_document(int status, const problems *errors, const char *d
         list = cJSON_AddArrayToObject(document, "errors");
         complete = list != NULL;
         for (size_t i = 0; complete && i < errors->kept; i++) {
+            const problem *from = &errors->items[i];
             cJSON *item = cJSON_CreateObject();
-            complete = cJSON_AddStringToObject(item, "pointer", errors->items[i].pointer) &&
-                       cJSON_AddStringToObject(item, "detail", errors->items[i].detail);
+            complete = cJSON_AddStringToObject(item, from->parameter ? "parameter" : "pointer",
+                                               from->parameter ? from->parameter : from->pointer) &&
+                       (from->column == 0 ||
+                        cJSON_AddNumberToObject(item, "column", (double)from->column)) &&
+                       cJSON_AddStringToObject(item, "detail", from->detail);
             if (!cJSON_AddItemToArray(list, item)) cJSON_Delete(item);
         }
     }

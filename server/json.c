@@ -68,6 +68,10 @@ bool json_set(cJSON *object, const char *name, cJSON *item) {
  */
 
 const char *json_number_text(double value, char text[JSON_NUMBER_SIZE]) {
+    if (!isfinite(value)) {
+        snprintf(text, JSON_NUMBER_SIZE, "%s", json_not_finite(value));
+        return text;
+    }
     for (int digits = 15; digits < 17; digits++) {
         snprintf(text, JSON_NUMBER_SIZE, "%.*g", digits, value);
         if (strtod(text, NULL) == value) return text;

@@ -14,6 +14,8 @@
  */
 typedef struct problem {
     char pointer[GR_PLACE_SIZE];
+    const char *parameter; /* of the query, in the place of the pointer; static; NULL: none */
+    size_t column;         /* of a text within which it is, in characters from 1; 0: none */
     char detail[GR_MESSAGE_SIZE];
 } problem;
 
@@ -28,6 +30,9 @@ typedef struct problems {
 
 void problems_add(problems *problems, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The last problem that was added is in this column of a text, and (where `parameter` is not NULL)
+ * in that parameter of the query. */
+void problems_locate(problems *problems, const char *parameter, size_t column);
 void problems_clear(problems *problems);
 
 /* Parses strict JSON (RFC 8259): valid UTF-8, no \u0000, no trailing text, nesting <= 64, and
@@ -40,8 +45,8 @@ gr_status json_parse(const char *text, size_t length, cJSON **document, gr_error
  * NULL without memory. */
 cJSON *json_number(double value);
 cJSON *json_integer(int64_t value);
-/* The same as texts, for what is written without a document. The value is finite; the result begins
- * somewhere in `text`. */
+/* The same as texts, for what is written without a document: what is not finite without quotes. The
+ * result begins somewhere in `text`. */
 enum { JSON_NUMBER_SIZE = 32 };
 const char *json_number_text(double value, char text[JSON_NUMBER_SIZE]);
 const char *json_integer_text(int64_t value, char text[JSON_NUMBER_SIZE]);

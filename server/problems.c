@@ -33,6 +33,12 @@ void problems_add(problems *list, const char *pointer, const char *format, ...) 
     drop_cut_character(added->detail);
 }
 
+void problems_locate(problems *list, const char *parameter, size_t column) {
+    if (list->kept == 0 || list->kept != list->count) return;
+    list->items[list->kept - 1].parameter = parameter;
+    list->items[list->kept - 1].column = column;
+}
+
 void problems_clear(problems *list) {
     free(list->items);
     memset(list, 0, sizeof *list);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/actions.h"
+#include "server/list_request.h"
 #include "server/nearest.h"
 #include "server/settings_parse.h"
 #include "server/submit.h"
@@ -12,7 +13,7 @@
 enum { MAXIMUM_AT_ONCE = GR_MAXIMUM_LIST, MAXIMUM_ACTIONS = 16 };
 
 /* The body, as a kind like any other. */
-enum { BULK_ACTION, BULK_IDS, BULK_FROM, BULK_DRY_RUN };
+enum { BULK_ACTION, BULK_IDS, BULK_FILTER, BULK_FROM, BULK_DRY_RUN };
 static const char *const starts[] = {"checkpoint", "start", NULL};
 static const gr_option options[] = {
     [BULK_ACTION] = {.name = "action",
@@ -21,10 +22,16 @@ static const gr_option options[] = {
                      .required = true},
     [BULK_IDS] = {.name = "ids",
                   .help = "of the experiments, 1 to 1024 of them",
-                  .accepts = GR_ACCEPT(GR_NUMBERS),
+                  .accepts = GR_ACCEPT(GR_NUMBERS) | GR_ACCEPT(GR_NULL),
                   .minimum = 1,
                   .maximum = 9007199254740991,
-                  .required = true},
+                  .default_json = "null"},
+    [BULK_FILTER] = {.name = "filter",
+                     .help = "instead of ids: all of which this holds, at most 1024",
+                     .accepts = GR_ACCEPT(GR_STRING) | GR_ACCEPT(GR_NULL),
+                     .minimum = 1,
+                     .maximum = FILTER_MAXIMUM_BYTES,
+                     .default_json = "null"},
     [BULK_FROM] = {.name = "from",
                    .help = "retry: from the last checkpoint, or from the start",
                    .accepts = GR_ACCEPT(GR_CHOICE),
@@ -98,11 +105,66 @@ static gr_status read_ids(const double *ids, size_t count, bulk_order *order, pr
     return found->count ? GR_INVALID : GR_OK;
 }
 
-static gr_status read_order(const http_request *request, bulk_order *order, bool *malformed,
-                            problems *found, gr_error *error) {
+/* Those that the filter finds now, of the trash for what is done to the trash. */
+static gr_status find_ids(struct api *api, const char *text, bulk_order *order, problems *found,
+                          gr_error *error) {
+    filter_vocabulary vocabulary;
+    filter_problem wrong;
+    filter *tree;
+    int64_t *ids;
+    size_t count;
+    GR_TRY(vocabulary_read(api->store, &vocabulary, error));
+    gr_status status = filter_parse(text, &vocabulary, &tree, &wrong);
+    vocabulary_clear(&vocabulary);
+    if (status == GR_INVALID) {
+        problems_add(found, "/filter", "column %zu: %s", wrong.column, wrong.detail);
+        problems_locate(found, NULL, wrong.column);
+    }
+    GR_TRY(status);
+    const experiment_change change = order->action->change;
+    const sort_key oldest_first = {.field = {.member = MEMBER_ID}};
+    const listing list = {.state = -1,
+                          .limit = MAXIMUM_AT_ONCE + 1,
+                          .trashed = change == CHANGE_UNDELETE || change == CHANGE_PURGE,
+                          .filter = tree,
+                          .keys = &oldest_first,
+                          .key_count = 1};
+    status = store_list_ids(api->store, &list, &ids, &count, error);
+    filter_free(tree);
+    GR_TRY(status);
+    if (count > MAXIMUM_AT_ONCE) {
+        const int64_t above = ids[MAXIMUM_AT_ONCE];
+        free(ids);
+        problems_add(found, "/filter",
+                     "it holds for more than %d experiments, which is the most at once: narrow it, "
+                     "for example by AND id < %lld",
+                     MAXIMUM_AT_ONCE, (long long)above);
+        return GR_INVALID;
+    }
+    order->outcomes = calloc(count + 1, sizeof *order->outcomes);
+    order->count = order->outcomes ? count : 0;
+    for (size_t i = 0; i < order->count; i++) order->outcomes[i].id = ids[i];
+    free(ids);
+    return order->outcomes ? GR_OK : GR_OUT_OF_MEMORY;
+}
+
+static gr_status choose(struct api *api, const gr_settings *settings, bulk_order *order,
+                        problems *found, gr_error *error) {
+    size_t count;
+    const bool by_filter = !gr_is_null(settings, BULK_FILTER);
+    if (by_filter == !gr_is_null(settings, BULK_IDS))
+        problems_add(found, by_filter ? "/filter" : "", "either ids or a filter is needed%s",
+                     by_filter ? ", not both" : "");
+    if (found->count) return GR_INVALID;
+    if (by_filter) return find_ids(api, gr_string(settings, BULK_FILTER), order, found, error);
+    const double *ids = gr_numbers(settings, BULK_IDS, &count);
+    return read_ids(ids, count, order, found);
+}
+
+static gr_status read_order(struct api *api, const http_request *request, bulk_order *order,
+                            bool *malformed, problems *found, gr_error *error) {
     cJSON *body;
     gr_settings settings = {0};
-    size_t count;
     gr_status status = json_parse(request->body, request->body_length, &body, error);
     if (status == GR_INVALID) {
         *malformed = true;
@@ -117,8 +179,7 @@ static gr_status read_order(const http_request *request, bulk_order *order, bool
                                       .dry_run = gr_boolean(&settings, BULK_DRY_RUN)};
         if (order->action && order->how.from_start && order->action->change != CHANGE_RETRY)
             problems_add(found, "/from", "only a retry begins somewhere");
-        const double *ids = gr_numbers(&settings, BULK_IDS, &count);
-        status = read_ids(ids, count, order, found);
+        status = choose(api, &settings, order, found, error);
     }
     gr_settings_clear(&settings);
     if (status == GR_OUT_OF_MEMORY) gr_fail(error, status, "out of memory");
@@ -181,7 +242,7 @@ static gr_status post_actions(void *context, const http_request *request, http_r
     bulk_order order = {0};
     problems found = {0};
     bool malformed = false;
-    gr_status status = read_order(request, &order, &malformed, &found, error);
+    gr_status status = read_order(context, request, &order, &malformed, &found, error);
     if (status == GR_OK) {
         status = act(context, request, &order, response);
     } else if (malformed) {

@@ -11,6 +11,7 @@
 
 #include "gradreg/status.h"
 #include "gradreg/training.h"
+#include "server/filter.h"
 #include "server/histogram.h"
 
 typedef struct store store;
@@ -119,16 +120,52 @@ gr_status store_get(store *store, int64_t id, experiment *experiment, gr_error *
 /* From the trash alone. */
 gr_status store_get_trashed(store *store, int64_t id, experiment *experiment, gr_error *error);
 
+/* -- lists (store/lists.c)
+ * ------------------------------------------------------------------------------------------ */
+/* A value that a list is sorted by. */
+typedef struct list_value {
+    enum { LIST_MISSING, LIST_NUMBER, LIST_TEXT } kind;
+    double number;
+    char *text; /* owned by what holds the value */
+} list_value;
+/* A place in a list, behind one experiment: the values of the keys that it is sorted by, and its
+ * id. It stays right whatever comes and goes before it. */
+typedef struct list_place {
+    list_value values[FILTER_MAXIMUM_SORT_KEYS];
+    size_t count;
+    int64_t id; /* 0: there is nothing behind it */
+} list_place;
+void list_place_clear(list_place *place);
 typedef struct listing {
-    int64_t before_id; /* newest first; 0: from the newest */
-    int state;         /* -1: any */
-    int64_t limit;     /* 1 … 1000 */
-    int64_t sweep;     /* 0: any */
-    bool trashed;      /* the trash instead of all that is not in it */
+    int state;            /* -1: any */
+    int64_t limit;        /* 1 … 1000 */
+    int64_t sweep;        /* 0: any */
+    bool trashed;         /* the trash instead of all that is not in it */
+    const filter *filter; /* NULL: all */
+    /* What is missing (or NaN) comes last, upwards and downwards; equals come by id, in the
+     * direction of the last key. Without keys: newest first. */
+    const sort_key *keys;
+    size_t key_count;
+    const list_place *after; /* NULL: from the first */
 } listing;
-/* *items (experiments_free) holds at most limit rows. */
+/* *items (experiments_free) holds at most limit rows. *next (may be NULL; list_place_clear) is the
+ * place where the next page begins. */
 gr_status store_list(store *store, const listing *listing, experiment **items, size_t *count,
-                     gr_error *error);
+                     list_place *next, gr_error *error);
+/* Only the ids (free), and any limit. */
+gr_status store_list_ids(store *store, const listing *listing, int64_t **ids, size_t *count,
+                         gr_error *error);
+/* The records of these ids, in their order; those that are gone by now, or have come into or out
+ * of the trash, are left out. */
+gr_status store_records(store *store, const int64_t *ids, size_t id_count, bool trashed,
+                        experiment **items, size_t *count, gr_error *error);
+/* The names of all metrics that there are, or were (fact_names_free). */
+gr_status store_metric_names(store *store, char ***names, size_t *count, gr_error *error);
+/* The names of all facts ("params.seed", "tags.paper", "metrics.train_loss", …) of these
+ * experiments, by group and then by name. */
+gr_status store_fact_names(store *store, const int64_t *ids, size_t id_count, char ***names,
+                           size_t *count, gr_error *error);
+void fact_names_free(char **names, size_t count);
 /* Experiments changed after `revision`, oldest change first: replay of an event stream. */
 gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items,
                               size_t *count, gr_error *error);

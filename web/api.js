@@ -29,12 +29,13 @@ async function request(method, path, body) {
     problem.detail ?? `${method} ${path} was answered with status ${response.status}.`, problem.errors);
 }
 
-export function listExperiments({state, cursor, limit = 50} = {}) {
-  const query = new URLSearchParams({limit});
-  if (state) query.set('state', state);
-  if (cursor) query.set('cursor', cursor);
-  return request('GET', `/experiments?${query}`);
-}
+// Only what is given: an empty parameter would be an error.
+const queryOf = (parameters) =>
+  new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== ''));
+
+export const listExperiments = ({limit = 50, ...rest} = {}) => request('GET', `/experiments?${queryOf({...rest, limit})}`);
+// The whole list as a file: "csv" or "jsonl".
+export const exportUrl = (parameters, format) => `${BASE}/experiments?${queryOf({...parameters, format})}`;
 
 export const getExperiment = (id) => request('GET', `/experiments/${id}`);
 export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);

@@ -1,4 +1,4 @@
-// The list of experiments, newest first, kept up to date by the event stream.
+// The list of experiments, newest first or in the order that was asked for, kept up to date by the event stream.
 
 import {actionButton} from './actions.js';
 import {listExperiments} from './api.js';
@@ -7,12 +7,14 @@ import {announce, badge, copyButton, element, errorPanel, progressBar, setAttrib
 import {MISSING, count, curlLine, dateTime, duration, elapsed, percent, plural, rate, summary, timeLeft, when}
   from './format.js';
 import {listen, live} from './live.js';
+import {Query, SORTABLE} from './query.js';
 
 const PAGE = 50;
 const SEARCH_PAGE = 200;  // while a search finds little, older pages are read in larger steps,
 const SEARCH_PAGES = 10;  // at most so many unasked,
 const SEARCH_ENOUGH = 20; // until so many rows match
-const LARGEST_PAGE = 1000;
+const LARGEST_PAGE = 500;
+const ASK_AGAIN = 1500;   // milliseconds: where only the server knows what belongs here, it is asked no more often
 
 const FIRST_SPEC = {
   name: 'My first experiment',
@@ -24,6 +26,10 @@ const FIRST_SPEC = {
 
 const COLUMNS = [['Experiment', 'name'], ['State', 'state'], ['Progress', 'progress'], ['Validation', 'number'],
   ['Test', 'number'], ['Created', 'created'], ['Duration', 'number duration'], ['', 'action']];
+
+// Column heading → what it sorts by.
+const HEADINGS = {Experiment: 'name', State: 'state', Validation: 'validation', Test: 'test', Created: 'created',
+  Duration: 'duration'};
 
 export function showList(place, signal) {
   document.title = 'Experiments – gradreg';
@@ -37,26 +43,26 @@ class List {
   #frame = 0;
   #cursor = null;
   #loading = 0; // number of the newest load: answers to older ones are dropped
+  #places = new Map();  // id → place in the server's order, where that is not the newest first
+  #timer = 0;           // of the next question after events
   #signal;
-  #state = '';
-  #query = '';
   #searchPages = SEARCH_PAGES;
+  #moved = false;       // rows may stand in another order than they should
 
   constructor(place, signal) {
     this.#signal = signal;
-    const wanted = new URLSearchParams(location.hash.split('?')[1] ?? '');
-    this.#state = stateNames.includes(wanted.get('state')) ? wanted.get('state') : '';
-    this.#query = wanted.get('q') ?? '';
-
+    this.query = new Query(() => {
+      this.#clear();
+      this.reload();
+    });
     this.total = element('p', {class: 'list-total', role: 'status'});
     this.search = element('input', {type: 'search', class: 'search', placeholder: 'Name, model, data, tag …',
-      'aria-label': 'Search experiments', value: this.#query, autocomplete: 'off', spellcheck: 'false',
+      'aria-label': 'Search experiments', value: this.query.text, autocomplete: 'off', spellcheck: 'false',
       oninput: () => this.#searchFor(this.search.value)});
     this.body = element('tbody', {role: 'rowgroup'});
     this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments, newest first'},
       element('thead', {role: 'rowgroup'}, element('tr', {role: 'row'}, COLUMNS.map(([name, kind]) =>
-        element('th', {scope: 'col', role: 'columnheader', class: `column-${kind.split(' ').join(' column-')}`},
-          name || element('span', {class: 'visually-hidden'}, 'Action'))))),
+        this.#heading(name, kind.split(' '))))),
       this.body);
     this.notice = element('div');
     this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.#loadMore(PAGE)},
@@ -64,7 +70,7 @@ class List {
     place.append(
       element('div', {class: 'list-head'},
         element('h1', {}, 'Experiments'), this.total, this.search),
-      this.#filters(),
+      this.#filters(), this.query.node,
       element('div', {class: 'table-frame'}, this.table), this.notice,
       element('div', {class: 'list-foot'}, this.more));
     this.frame = this.table.parentElement;
@@ -81,30 +87,34 @@ class List {
       ticks += 1;
       for (const [id, record] of this.#records) if (record.state === 'running' || ticks % 30 === 0) this.#touch(id);
     }, 1000);
-    signal.addEventListener('abort', () => clearInterval(timer));
+    signal.addEventListener('abort', () => {
+      clearInterval(timer);
+      clearTimeout(this.#timer);
+    });
+  }
+
+  #heading(name, kinds) {
+    const column = HEADINGS[name];
+    const node = element('th', {scope: 'col', role: 'columnheader', class: kinds.map((kind) => `column-${kind}`).join(' ')});
+    if (column) {
+      node.append(element('button', {type: 'button', class: 'heading', title: `Sort by ${SORTABLE[column].label.toLowerCase()}`,
+        onclick: () => this.query.turn(column)}, name));
+      this.headings = [...this.headings ?? [], [node, column]];
+    } else {
+      node.append(name || element('span', {class: 'visually-hidden'}, 'Action'));
+    }
+    return node;
   }
 
   #filters() {
     const choice = (value, label) => element('label', {class: 'chip'},
-      element('input', {type: 'radio', name: 'state', value, checked: value === this.#state, onchange: () => {
-        this.#state = value;
-        this.#remember();
-        this.#clear();
-        this.reload();
-      }}),
+      element('input', {type: 'radio', name: 'state', value, checked: value === this.query.state,
+        onchange: () => this.query.setState(value)}),
       element('span', {'data-state': value || null}, label));
     return element('fieldset', {class: 'filters'},
       element('legend', {class: 'visually-hidden'}, 'Show experiments in state'),
       choice('', 'All'),
       stateNames.map((state) => choice(state, state[0].toUpperCase() + state.slice(1))));
-  }
-
-  // The filter is part of the address, so that Back and a bookmark bring it back.
-  #remember() {
-    const query = new URLSearchParams();
-    if (this.#state) query.set('state', this.#state);
-    if (this.#query) query.set('q', this.#query);
-    history.replaceState(null, '', query.size ? `#/?${query}` : '#/');
   }
 
   // Reads again what is shown (and more of it than one page where more was loaded).
@@ -114,17 +124,18 @@ class List {
     const limit = Math.min(Math.max(PAGE, this.#records.size), LARGEST_PAGE);
     let page;
     try {
-      page = await listExperiments({state: this.#state, limit});
+      page = await listExperiments({...this.query.parameters, limit});
     } catch (error) {
       if (this.#isCurrent(load)) this.#fail(error);
       return;
     }
     if (!this.#isCurrent(load)) return;
     const kept = new Set(page.experiments.map(({id}) => id));
-    const oldest = page.next_cursor ? Math.min(...kept) : 0;
+    const oldest = page.next_cursor && !this.query.isServers ? Math.min(...kept) : 0;
     for (const id of [...this.#records.keys()]) {
       if (!kept.has(id) && id >= oldest && !live.changedSince(id, change)) this.#forget(id);
     }
+    this.#places.clear();
     this.#take(page, change);
   }
 
@@ -134,7 +145,7 @@ class List {
     const change = live.change;
     this.more.disabled = true;
     try {
-      const page = await listExperiments({state: this.#state, cursor: this.#cursor, limit});
+      const page = await listExperiments({...this.query.parameters, cursor: this.#cursor, limit});
       if (this.#isCurrent(load)) this.#take(page, change);
     } catch (error) {
       if (this.#isCurrent(load)) this.#fail(error);
@@ -149,19 +160,30 @@ class List {
 
   #take(page, change) {
     for (const record of page.experiments) {
+      if (this.query.isServers) this.#places.set(record.id, this.#places.size);
       // An event that came while the answer was on its way is newer than the answer.
       if (live.changedSince(record.id, change)) continue;
       record.received = Date.now();
       this.#put(record);
     }
+    this.#moved = true;
     this.#cursor = page.next_cursor ?? null;
     this.#settle();
   }
 
   #accept(record) {
-    if (this.#state && record.state !== this.#state) this.#forget(record.id);
-    else this.#put(record);
+    if (this.query.state && record.state !== this.query.state) this.#forget(record.id);
+    else if (!this.query.isServers || this.#records.has(record.id)) this.#put(record);
+    if (this.query.isServers) this.#askAgain();
     this.#settle();
+  }
+
+  // Whether it belongs here now, and where, only the server can say.
+  #askAgain() {
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0;
+      this.reload();
+    }, ASK_AGAIN);
   }
 
   #advance({id, ...progress}) {
@@ -191,6 +213,7 @@ class List {
   #clear() {
     for (const id of [...this.#records.keys()]) this.#forget(id);
     this.#cursor = null;
+    this.#places.clear();
   }
 
   #touch(id) {
@@ -199,6 +222,7 @@ class List {
       this.#frame = 0;
       for (const touched of this.#dirty) this.#draw(touched);
       this.#dirty.clear();
+      if (this.#moved) this.#arrange();
     });
   }
 
@@ -213,17 +237,29 @@ class List {
           this.#drop(id);
         }});
       this.#rows.set(id, row);
-      const next = [...this.body.children].find((node) => Number(node.dataset.id) < id);
-      this.body.insertBefore(row.node, next ?? null);
+      this.body.append(row.node);
+      this.#moved = true;
     }
     row.update(record);
-    row.node.hidden = !matches(record, this.#query);
+    row.node.hidden = !matches(record, this.query.text);
   }
 
-  #searchFor(query) {
-    this.#query = query.trim();
-    this.#remember();
-    for (const [id, row] of this.#rows) row.node.hidden = !matches(this.#records.get(id), this.#query);
+  // Puts each row where it belongs; what stands there already is not touched, so that it keeps its focus.
+  #arrange() {
+    const place = (id) => this.#places.get(id) ?? Infinity;
+    const ids = [...this.#rows.keys()].sort((a, b) => (place(a) - place(b)) || b - a);
+    let next = this.body.firstElementChild;
+    for (const id of ids) {
+      const {node} = this.#rows.get(id);
+      if (node === next) next = next.nextElementSibling;
+      else this.body.insertBefore(node, next);
+    }
+    this.#moved = false;
+  }
+
+  #searchFor(text) {
+    this.query.setText(text.trim());
+    for (const [id, row] of this.#rows) row.node.hidden = !matches(this.#records.get(id), this.query.text);
     this.#searchPages = SEARCH_PAGES;
     this.#settle();
   }
@@ -231,18 +267,20 @@ class List {
   // Everything around the rows: counts, the empty state, "load more".
   #settle() {
     const total = this.#records.size;
-    const shown = this.#query ? [...this.#records.values()].filter((record) => matches(record, this.#query)).length
-      : total;
+    const {text, state, filter} = this.query;
+    const shown = text ? [...this.#records.values()].filter((record) => matches(record, text)).length : total;
+    for (const [node, column] of this.headings) setAttribute(node, 'aria-sort', this.query.directionOf(column));
     this.more.hidden = !this.#cursor;
     this.frame.hidden = shown === 0;
-    setText(this.total, total === 0 ? '' : this.#query
+    setText(this.total, total === 0 ? '' : text
       ? `${count(shown)} of ${count(total)}${this.#cursor ? ' loaded' : ''}`
-      : `${count(total)}${this.#cursor ? ' newest' : ''}`);
-    if (this.#query && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
+      : `${count(total)}${!this.#cursor ? '' : this.query.isServers ? ' first' : ' newest'}`);
+    if (text && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
     const empty = shown > 0 ? null
-      : this.#query ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${this.#query}”.`)
-        : this.#state ? this.#nothing(`No experiment is ${this.#state}.`)
-          : total === 0 ? welcome() : null;
+      : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
+        : filter ? this.#nothing('The filter holds for no experiment.')
+          : state ? this.#nothing(`No experiment is ${state}.`)
+            : total === 0 ? welcome() : null;
     const key = empty?.textContent ?? '';
     if (this.emptyKey !== key) {
       this.emptyKey = key;
@@ -254,16 +292,22 @@ class List {
     return element('section', {class: 'panel empty'}, element('p', {}, text),
       element('button', {type: 'button', class: 'button', onclick: () => {
         this.search.value = '';
-        this.#query = '';
-        this.#state = '';
+        this.query.clear();
         document.querySelector('.filters input[value=""]').checked = true;
-        this.#remember();
         this.#clear();
         this.reload();
       }}, 'Show all experiments'));
   }
 
   #fail(error) {
+    if (this.query.show(error)) {
+      this.#clear();
+      this.frame.hidden = this.more.hidden = true;
+      setText(this.total, '');
+      this.emptyKey = 'wrong';
+      this.notice.replaceChildren();
+      return;
+    }
     this.emptyKey = 'error';
     this.notice.replaceChildren(errorPanel(error, () => this.reload()));
   }

@@ -109,6 +109,7 @@ static gr_status forget(database *db, change *act, gr_error *error) {
     change_drop_file(act, act->record.checkpoint_file);
     GR_TRY(
         database_run(db, NULL, error, "DELETE FROM metrics WHERE experiment = ?1", "i", act->id));
+    GR_TRY(facts_forget_metrics(db, act->id, error));
     return database_run(
         db, NULL, error,
         "UPDATE experiments SET checkpoint_file = NULL, checkpoint_iteration = 0, "

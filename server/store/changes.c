@@ -33,6 +33,7 @@ static gr_status edit_apply(database *db, change *act, gr_error *error) {
                         "priority = ?6 WHERE id = ?1",
                         "iittti", act->id, revision, record->name, record->tags, record->notes,
                         record->priority));
+    if (tagged) GR_TRY(facts_retag(db, act->id, record->tags, error));
     char from_to[64] = "";
     if (moved)
         snprintf(from_to, sizeof from_to, " priority (%lld, was %lld)", (long long)record->priority,

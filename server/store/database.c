@@ -97,6 +97,13 @@ gr_status database_query(database *db, sqlite3_stmt **statement, gr_error *error
     return status;
 }
 
+gr_status database_prepare(database *db, const char *sql, sqlite3_stmt **statement,
+                           gr_error *error) {
+    *statement = NULL;
+    const int code = sqlite3_prepare_v3(db->handle, sql, -1, 0, statement, NULL);
+    return code == SQLITE_OK ? GR_OK : database_fail(db, code, "database", error);
+}
+
 gr_status database_step(database *db, sqlite3_stmt *statement, bool *row, gr_error *error) {
     int code = sqlite3_step(statement);
     *row = code == SQLITE_ROW;
@@ -211,7 +218,10 @@ gr_status database_open(database *db, const char *path, bool query_only, gr_erro
                                        "PRAGMA trusted_schema = OFF;"
                                        "PRAGMA journal_size_limit = 67108864;",
                                        error));
-    if (query_only) GR_TRY_OR(failed, database_execute(db, "PRAGMA query_only = ON", error));
+    /* Lists look at a few places of many experiments: their indexes should stay in memory. */
+    if (query_only)
+        GR_TRY_OR(failed, database_execute(db, "PRAGMA query_only = ON; PRAGMA cache_size = -16384",
+                                           error));
     return GR_OK;
 
 failed:

@@ -43,6 +43,10 @@ gr_status database_query(database *db, sqlite3_stmt **statement, gr_error *error
 /* *row: whether there is a row to be read. At the end and on failure the statement is reset; a
  * caller that stops before the end calls sqlite3_reset. */
 gr_status database_step(database *db, sqlite3_stmt *statement, bool *row, gr_error *error);
+/* A statement of text made for this one use: without its parameters, to be ended by
+ * sqlite3_finalize. */
+gr_status database_prepare(database *db, const char *sql, sqlite3_stmt **statement,
+                           gr_error *error);
 /* Runs a statement without results; *changed (may be NULL) is the number of rows it changed. */
 gr_status database_run(database *db, int64_t *changed, gr_error *error, const char *sql,
                        const char *types, ...);

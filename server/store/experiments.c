@@ -6,26 +6,6 @@
 
 #include "server/store/internal.h"
 
-static const char *const state_names[STATE_COUNT] = {"queued", "running",  "paused",   "succeeded",
-                                                     "failed", "diverged", "cancelled"};
-
-const char *state_name(experiment_state state) {
-    return state_names[state];
-}
-
-bool state_from_name(const char *name, experiment_state *state) {
-    for (int i = 0; i < STATE_COUNT; i++)
-        if (strcmp(name, state_names[i]) == 0) {
-            *state = (experiment_state)i;
-            return true;
-        }
-    return false;
-}
-
-bool state_is_final(experiment_state state) {
-    return state >= STATE_SUCCEEDED;
-}
-
 void experiment_clear(experiment *record) {
     free(record->name);
     free(record->tags);
@@ -216,6 +196,7 @@ gr_status experiment_insert(database *db, const submission *form, int64_t *id, g
         form->estimated_seconds, form->sweep, form->arm, form->seed, form->stop_after_iteration,
         form->submitted_by));
     *id = sqlite3_last_insert_rowid(db->handle);
+    GR_TRY(facts_insert(db, *id, form->spec, form->tags, error));
     GR_TRY(log_submission(db, *id, form, error));
     if (form->webhook)
         GR_TRY(database_run(db, NULL, error,
@@ -291,51 +272,6 @@ static gr_status read_all(database *db, sqlite3_stmt *statement, experiment **re
 failed:
     sqlite3_reset(statement);
     experiments_free(items, count);
-    return status;
-}
-
-gr_status store_list(store *self, const listing *page, experiment **items, size_t *count,
-                     gr_error *error) {
-    *items = NULL;
-    *count = 0;
-    if (page->limit < 1 || page->limit > 1000)
-        return gr_fail(error, GR_INVALID, "a list's limit is 1 to 1000");
-    if (page->state >= STATE_COUNT)
-        return gr_fail(error, GR_INVALID, "there is no state %d", page->state);
-    int64_t before = page->before_id > 0 ? page->before_id : INT64_MAX;
-    database *db;
-    sqlite3_stmt *statement;
-    GR_TRY(readers_take(self->readers, &db, error));
-    gr_status status;
-    if (page->trashed)
-        status = database_query(
-            db, &statement, error,
-            "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE trashed_at IS NOT NULL "
-            "AND id < ?1 AND (?3 = 0 OR sweep = ?3) AND (?4 IS NULL OR state = ?4) "
-            "ORDER BY id DESC LIMIT ?2",
-            "iiit", before, page->limit, page->sweep,
-            page->state < 0 ? NULL : state_name((experiment_state)page->state));
-    else if (page->sweep) /* by its own index: a sweep is few of many experiments */
-        status = database_query(
-            db, &statement, error,
-            "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id IN (SELECT id FROM "
-            "experiments WHERE sweep = ?3 AND (?4 IS NULL OR state = ?4) AND trashed_at IS NULL "
-            "AND id < ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id DESC",
-            "iiit", before, page->limit, page->sweep,
-            page->state < 0 ? NULL : state_name((experiment_state)page->state));
-    else if (page->state < 0)
-        status = database_query(db, &statement, error,
-                                "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 "
-                                "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-                                "ii", before, page->limit);
-    else
-        status = database_query(
-            db, &statement, error,
-            "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE id < ?1 AND state = ?3 "
-            "AND trashed_at IS NULL ORDER BY id DESC LIMIT ?2",
-            "iit", before, page->limit, state_name((experiment_state)page->state));
-    if (status == GR_OK) status = read_all(db, statement, items, count, error);
-    readers_give(self->readers, db);
     return status;
 }
 

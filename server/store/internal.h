@@ -61,6 +61,20 @@ gr_status experiment_change_apply(database *db, experiment_change change, int64_
 /* Removes all rows of an experiment, and its sweep where that is in the trash and has no more. */
 gr_status experiment_erase(database *db, int64_t id, gr_error *error);
 
+/* -- facts.c: what lists are filtered and sorted by (migrations/0006_facts.sql). For a writer's
+ * work, but for the last two -- */
+/* Of a new experiment. */
+gr_status facts_insert(database *db, int64_t id, const char *spec, const char *tags,
+                       gr_error *error);
+/* Its tags are these now. */
+gr_status facts_retag(database *db, int64_t id, const char *tags, gr_error *error);
+/* The metric's latest or best value is this one now. */
+gr_status facts_metric(database *db, int64_t id, bool best, const char *name, double value,
+                       gr_error *error);
+gr_status facts_forget_metrics(database *db, int64_t id, gr_error *error);
+/* Of all experiments that have none, in transactions of its own: when a store is opened. */
+gr_status facts_complete(database *db, gr_error *error);
+
 /* -- log.c -- */
 /* Adds a line to an experiment's log, whose oldest lines go where there are too many. */
 gr_status log_add(database *db, int64_t id, const char *level, gr_error *error, const char *format,

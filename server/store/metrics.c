@@ -50,14 +50,13 @@ static bool set_number(cJSON *object, const char *name, double value) {
 
 /* Accuracies are best at their highest, losses at their lowest; the rest has no best. Nothing is
  * better than a NaN, and a NaN is no best. */
-static bool update_best(cJSON *best, const char *name, double value) {
+static bool is_better(const cJSON *best, const char *name, double value) {
     bool highest = ends_with(name, "_accuracy");
-    if ((!highest && !ends_with(name, "_loss")) || isnan(value)) return true;
+    if ((!highest && !ends_with(name, "_loss")) || isnan(value)) return false;
     double current;
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(best, name);
-    if (item && json_to_double(item, &current) && !(highest ? value > current : value < current))
-        return true;
-    return set_number(best, name, value);
+    if (!item || !json_to_double(item, &current)) return true;
+    return highest ? value > current : value < current;
 }
 
 /* The value at the highest iteration: while a resumed run repeats rows, that is not the row just
@@ -90,6 +89,14 @@ static gr_status read_object(const char *text, cJSON **object, gr_error *error) 
     return GR_OK;
 }
 
+/* In the record, and in what lists are sorted by. */
+static gr_status set_value(database *db, int64_t id, cJSON *object, bool best, const char *name,
+                           double value, gr_error *error) {
+    if (!set_number(object, name, value))
+        return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    return facts_metric(db, id, best, name, value, error);
+}
+
 gr_status metrics_summarize(database *db, int64_t id, const gr_metric *rows, size_t count,
                             gr_error *error) {
     char *texts[2] = {NULL, NULL}; /* latest, best */
@@ -109,9 +116,10 @@ gr_status metrics_summarize(database *db, int64_t id, const gr_metric *rows, siz
     for (size_t i = 0; i < count && status == GR_OK; i++) {
         double latest;
         status = latest_value(db, id, rows[i].name, &latest, error);
-        if (status == GR_OK && !(set_number(objects[0], rows[i].name, latest) &&
-                                 update_best(objects[1], rows[i].name, rows[i].value)))
-            status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+        if (status == GR_OK)
+            status = set_value(db, id, objects[0], false, rows[i].name, latest, error);
+        if (status == GR_OK && is_better(objects[1], rows[i].name, rows[i].value))
+            status = set_value(db, id, objects[1], true, rows[i].name, rows[i].value, error);
     }
     for (int i = 0; i < 2 && status == GR_OK; i++) {
         texts[i] = json_text(objects[i]);

@@ -111,6 +111,7 @@ gr_status store_open(const char *directory, store **result, gr_error *error) {
     GR_TRY_OR(failed, make_directory(self->artifacts, error));
     GR_TRY_OR(failed, database_open(&self->writing, self->path, false, error));
     GR_TRY_OR(failed, database_migrate(&self->writing, error));
+    GR_TRY_OR(failed, facts_complete(&self->writing, error));
     GR_TRY_OR(failed, readers_create(self->path, &self->readers, error));
     GR_TRY_OR(failed, writer_start(&self->writing, &self->writer, error));
     recovery all = {INT64_MAX};
@@ -130,6 +131,7 @@ static gr_status migrate_beside(store *self, const char *directory, gr_error *er
     int64_t version;
     if (store_lock_directory(directory, &lock, NULL) == GR_OK) {
         gr_status status = database_migrate(&self->writing, error);
+        if (status == GR_OK) status = facts_complete(&self->writing, error);
         close(lock);
         return status;
     }

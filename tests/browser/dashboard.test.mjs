@@ -217,6 +217,35 @@ try {
     await fitsEverywhere('the list');
   });
 
+  await step('the list filters in the server\'s language, sorts by a column, and can be taken as a file', async () => {
+    const filter = page.getByRole('textbox', {name: 'Filter'});
+    await filter.fill('metrics.test_acuracy > 0.5');
+    await filter.press('Enter');
+    await page.getByText('Column 9: there is no metric').waitFor();
+    assert.equal(await text('.filter-echo mark'), 'test_acuracy');
+    assert.equal(await page.locator('tr[data-id]').count(), 0);
+    await fitsEverywhere('the list with a wrong filter');
+    // Chromium itself reports the 400 on the console.
+    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('400')));
+    await filter.fill('metrics.test_accuracy > 0.5');
+    await filter.press('Enter');
+    await page.locator('tr[data-id="1"]').waitFor();
+    assert.equal(await page.locator('.filter-problem:visible').count(), 0);
+    await page.getByRole('button', {name: 'Test', exact: true}).click();
+    await page.locator('th[aria-sort="descending"]').waitFor();
+    assert.match(page.url(), /filter=metrics.test_accuracy.*sort=-metrics.test_accuracy/);
+    for (const [name, first] of [['CSV', /^id,name,state,/], ['JSON Lines', /^\{"id":1,/]]) {
+      const link = page.getByRole('link', {name: `Download the list as ${name}`});
+      const response = await fetch(new URL(await link.getAttribute('href'), address));
+      assert.match(await response.text(), first);
+    }
+    await filter.fill('metrics.test_accuracy > 2');
+    await filter.press('Enter');
+    await page.getByText('The filter holds for no experiment.').waitFor();
+    await page.getByRole('button', {name: 'Show all experiments'}).click();
+    await page.locator('tr[data-id="1"]').waitFor();
+  });
+
   await step('an experiment that does not exist is said not to', async () => {
     await page.goto(`${address}/#/experiments/999`);
     await page.getByText('There is no experiment 999').waitFor();

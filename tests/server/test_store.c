@@ -250,27 +250,26 @@ static void stores_and_lists(void **state) {
     assert_status(GR_NOT_FOUND, store_get(opened, 99, &record, &error));
     experiment_clear(&record);
 
-    assert_ok(store_list(opened, &(listing){.before_id = 0, .state = -1, .limit = 2}, &items,
-                         &count, &error));
+    assert_ok(
+        store_list(opened, &(listing){.state = -1, .limit = 2}, &items, &count, NULL, &error));
     assert_int_equal(2, count);
     assert_int_equal(5, items[0].id);
     assert_int_equal(4, items[1].id);
     experiments_free(items, count);
-    assert_ok(store_list(opened, &(listing){.before_id = 4, .state = STATE_QUEUED, .limit = 1000},
-                         &items, &count, &error));
+    assert_ok(store_list(
+        opened, &(listing){.state = STATE_QUEUED, .limit = 1000, .after = &(list_place){.id = 4}},
+        &items, &count, NULL, &error));
     assert_int_equal(3, count);
     assert_int_equal(3, items[0].id);
     experiments_free(items, count);
-    assert_ok(store_list(opened, &(listing){.before_id = 0, .state = STATE_FAILED, .limit = 10},
-                         &items, &count, &error));
+    assert_ok(store_list(opened, &(listing){.state = STATE_FAILED, .limit = 10}, &items, &count,
+                         NULL, &error));
     assert_int_equal(0, count);
     experiments_free(items, count);
-    assert_status(GR_INVALID,
-                  store_list(opened, &(listing){.before_id = 0, .state = -1, .limit = 0}, &items,
-                             &count, &error));
-    assert_status(GR_INVALID,
-                  store_list(opened, &(listing){.before_id = 0, .state = -1, .limit = 1001}, &items,
-                             &count, &error));
+    assert_status(GR_INVALID, store_list(opened, &(listing){.state = -1, .limit = 0}, &items,
+                                         &count, NULL, &error));
+    assert_status(GR_INVALID, store_list(opened, &(listing){.state = -1, .limit = 1001}, &items,
+                                         &count, NULL, &error));
     store_close(opened);
 }
 
@@ -311,8 +310,8 @@ static void deletes_only_what_is_final(void **state) {
     experiment record, *items;
     size_t count;
     assert_status(GR_NOT_FOUND, store_get(opened, id, &record, &error));
-    assert_ok(store_list(opened, &(listing){.before_id = 0, .state = -1, .limit = 10}, &items,
-                         &count, &error));
+    assert_ok(
+        store_list(opened, &(listing){.state = -1, .limit = 10}, &items, &count, NULL, &error));
     assert_int_equal(0, count);
     experiments_free(items, count);
     metric_row *rows;

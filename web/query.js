@@ -1,0 +1,146 @@
+// What the list shows, and in which order: the state, the filter in the server's language, the sort keys. All of it is
+// part of the address, so that Back and a bookmark bring it back.
+
+import {exportUrl} from './api.js';
+import {element, setAttribute, stateNames} from './dom.js';
+
+// What a column's heading sorts by; `down`: the greatest first, when it is chosen first.
+export const SORTABLE = {
+  name: {label: 'Name', key: 'name'},
+  state: {label: 'State', key: 'state'},
+  validation: {label: 'Validation accuracy', key: 'metrics.validation_accuracy', down: true},
+  test: {label: 'Test accuracy', key: 'metrics.test_accuracy', down: true},
+  created: {label: 'Created', key: 'created_at', down: true},
+  duration: {label: 'Duration', key: 'elapsed_seconds', down: true},
+};
+
+export class Query {
+  state;
+  filter;
+  sort;
+  text; // searched for in what is loaded, by the page itself
+
+  // `changed` is called where the server has to be asked again.
+  constructor(changed) {
+    const wanted = new URLSearchParams(location.hash.split('?')[1] ?? '');
+    this.state = stateNames.includes(wanted.get('state')) ? wanted.get('state') : '';
+    this.filter = wanted.get('filter') ?? '';
+    this.sort = wanted.get('sort') ?? '';
+    this.text = wanted.get('q') ?? '';
+    this.changed = changed;
+
+    this.input = element('input', {type: 'text', class: 'filter-text', value: this.filter, autocomplete: 'off',
+      autocapitalize: 'off', spellcheck: 'false', 'aria-label': 'Filter', 'aria-describedby': 'filter-problem',
+      placeholder: 'metrics.test_accuracy > 0.97 AND params.regularizers.datagrad.weight IN (1, 50)'});
+    this.problem = element('div', {class: 'filter-problem', id: 'filter-problem', role: 'alert', hidden: true});
+    this.order = element('select', {class: 'sort-choice', 'aria-label': 'Sort by', onchange: () => this.#sortBy(this.order.value)});
+    this.downloads = ['csv', 'jsonl'].map((format) => element('a', {class: 'button quiet', download: `experiments.${format}`},
+      format === 'csv' ? 'CSV' : 'JSON Lines'));
+    this.downloads[0].setAttribute('aria-label', 'Download the list as CSV');
+    this.downloads[1].setAttribute('aria-label', 'Download the list as JSON Lines');
+    this.node = element('form', {class: 'query', role: 'search', 'aria-label': 'Filter and order', onsubmit: (event) => {
+      event.preventDefault();
+      this.#filterBy(this.input.value);
+    }},
+    this.input,
+    element('button', {class: 'button', type: 'submit'}, 'Filter'),
+    this.order,
+    element('span', {class: 'downloads'}, this.downloads),
+    this.problem);
+    this.input.addEventListener('change', () => this.#filterBy(this.input.value));
+    this.#settle();
+  }
+
+  // In the server's words, for api.js.
+  get parameters() {
+    return {state: this.state, filter: this.filter, sort: this.sort};
+  }
+
+  // Whether the server alone knows which experiments belong here, and where.
+  get isServers() {
+    return this.filter !== '' || this.sort !== '';
+  }
+
+  get isEmpty() {
+    return !this.state && !this.filter && !this.text;
+  }
+
+  clear() {
+    this.input.value = this.state = this.filter = this.text = '';
+    this.#settle();
+  }
+
+  setState(state) {
+    this.state = state;
+    this.#settle();
+    this.changed();
+  }
+
+  setText(text) {
+    this.text = text;
+    this.#settle();
+  }
+
+  // The next of a column's three orders: as it is read best, the other way, none.
+  turn(column) {
+    const {key, down} = SORTABLE[column];
+    const orders = down ? [`-${key}`, key, ''] : [key, `-${key}`, ''];
+    this.#sortBy(orders[(orders.indexOf(this.sort) + 1) % 3]);
+  }
+
+  // 'ascending', 'descending' or null.
+  directionOf(column) {
+    const {key} = SORTABLE[column];
+    return this.sort === key ? 'ascending' : this.sort === `-${key}` ? 'descending' : null;
+  }
+
+  // Shows the server's error under the character that it is about. False where it is none of the filter's.
+  show(error) {
+    const at = error.errors?.find(({parameter, column}) => parameter && column);
+    if (!at) return false;
+    const text = at.parameter === 'filter' ? this.filter : this.sort;
+    const before = [...text].slice(0, at.column - 1).join('');
+    const rest = text.slice(before.length);
+    const word = /^[\w."'-]+|^[^\s]/u.exec(rest)?.[0] ?? ' ';
+    this.problem.replaceChildren(
+      element('code', {class: 'filter-echo'}, before, element('mark', {}, word), rest.slice(word.length)),
+      element('p', {}, `Column ${at.column}: ${at.detail}`));
+    this.problem.hidden = false;
+    this.input.setAttribute('aria-invalid', 'true');
+    if (at.parameter === 'filter' && document.activeElement === this.input) {
+      this.input.setSelectionRange(before.length, before.length + word.trim().length);
+    }
+    return true;
+  }
+
+  #filterBy(text) {
+    if (text.trim() === this.filter) return;
+    this.filter = text.trim();
+    this.#settle();
+    this.changed();
+  }
+
+  #sortBy(sort) {
+    this.sort = sort;
+    this.#settle();
+    this.changed();
+  }
+
+  // Address, links and choices say what is shown.
+  #settle() {
+    this.problem.hidden = true;
+    this.input.removeAttribute('aria-invalid');
+    const query = new URLSearchParams();
+    const named = {state: this.state, filter: this.filter, sort: this.sort, q: this.text};
+    for (const [name, value] of Object.entries(named)) if (value) query.set(name, value);
+    history.replaceState(null, '', query.size ? `#/?${query}` : '#/');
+    ['csv', 'jsonl'].forEach((format, i) => setAttribute(this.downloads[i], 'href', exportUrl(this.parameters, format)));
+    const choices = [['', 'Newest first'], ...Object.values(SORTABLE).flatMap(({label, key, down}) => {
+      const both = [[key, `${label} ↑`], [`-${key}`, `${label} ↓`]];
+      return down ? both.reverse() : both;
+    })];
+    if (this.sort && !choices.some(([key]) => key === this.sort)) choices.push([this.sort, this.sort]);
+    this.order.replaceChildren(...choices.map(([key, label]) => element('option', {value: key, selected: key === this.sort}, label)));
+  }
+}
+
