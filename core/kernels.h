@@ -92,6 +92,16 @@ typedef struct gr_kernels {
     void (*winograd_accumulate)(const gr_winograd *convolution, int64_t lanes, const gr_real *d_out,
                                 const gr_real *in, gr_real *d_weights, gr_real *scratch);
 
+    /* A linear layer's products; weights are [units][in]. y[u][lane] = bias[u] + Σ
+     * w[u][i]·x[i][lane]; bias may be NULL. */
+    void (*multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                     const gr_real *bias, const gr_real *x, gr_real *y);
+    /* d_in[i][lane] = Σ w[u][i]·d_out[u][lane]. */
+    void (*multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                                const gr_real *d_out, gr_real *d_in);
+    /* d_weights[u][i] += Σ over lanes of d_out[u][lane]·x[i][lane]. */
+    void (*multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
+                                const gr_real *x, gr_real *d_weights);
     /* sums[f] += Σ of row f of d[features][count]. */
     void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
     /* y = max(x, 0); x and y may be the same array. */

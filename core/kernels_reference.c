@@ -133,6 +133,37 @@ static void winograd_accumulate(const gr_winograd *c, int64_t lanes, const gr_re
     }
 }
 
+static void multiply(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                     const gr_real *bias, const gr_real *x, gr_real *y) {
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            double sum = bias ? (double)bias[u] : 0;
+            for (int64_t i = 0; i < in; i++)
+                sum += (double)weights[u * in + i] * (double)x[i * lanes + lane];
+            y[u * lanes + lane] = (gr_real)sum;
+        }
+}
+
+static void multiply_transposed(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                                const gr_real *d_out, gr_real *d_in) {
+    for (int64_t i = 0; i < in; i++)
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            double sum = 0;
+            for (int64_t u = 0; u < units; u++)
+                sum += (double)weights[u * in + i] * (double)d_out[u * lanes + lane];
+            d_in[i * lanes + lane] = (gr_real)sum;
+        }
+}
+
+static void multiply_accumulate(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
+                                const gr_real *x, gr_real *d_weights) {
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t i = 0; i < in; i++) {
+            const double sum = lane_product(lanes, d_out + u * lanes, x + i * lanes);
+            d_weights[u * in + i] = (gr_real)((double)d_weights[u * in + i] + sum);
+        }
+}
+
 static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real *sums) {
     for (int64_t f = 0; f < features; f++) {
         double sum = (double)sums[f];
@@ -402,6 +433,9 @@ const gr_kernels gr_kernels_reference = {
     .winograd_forward = winograd_forward,
     .winograd_backward = winograd_backward,
     .winograd_accumulate = winograd_accumulate,
+    .multiply = multiply,
+    .multiply_transposed = multiply_transposed,
+    .multiply_accumulate = multiply_accumulate,
     .row_sums = row_sums,
     .relu = relu,
     .relu_mask = relu_mask,

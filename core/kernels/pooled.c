@@ -126,23 +126,6 @@ INLINE void write_lanes(const chunk *c, const gr_real *from, int64_t stride, gr_
 
 #else
 
-/* v becomes its transpose: by exchanging blocks of 1, 2, 4, … off the diagonal. */
-INLINE void transpose(vector v[]) {
-    _Pragma("GCC unroll 4") for (int d = 1; d < (int)L; d *= 2) {
-        integers low, high;
-        FOR_EACH_LANE (l) {
-            low[l] = (l & d) ? (int)L + (l ^ d) : l;
-            high[l] = (l & d) ? (int)L + l : (l ^ d);
-        }
-        FOR_EACH_LANE (i)
-            if (!(i & d)) {
-                const vector a = v[i], b = v[i | d];
-                v[i] = shuffle(a, b, low);
-                v[i | d] = shuffle(a, b, high);
-            }
-    }
-}
-
 INLINE void read_lanes(const chunk *c, const gr_real *row, gr_real *to, int64_t stride) {
     vector v[L];
     for (int k = 0; k < (int)L; k++, row += c->samples)

@@ -191,6 +191,23 @@ INLINE gr_real sum_of(vector v) {
 #endif
 }
 
+/* Of VECTOR_LANES vectors: v becomes its transpose, by exchanging blocks of 1, 2, 4, … off the
+ * diagonal. */
+INLINE void transpose(vector v[]) {
+    _Pragma("GCC unroll 4") for (int d = 1; d < (int)VECTOR_LANES; d *= 2) {
+        integers low, high;
+        _Pragma("GCC unroll 16") for (int l = 0; l < (int)VECTOR_LANES; l++) {
+            low[l] = (l & d) ? (int)VECTOR_LANES + (l ^ d) : l;
+            high[l] = (l & d) ? (int)VECTOR_LANES + l : (l ^ d);
+        }
+        _Pragma("GCC unroll 16") for (int i = 0; i < (int)VECTOR_LANES; i++) if (!(i & d)) {
+            const vector a = v[i], b = v[i | d];
+            v[i] = shuffle(a, b, low);
+            v[i | d] = shuffle(a, b, high);
+        }
+    }
+}
+
 void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
@@ -215,6 +232,12 @@ void KERNEL(pooled_tangent)(const gr_pooled_convolution *convolution, const gr_r
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                             gr_real *scratch);
+void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                      const gr_real *bias, const gr_real *x, gr_real *y);
+void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                                 const gr_real *d_out, gr_real *d_in);
+void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
+                                 const gr_real *x, gr_real *d_weights);
 void KERNEL(add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
 void KERNEL(moments)(int64_t count, const gr_real *a, double *mean, double *variance);
 void KERNEL(normalize)(int64_t count, const gr_real *a, gr_real center, gr_real scale,

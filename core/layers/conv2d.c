@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/blas.h"
 #include "core/layer.h"
 
 enum { FILTERS, KERNEL, STRIDE, PADDING };
@@ -210,11 +209,7 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
         site->kernels->convolve(&g->forward, weights, bias, lanes, in, out);
         return;
     }
-    if (bias)
-        for (int64_t f = 0; f < node->out_features; f++)
-            for (int64_t s = 0; s < lanes; s++) out[f * lanes + s] = bias[f];
-    gr_gemm(false, false, node->out_features, lanes, node->in_features, 1, weights,
-            node->in_features, in, lanes, bias ? 1 : 0, out, lanes);
+    site->kernels->multiply(node->out_features, node->in_features, lanes, weights, bias, in, out);
 }
 
 static void forward(const gr_site *site) {
@@ -233,8 +228,8 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     else if (gr_winograd_pays(&g->winograd, lanes))
         site->kernels->winograd_backward(&g->winograd, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
-        gr_gemm(true, false, node->in_features, lanes, node->out_features, 1, weights,
-                node->in_features, d_out, lanes, 0, d_in, lanes);
+        site->kernels->multiply_transposed(node->out_features, node->in_features, lanes, weights,
+                                           d_out, d_in);
     else
         site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
 }
@@ -255,8 +250,8 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
         site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
                                            site->scratch);
     else if (g->product)
-        gr_gemm(false, true, node->out_features, node->in_features, lanes, 1, d_out, lanes, in,
-                lanes, 1, d_weights, node->in_features);
+        site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
+                                           d_weights);
     else
         site->kernels->convolve_accumulate(&g->forward, lanes, d_out, in, d_weights);
     if (!tangent)

@@ -1,7 +1,6 @@
 /* linear {units}: a_out = W a_in + b, W: [units][in]; one matrix product a function. */
 #include <math.h>
 
-#include "core/blas.h"
 #include "core/layer.h"
 
 enum { UNITS };
@@ -32,38 +31,34 @@ static gr_status configure(gr_node *node, gr_error *error) {
 }
 
 static void forward(const gr_site *site) {
-    const int64_t units = site->node->out_features, in = site->node->in_features;
-    const int64_t lanes = site->samples;
-    const gr_real *bias = gr_site_parameter(site, BIAS);
-    for (int64_t u = 0; u < units; u++)
-        for (int64_t s = 0; s < lanes; s++) site->out[u * lanes + s] = bias[u];
-    gr_gemm(false, false, units, lanes, in, 1, gr_site_parameter(site, WEIGHT), in, site->in, lanes,
-            1, site->out, lanes);
+    const gr_node *node = site->node;
+    site->kernels->multiply(node->out_features, node->in_features, site->samples,
+                            gr_site_parameter(site, WEIGHT), gr_site_parameter(site, BIAS),
+                            site->in, site->out);
 }
 
 static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, gr_real *d_in) {
-    const int64_t units = site->node->out_features, in = site->node->in_features;
-    const int64_t lanes = probes * site->samples;
-    gr_gemm(true, false, in, lanes, units, 1, gr_site_parameter(site, WEIGHT), in, d_out, lanes, 0,
-            d_in, lanes);
+    const gr_node *node = site->node;
+    site->kernels->multiply_transposed(node->out_features, node->in_features,
+                                       probes * site->samples, gr_site_parameter(site, WEIGHT),
+                                       d_out, d_in);
 }
 
 static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out, const gr_real *in,
                        bool tangent, gr_real *gradients) {
     const gr_node *node = site->node;
     const int64_t lanes = probes * site->samples;
-    gr_gemm(false, true, node->out_features, node->in_features, lanes, 1, d_out, lanes, in, lanes,
-            1, gradients + node->parameters[WEIGHT].offset, node->in_features);
+    site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
+                                       gradients + node->parameters[WEIGHT].offset);
     if (!tangent)
         site->kernels->row_sums(node->out_features, lanes, d_out,
                                 gradients + node->parameters[BIAS].offset);
 }
 
 static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {
-    const int64_t units = site->node->out_features, in = site->node->in_features;
-    const int64_t lanes = probes * site->samples;
-    gr_gemm(false, false, units, lanes, in, 1, gr_site_parameter(site, WEIGHT), in, t_in, lanes, 0,
-            t_out, lanes);
+    const gr_node *node = site->node;
+    site->kernels->multiply(node->out_features, node->in_features, probes * site->samples,
+                            gr_site_parameter(site, WEIGHT), NULL, t_in, t_out);
 }
 
 const gr_layer_kind gr_layer_linear = {

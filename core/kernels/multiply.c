@@ -1,0 +1,333 @@
+/* Matrix products of linear layers, for shapes whose operands stay in the caches: nothing is packed
+ * for the next product. A tile of sums stays in registers over a block of terms; its rows' factors
+ * are broadcast, its columns are vectors. Where lanes would fill the last vector badly, the columns
+ * are the layer's inputs instead: forward by sums within vectors, backward with the result turned.
+ */
+#include "core/kernels/vector.h"
+
+/* The tile of a set: its sums, a row of vectors and a factor fit its registers (32, 16, 16). */
+#if defined(GR_KERNEL_SET_avx512)
+enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
+#elif defined(GR_KERNEL_SET_avx2)
+enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
+#else
+enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
+#endif
+/* Elements of vectors in constants of the compiler, which VECTOR_LANES, a 64-bit one, is not. */
+enum { LANES = VECTOR_BYTES / sizeof(gr_real), PANEL = TILE_VECTORS * LANES };
+/* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
+enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
+/* Lanes that are left over are summed within vectors, up to so many and for so many terms. */
+enum { MOST_SUMMED = LANES / 2, LEAST_TERMS = 4 * LANES, SUMMED_TERMS = 512 };
+
+/* A few numbers are quicker one at a time, a few terms without looking ahead. */
+enum { FEW = 4 };
+
+#define FOR_EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < (count); i++)
+
+INLINE int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* c[row][column] = start[row] + Σ a(row, term)·b(term, column), or added to what is there. */
+typedef struct product {
+    int64_t rows, columns, terms;
+    const gr_real *a;
+    int64_t a_row, a_term; /* strides */
+    const gr_real *b;
+    int64_t b_term;
+    const gr_real *start; /* NULL: zeros */
+    bool add;
+    gr_real *c;
+    int64_t c_row;
+} product;
+
+/* A tile of a product, over some of its terms. */
+typedef struct place {
+    const gr_real *a, *b, *start;
+    gr_real *c;
+    int64_t terms, columns; /* columns: that may be written */
+    bool add;
+} place;
+
+INLINE void tile(const int R, const int V, const product *p, const place *at) {
+    const int64_t a_row = p->a_row, a_term = p->a_term, b_term = p->b_term, c_row = p->c_row;
+    const gr_real *a = at->a, *b = at->b;
+    gr_real *c = at->c;
+    const int64_t left = at->columns - (V - 1) * LANES;
+    vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
+    if (at->add && at->terms > FEW)
+        FOR_EACH (r, R)
+            FOR_EACH (v, V) __builtin_prefetch(c + r * c_row + v * LANES, 1);
+    for (int64_t term = 0; term < at->terms; term++, a += a_term, b += b_term) {
+        vector value[TILE_VECTORS];
+        FOR_EACH (v, V) value[v] = load_once(b + v * LANES);
+        FOR_EACH (r, R) {
+            const vector factor = broadcast(a[r * a_row]);
+            FOR_EACH (v, V) sum[r][v] += factor * value[v];
+        }
+    }
+    if (at->add)
+        FOR_EACH (r, R)
+            FOR_EACH (v, V) sum[r][v] += load(c + r * c_row + v * LANES);
+    else if (at->start)
+        FOR_EACH (r, R)
+            FOR_EACH (v, V) sum[r][v] += broadcast(at->start[r]);
+    FOR_EACH (r, R)
+        FOR_EACH (v, V - 1) store(c + r * c_row + v * LANES, sum[r][v]);
+    if (left >= LANES)
+        FOR_EACH (r, R) store(c + r * c_row + (V - 1) * LANES, sum[r][V - 1]);
+    else
+        FOR_EACH (r, R) store_part(c + r * c_row + (V - 1) * LANES, left, sum[r][V - 1]);
+}
+
+typedef void tile_function(const product *p, const place *at);
+
+#define TILE(R, V)                                                  \
+    static void tile_##R##_##V(const product *p, const place *at) { \
+        tile(R, V, p, at);                                          \
+    }
+#if defined(GR_KERNEL_SET_avx512)
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4)
+#endif
+#if defined(GR_KERNEL_SET_baseline)
+#define TILES(R) TILE(R, 1) TILE(R, 2)
+#define ROW(R) {tile_##R##_1, tile_##R##_2},
+#else
+#define TILES(R) TILE(R, 1) TILE(R, 2) TILE(R, 3)
+#define ROW(R) {tile_##R##_1, tile_##R##_2, tile_##R##_3},
+#endif
+EACH_HEIGHT(TILES)
+
+static tile_function *const tiles[TILE_ROWS][TILE_VECTORS] = {EACH_HEIGHT(ROW)};
+
+/* Part number `part` of `count` in `parts` that differ by at most one: [*first, first + result). */
+INLINE int64_t share_of(int64_t count, int64_t parts, int64_t part, int64_t *first) {
+    *first = count * part / parts;
+    return count * (part + 1) / parts - *first;
+}
+
+INLINE int64_t quotient_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static void multiply(const product *p) {
+    const int64_t blocks = quotient_up(p->terms, BLOCK_TERMS);
+    const int64_t row_tiles = quotient_up(p->rows, TILE_ROWS);
+    const int64_t vectors = quotient_up(p->columns, LANES);
+    const int64_t column_tiles = quotient_up(vectors, TILE_VECTORS);
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t term;
+        const int64_t terms = share_of(p->terms, blocks, block, &term);
+        /* The operand that stays in the first-level cache is the one of the outer loop's tile. */
+        const bool rows_first = terms * p->columns <= BLOCK_REALS;
+        const int64_t outer = rows_first ? row_tiles : column_tiles;
+        const int64_t inner = rows_first ? column_tiles : row_tiles;
+        for (int64_t i = 0; i < outer; i++)
+            for (int64_t j = 0; j < inner; j++) {
+                int64_t row, first;
+                const int64_t high = share_of(p->rows, row_tiles, rows_first ? i : j, &row);
+                const int64_t wide = share_of(vectors, column_tiles, rows_first ? j : i, &first);
+                const int64_t column = first * LANES;
+                const place at = {.a = p->a + row * p->a_row + term * p->a_term,
+                                  .b = p->b + term * p->b_term + column,
+                                  .start = p->start ? p->start + row : NULL,
+                                  .c = p->c + row * p->c_row + column,
+                                  .terms = terms,
+                                  .columns = p->columns - column,
+                                  .add = p->add || block > 0};
+                tiles[high - 1][wide - 1](p, &at);
+            }
+    }
+}
+
+/* -- turning
+ * --------------------------------------------------------------------------------------- */
+
+/* to[column][row] = from[row][column]. */
+static void turn(int64_t rows, int64_t columns, const gr_real *from, int64_t from_row, gr_real *to,
+                 int64_t to_row) {
+    for (int64_t row = 0; row < rows; row += LANES) {
+        const int64_t high = smaller(rows - row, LANES);
+        if (high <= FEW) {
+            for (int64_t column = 0; column < columns; column++)
+                for (int64_t r = row; r < rows; r++)
+                    to[column * to_row + r] = from[r * from_row + column];
+            return;
+        }
+        for (int64_t column = 0; column < columns; column += LANES) {
+            if (columns - column <= FEW) {
+                for (; column < columns; column++)
+                    for (int64_t r = row; r < row + high; r++)
+                        to[column * to_row + r] = from[r * from_row + column];
+                break;
+            }
+            const gr_real *square = from + row * from_row + column;
+            vector v[LANES];
+            for (int r = 0; r < LANES; r++)
+                v[r] = r < high ? load(square + r * from_row) : (vector){0};
+            transpose(v);
+            for (int c = 0; c < smaller(columns - column, LANES); c++)
+                store_lanes(to + (column + c) * to_row + row, high, v[c]);
+        }
+    }
+}
+
+/* -- sums within vectors
+ * --------------------------------------------------------------------------------- */
+
+/* c[r][v] += Σ a[r][term]·b[v][term]; b [V][SUMMED_TERMS] has zeros after its terms. */
+INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a, int64_t a_row,
+                      const gr_real *b, gr_real *c, int64_t c_row) {
+    vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
+    int64_t term = 0;
+    for (; term + LANES <= terms; term += LANES) {
+        vector value[TILE_VECTORS];
+        FOR_EACH (v, V) value[v] = load_once(b + v * SUMMED_TERMS + term);
+        FOR_EACH (r, R) {
+            const vector factor = load_once(a + r * a_row + term);
+            FOR_EACH (v, V) sum[r][v] += factor * value[v];
+        }
+    }
+    if (term < terms)
+        FOR_EACH (r, R) {
+            const vector factor = load_part(a + r * a_row + term, terms - term);
+            FOR_EACH (v, V) sum[r][v] += factor * load(b + v * SUMMED_TERMS + term);
+        }
+    FOR_EACH (r, R)
+        FOR_EACH (v, V) c[r * c_row + v] += sum_of(sum[r][v]);
+}
+
+/* The same for `rows` rows. */
+INLINE void sums(const int V, int64_t rows, int64_t terms, const gr_real *a, int64_t a_row,
+                 const gr_real *b, gr_real *c, int64_t c_row) {
+    int64_t row = 0;
+    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
+        sums_tile(TILE_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+    for (; row < rows; row++)
+        sums_tile(1, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+}
+
+/* The lanes from `first` on, at most MOST_SUMMED. */
+static void sum_lanes(int64_t units, int64_t in, int64_t lanes, int64_t first,
+                      const gr_real *weights, const gr_real *bias, const gr_real *x, gr_real *y) {
+    gr_real turned[MOST_SUMMED + 1][SUMMED_TERMS]; /* never fewer than a tile's vectors */
+    const int64_t count = lanes - first;
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t lane = first; lane < lanes; lane++) y[u * lanes + lane] = bias ? bias[u] : 0;
+    for (int64_t i = 0; i < in; i += SUMMED_TERMS) {
+        const int64_t terms = smaller(in - i, SUMMED_TERMS);
+        for (int64_t lane = 0; lane < count; lane++)
+            memset(turned[lane] + terms / LANES * LANES, 0,
+                   terms < SUMMED_TERMS ? LANES * sizeof(gr_real) : 0);
+        for (int64_t term = 0; term < terms; term++)
+            for (int64_t lane = 0; lane < count; lane++)
+                turned[lane][term] = x[(i + term) * lanes + first + lane];
+        for (int64_t lane = 0; lane < count;) {
+            const gr_real *b = turned[lane];
+            gr_real *c = y + first + lane;
+            if (count - lane == 1)
+                sums(1, units, terms, weights + i, in, b, c, lanes), lane += 1;
+            else if (count - lane == 2 || TILE_VECTORS == 2)
+                sums(2, units, terms, weights + i, in, b, c, lanes), lane += 2;
+            else
+                sums(TILE_VECTORS, units, terms, weights + i, in, b, c, lanes), lane += 3;
+        }
+    }
+}
+
+/* -- the products
+ * ---------------------------------------------------------------------------------------- */
+
+void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                      const gr_real *bias, const gr_real *x, gr_real *y) {
+    const int64_t left = lanes % LANES;
+    const bool summed = left > 0 && left <= MOST_SUMMED && in >= LEAST_TERMS;
+    const product p = {.rows = units,
+                       .columns = summed ? lanes - left : lanes,
+                       .terms = in,
+                       .a = weights,
+                       .a_row = in,
+                       .a_term = 1,
+                       .b = x,
+                       .b_term = lanes,
+                       .start = bias,
+                       .c = y,
+                       .c_row = lanes};
+    multiply(&p);
+    if (summed) sum_lanes(units, in, lanes, lanes - left, weights, bias, x, y);
+}
+
+INLINE int64_t padded(int64_t count) {
+    return quotient_up(count, LANES) * LANES;
+}
+
+void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                                 const gr_real *d_out, gr_real *d_in) {
+    /* Turning takes about as long as so many more units. */
+    enum { TURNING = 20, MOST_STRIDED = 1 << 18 };
+    if (units * in <= MOST_STRIDED &&
+        padded(lanes) * in * units <= padded(in) * lanes * (units + TURNING)) {
+        const product p = {.rows = in,
+                           .columns = lanes,
+                           .terms = units,
+                           .a = weights,
+                           .a_row = 1,
+                           .a_term = in,
+                           .b = d_out,
+                           .b_term = lanes,
+                           .c = d_in,
+                           .c_row = lanes};
+        multiply(&p);
+        return;
+    }
+    const int64_t blocks = quotient_up(lanes, BLOCK_LANES);
+    for (int64_t i = 0; i < in; i += PANEL)
+        for (int64_t block = 0; block < blocks; block++) {
+            gr_real turned[BLOCK_LANES][PANEL];
+            int64_t lane;
+            const int64_t count = share_of(lanes, blocks, block, &lane);
+            const int64_t columns = smaller(in - i, PANEL);
+            const product p = {.rows = count,
+                               .columns = padded(columns),
+                               .terms = units,
+                               .a = d_out + lane,
+                               .a_row = 1,
+                               .a_term = lanes,
+                               .b = weights + i,
+                               .b_term = in,
+                               .c = *turned,
+                               .c_row = PANEL};
+            multiply(&p);
+            turn(count, columns, *turned, PANEL, d_in + i * lanes + lane, lanes);
+        }
+}
+
+void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
+                                 const gr_real *x, gr_real *d_weights) {
+    const int64_t blocks = quotient_up(lanes, BLOCK_REALS / PANEL);
+    gr_real turned[BLOCK_REALS];
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t lane;
+        const int64_t count = share_of(lanes, blocks, block, &lane);
+        const int64_t wide = BLOCK_REALS / count / PANEL * PANEL;
+        for (int64_t i = 0; i < in; i += wide) {
+            const int64_t columns = smaller(in - i, wide);
+            turn(columns, count, x + i * lanes + lane, lanes, turned, wide);
+            const product p = {.rows = units,
+                               .columns = columns,
+                               .terms = count,
+                               .a = d_out + lane,
+                               .a_row = lanes,
+                               .a_term = 1,
+                               .b = turned,
+                               .b_term = wide,
+                               .add = true,
+                               .c = d_weights + i,
+                               .c_row = in};
+            multiply(&p);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+/* The products of linear layers in each set of kernels against the reference, over random shapes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "tests/core/kernel_sets.h"
+
+enum { CASES = 120 };
+
+typedef struct product_case {
+    int64_t units, in, lanes;
+    guarded weights, bias, x, d_out;
+    char shape[96];
+} product_case;
+
+/* Mostly small shapes; every twelfth is larger than a block of terms, lanes and columns. Lanes lie
+ * around whole vectors, where the kernels take turns. */
+static product_case product_case_create(uint32_t test) {
+    const bool large = test % 12 == 0;
+    product_case c = {.units = chosen(test, 0, 1, large ? 200 : 40),
+                      .in = chosen(test, 1, 1, large ? 700 : 150),
+                      .lanes = chosen(test, 2, 1, large ? 140 : 40)};
+    if (test % 3 == 1) c.lanes = (c.lanes + 15) / 16 * 16 + chosen(test, 3, -2, 2);
+    c.weights = guarded_normal(c.units * c.in, test, 1);
+    c.bias = guarded_normal(c.units, test, 2);
+    c.x = guarded_normal(c.in * c.lanes, test, 3);
+    c.d_out = guarded_normal(c.units * c.lanes, test, 4);
+    snprintf(c.shape, sizeof c.shape, "case %u: %lld units, %lld inputs, %lld lanes", test,
+             (long long)c.units, (long long)c.in, (long long)c.lanes);
+    return c;
+}
+
+static product_case product_case_absolute(const product_case *c) {
+    product_case size = *c;
+    size.weights = guarded_absolute(&c->weights);
+    size.bias = guarded_absolute(&c->bias);
+    size.x = guarded_absolute(&c->x);
+    size.d_out = guarded_absolute(&c->d_out);
+    return size;
+}
+
+static void product_case_clear(product_case *c) {
+    guarded *const all[] = {&c->weights, &c->bias, &c->x, &c->d_out};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+}
+
+/* One of the three products; what it adds to, or overwrites, is in `result`. */
+typedef void product_function(const gr_kernels *set, const product_case *c, guarded *result);
+
+static void forward(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply(c->units, c->in, c->lanes, c->weights.data, c->bias.data, c->x.data,
+                  result->data);
+}
+
+static void forward_without_bias(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply(c->units, c->in, c->lanes, c->weights.data, NULL, c->x.data, result->data);
+}
+
+static void transposed(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply_transposed(c->units, c->in, c->lanes, c->weights.data, c->d_out.data,
+                             result->data);
+}
+
+static void accumulated(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply_accumulate(c->units, c->in, c->lanes, c->d_out.data, c->x.data, result->data);
+}
+
+/* `before`: what is there before; the sum of `terms` products, or of one more. */
+static void compare(product_function *function, const char *kernel, const product_case *c,
+                    const product_case *size, const guarded *before, double terms) {
+    guarded expected = guarded_copy(before), magnitude = guarded_absolute(before);
+    function(&gr_kernels_reference, c, &expected);
+    function(&gr_kernels_reference, size, &magnitude);
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (int i = 0; i < sets; i++) {
+        char what[256];
+        snprintf(what, sizeof what, "%s of %s, %s", kernel, set[i]->name, c->shape);
+        guarded got = guarded_reals((int64_t)(before->bytes / sizeof(gr_real)));
+        guarded again = guarded_reals((int64_t)(before->bytes / sizeof(gr_real)));
+        memcpy(got.data, before->data, before->bytes);
+        memcpy(again.data, before->data, before->bytes);
+        function(set[i], c, &got);
+        assert_within(what, &got, &expected, terms + 1, &magnitude);
+        function(set[i], c, &again);
+        assert_memory_equal(got.data, again.data, got.bytes);
+        guarded_free(&got);
+        guarded_free(&again);
+    }
+    guarded_free(&expected);
+    guarded_free(&magnitude);
+}
+
+static void test_products(void **state) {
+    (void)state;
+    for (uint32_t test = 0; test < CASES; test++) {
+        product_case c = product_case_create(test), size = product_case_absolute(&c);
+        guarded y = guarded_unwritten(c.units * c.lanes), d_in = guarded_unwritten(c.in * c.lanes);
+        guarded d_weights = guarded_normal(c.units * c.in, test, 5);
+        compare(forward, "multiply", &c, &size, &y, (double)c.in + 1);
+        compare(forward_without_bias, "multiply", &c, &size, &y, (double)c.in);
+        compare(transposed, "multiply_transposed", &c, &size, &d_in, (double)c.units);
+        compare(accumulated, "multiply_accumulate", &c, &size, &d_weights, (double)c.lanes + 1);
+        guarded *const all[] = {&y, &d_in, &d_weights};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+        product_case_clear(&c);
+        product_case_clear(&size);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_products)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
