@@ -127,11 +127,18 @@ struct gr_layer_kind {
                                    const gr_real *t_in, gr_real *bend, bool add, gr_real *t_out,
                                    gr_real *gradients);
 
+    /* The greatest stretch of f, |f(a) - f(b)| / |a - b| in the l2 norm; NULL: f is affine in
+     * evaluation, so that it is the largest singular value of J. */
+    double (*stretch)(const gr_node *node);
+
     /* out may be in, d_in may be d_out, t_out may be t_in; such a kind has neither parameters nor
      * curvature. */
     bool in_place;
     bool reads_output; /* others than forward read a_out: the next layer must not overwrite it */
 };
+
+/* The stretch of a layer that enlarges no difference, and makes some no smaller. */
+double gr_stretch_one(const gr_node *node);
 
 /* The table's row of a layer kind, from its public half. */
 static inline const gr_layer_kind *gr_layer_kind_of(const gr_kind *kind) {

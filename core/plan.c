@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/analysis.h"
 #include "core/early_stopping.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
@@ -147,7 +148,9 @@ static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
     }
     const int64_t samples = gr_split_size(split, GR_PART_TRAINING);
     const int64_t validation_samples = gr_split_size(split, GR_PART_VALIDATION);
+    status = gr_analysis_check(plan, &fit, split, error);
     gr_split_free(split);
+    GR_TRY(status);
     status = gr_early_stopping_check(plan->training, labels, validation_samples, error);
     if (status != GR_OK) {
         gr_error_prefix_place(error, "/training");
@@ -186,6 +189,7 @@ gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estim
             .memory_bytes =
                 gr_objective_bytes(network, plan->regularizers, plan->regularizer_count, block) +
                 gr_training_block_reals(plan, network) * (int64_t)sizeof(gr_real) +
+                gr_analysis_bytes(plan, network) +
                 (about->training_samples + about->test_samples) * 2 * (int64_t)sizeof(int64_t),
             .forward_operations = network->operations,
             .iteration_operations =

@@ -17,7 +17,8 @@ typedef enum gr_purpose {
     GR_PURPOSE_PROBE = 6,
     GR_PURPOSE_AUGMENTATION = 7,
     GR_PURPOSE_INPUT_NOISE = 8,
-    GR_PURPOSE_GENERATED_DATA = 9
+    GR_PURPOSE_GENERATED_DATA = 9,
+    GR_PURPOSE_ANALYSIS = 10
 } gr_purpose;
 
 typedef struct gr_random {

@@ -8,11 +8,23 @@
 #include "server/server_log.h"
 
 /* "/experiments/actions" stands before "/experiments/{id}". */
-const http_route *const api_routes[] = {
-    bulk_routes,     experiments_routes, actions_routes,    copies_routes,
-    metrics_routes,  predictions_routes, events_routes,     presets_routes,
-    server_routes,   session_routes,     monitoring_routes, sweeps_routes,
-    datasets_routes, openapi_routes,     web_routes,        NULL};
+const http_route *const api_routes[] = {bulk_routes,
+                                        experiments_routes,
+                                        actions_routes,
+                                        copies_routes,
+                                        metrics_routes,
+                                        predictions_routes,
+                                        analysis_routes,
+                                        events_routes,
+                                        presets_routes,
+                                        server_routes,
+                                        session_routes,
+                                        monitoring_routes,
+                                        sweeps_routes,
+                                        datasets_routes,
+                                        openapi_routes,
+                                        web_routes,
+                                        NULL};
 
 gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
     const char *text = request->parameters[0];

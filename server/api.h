@@ -40,6 +40,7 @@ extern const http_route bulk_routes[];
 extern const http_route copies_routes[];
 extern const http_route metrics_routes[];
 extern const http_route predictions_routes[];
+extern const http_route analysis_routes[];
 extern const http_route events_routes[];
 extern const http_route presets_routes[];
 extern const http_route datasets_routes[];

@@ -20,7 +20,8 @@ static const char usage[] =
     "\n"
     "  FOLDER          is made, with a folder for each experiment: experiment.json (all that the\n"
     "                  server knows of it), spec.json (to be submitted again), metrics.csv,\n"
-    "                  log.txt, model.safetensors; and index.csv, a line for each\n"
+    "                  log.txt, model.safetensors, analysis.json; and index.csv, a line for\n"
+    "                  each\n"
     "  FILE.tar        the same as an archive (needs tar)\n"
     "  ID…             only these experiments (all)\n"
     "  --filter FILTER only those of which it holds, such as 'metrics.test_accuracy > 0.9'\n"
@@ -98,6 +99,14 @@ static gr_status print_log(exporter *self, int64_t id, FILE *out, gr_error *erro
     return GR_OK;
 }
 
+static gr_status write_analysis(exporter *self, const char *folder, int64_t id, gr_error *error) {
+    char *text;
+    GR_TRY(store_analysis(self->store, id, &text, error));
+    const gr_status status = text ? write_text(folder, "analysis.json", text, error) : GR_OK;
+    free(text);
+    return status;
+}
+
 static gr_status write_model(exporter *self, const char *folder, const char *file,
                              gr_error *error) {
     enum { LARGEST_MODEL = 2000000000 };
@@ -166,6 +175,7 @@ static gr_status export_one(exporter *self, const experiment *one, gr_error *err
     if (status == GR_OK) status = write_printed(folder, "log.txt", print_log, self, one->id, error);
     if (status == GR_OK && one->model_file)
         status = write_model(self, folder, one->model_file, error);
+    if (status == GR_OK && one->has_analysis) status = write_analysis(self, folder, one->id, error);
     free(folder);
     if (status == GR_OK) add_to_index(self, one);
     self->count += status == GR_OK;

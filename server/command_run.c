@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/analysis.h"
 #include "server/command_problems.h"
 #include "server/commands.h"
 #include "server/experiment_setup.h"
@@ -19,12 +20,13 @@
 
 static const char usage[] =
     "usage: gradreg run SPEC.json [--data-dir DIR] [--out MODEL.safetensors]\n"
-    "                   [--metrics METRICS.jsonl]\n"
+    "                   [--metrics METRICS.jsonl] [--analysis RESULT.json]\n"
     "\n"
     "  SPEC.json          the experiment; -: from standard input\n"
     "  --data-dir DIR     where the data sets are (GRADREG_DATA_DIR, else ./data)\n"
     "  --out MODEL        gets the trained parameters, with standardisation and spec as metadata\n"
-    "  --metrics METRICS  gets one JSON object for each evaluation\n";
+    "  --metrics METRICS  gets one JSON object for each evaluation\n"
+    "  --analysis RESULT  gets what the spec's \"analysis\" asks for, as JSON\n";
 
 enum { MAXIMUM_SPEC_FILE = 16 << 20, SIGNAL_STATUS = 128 };
 static const double redraw_seconds = 0.1;
@@ -37,7 +39,7 @@ static void interrupt(int number) {
 }
 
 struct arguments {
-    const char *spec, *data_directory, *out, *metrics;
+    const char *spec, *data_directory, *out, *metrics, *analysis;
 };
 
 struct session {
@@ -133,9 +135,8 @@ static gr_status write_rows(const struct session *session, const gr_metric *rows
     return GR_OK;
 }
 
-static gr_status take_metrics(struct session *session, gr_error *error) {
-    size_t count;
-    const gr_metric *rows = gr_training_metrics(session->training, &count);
+static gr_status take_rows(struct session *session, const gr_metric *rows, size_t count,
+                           gr_error *error) {
     if (count == 0) return GR_OK;
     for (size_t i = 0; i < count; i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(session->latest, rows[i].name);
@@ -144,6 +145,12 @@ static gr_status take_metrics(struct session *session, gr_error *error) {
     }
     if (session->lines) print_rows(rows, count);
     return session->metrics ? write_rows(session, rows, count, error) : GR_OK;
+}
+
+static gr_status take_metrics(struct session *session, gr_error *error) {
+    size_t count;
+    const gr_metric *rows = gr_training_metrics(session->training, &count);
+    return take_rows(session, rows, count, error);
 }
 
 /* -- training
@@ -160,9 +167,34 @@ static gr_status train(struct session *session, gr_error *error) {
     return GR_OK;
 }
 
+static bool is_interrupted(void *context) {
+    (void)context;
+    return interrupted;
+}
+
+/* What the spec's "analysis" asks for, of the trained model. */
+static gr_status analyse(struct session *session, const char *path, gr_error *error) {
+    analysis_result result;
+    if (!analysis_is_wanted(session->setup)) return GR_OK;
+    GR_TRY(analysis_of_training(session->setup, session->training, is_interrupted, NULL, &result,
+                                error));
+    gr_status status = take_rows(session, result.rows, result.count, error);
+    if (status == GR_OK && path)
+        status = file_replace(path, result.text, strlen(result.text), error);
+    analysis_clear(&result);
+    return status;
+}
+
 static gr_status open_outputs(const struct arguments *arguments, struct session *session,
                               gr_error *error) {
     if (arguments->out) GR_TRY(file_check_replaceable(arguments->out, error));
+    if (arguments->analysis) {
+        if (!analysis_is_wanted(session->setup))
+            return gr_fail(error, GR_INVALID,
+                           "--analysis: the spec asks for no analysis: give it the member "
+                           "\"analysis\"");
+        GR_TRY(file_check_replaceable(arguments->analysis, error));
+    }
     if (arguments->metrics) {
         session->metrics = fopen(arguments->metrics, "we");
         session->metrics_path = arguments->metrics;
@@ -195,10 +227,12 @@ static int run_session(const struct arguments *arguments, const experiment_setup
         status = train(&session, &error);
         draw(&session, true);
     }
+    if (status == GR_OK) status = analyse(&session, arguments->analysis, &error);
     if (status == GR_OK) print_end(&session);
     if (status == GR_OK && arguments->out)
         status = experiment_write_model(setup, session.training, arguments->out, &error);
     if (status == GR_OK && arguments->out) printf("wrote %s\n", arguments->out);
+    if (status == GR_OK && arguments->analysis) printf("wrote %s\n", arguments->analysis);
     int result = status == GR_OK ? 0 : 1;
     if (interrupted && status == GR_CONFLICT) {
         fprintf(stderr, "gradreg run: interrupted at iteration %lld; no model was written\n",
@@ -256,11 +290,10 @@ static int run(const struct arguments *arguments) {
 }
 
 int command_run(int argc, char **argv) {
-    static const struct option known[] = {{"data-dir", required_argument, NULL, 'd'},
-                                          {"out", required_argument, NULL, 'o'},
-                                          {"metrics", required_argument, NULL, 'm'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option known[] = {
+        {"data-dir", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
+        {"metrics", required_argument, NULL, 'm'},  {"analysis", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},           {0}};
     struct arguments arguments = {0};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
@@ -273,6 +306,9 @@ int command_run(int argc, char **argv) {
             break;
         case 'm':
             arguments.metrics = optarg;
+            break;
+        case 'a':
+            arguments.analysis = optarg;
             break;
         case 'h':
             fputs(usage, stdout);

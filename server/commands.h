@@ -15,6 +15,7 @@ int command_restore(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_token(int argc, char **argv);
 int command_predict(int argc, char **argv);
+int command_analyse(int argc, char **argv);
 int command_gradients(int argc, char **argv);
 
 #endif

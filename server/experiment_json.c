@@ -56,23 +56,23 @@ static cJSON *progress_json(const experiment *from) {
 }
 
 static cJSON *links_json(const experiment *from) {
-    static const struct {
+    const struct {
         const char *name, *rest;
-        bool needs_model;
-    } links[] = {{"self", "", false},
-                 {"metrics", "/metrics", false},
-                 {"log", "/log", false},
-                 {"events", "/events", false},
-                 {"model", "/model.safetensors", true},
-                 {"predictions", "/predictions.csv", true}};
+        bool is_there;
+    } links[] = {{"self", "", true},
+                 {"metrics", "/metrics", true},
+                 {"log", "/log", true},
+                 {"events", "/events", true},
+                 {"model", "/model.safetensors", from->model_file != NULL},
+                 {"predictions", "/predictions.csv", from->model_file != NULL},
+                 {"analysis", "/analysis", from->has_analysis}};
     cJSON *object = cJSON_CreateObject();
     char text[96];
     bool complete = object != NULL;
     for (size_t i = 0; complete && i < sizeof links / sizeof *links; i++) {
         snprintf(text, sizeof text, API_BASE "/experiments/%lld%s", (long long)from->id,
                  links[i].rest);
-        bool missing = links[i].needs_model && from->model_file == NULL;
-        complete = add(object, links[i].name, text_or_null(missing ? NULL : text));
+        complete = add(object, links[i].name, text_or_null(links[i].is_there ? text : NULL));
     }
     snprintf(text, sizeof text, "/#/experiments/%lld", (long long)from->id);
     if (complete && add(object, "dashboard", cJSON_CreateString(text))) return object;

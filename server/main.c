@@ -23,6 +23,8 @@ static const struct {
     {"restore", "make a data directory of a backup", command_restore},
     {"export", "experiments as files: specs, metrics, models", command_export},
     {"predict", "what a trained model answers for each sample, as CSV", command_predict},
+    {"analyse", "measure a trained model: gradient norms, robustness, calibration, as JSON",
+     command_analyse},
     {"gradients", "compute the gradient of a spec's loss for given weights and batch",
      command_gradients},
 };

@@ -383,12 +383,26 @@ static void parse_family(struct parser *parser, const struct place *place, int d
     value->settings.count = count;
 }
 
+/* true stands for an object without members, false for null. */
+static void parse_wish(struct parser *parser, const struct place *place, int depth,
+                       const gr_option *option, const cJSON *item, gr_value *value) {
+    if (cJSON_IsFalse(item)) return;
+    cJSON *empty = cJSON_CreateObject();
+    if (empty)
+        parse_family(parser, place, depth, option, empty, value);
+    else
+        parser->out_of_memory = true;
+    cJSON_Delete(empty);
+}
+
 static void parse_value(struct parser *parser, const struct place *place, int depth,
                         const gr_option *option, const cJSON *item, gr_value *value) {
     if (cJSON_IsNumber(item))
         parse_number(parser, place, option, item, value);
     else if (cJSON_IsString(item))
         parse_string(parser, place, option, item, value);
+    else if (cJSON_IsBool(item) && accepts(option, GR_BOOLEAN) && accepts(option, GR_SETTINGS))
+        parse_wish(parser, place, depth, option, item, value);
     else if (cJSON_IsBool(item) && accepts(option, GR_BOOLEAN))
         *value = (gr_value){.type = GR_BOOLEAN, .boolean = cJSON_IsTrue(item)};
     else if (cJSON_IsArray(item) && accepts(option, GR_NUMBERS))

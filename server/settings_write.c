@@ -76,9 +76,11 @@ cJSON *spec_settings_document(const gr_family *family, const gr_settings *settin
     bool good = object;
     if (good && family->discriminator && kind != family->unnamed)
         good = put(object, family->discriminator, cJSON_CreateString(kind->name));
-    for (size_t i = 0; good && i < kind->option_count; i++)
+    for (size_t i = 0; good && i < kind->option_count; i++) {
+        if (kind->options[i].optional && settings->values[i].type == GR_NULL) continue;
         good = put(object, kind->options[i].name,
                    value_document(&kind->options[i], &settings->values[i]));
+    }
     if (good) return object;
     cJSON_Delete(object);
     return NULL;

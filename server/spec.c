@@ -18,7 +18,8 @@ enum {
     SPEC_OPTIMIZER,
     SPEC_SCHEDULE,
     SPEC_TRAINING,
-    SPEC_INIT_FROM
+    SPEC_INIT_FROM,
+    SPEC_ANALYSIS
 };
 
 enum { MAXIMUM_NAME_BYTES = 200, MAXIMUM_SPEC_BYTES = 1 << 20 };
@@ -84,6 +85,13 @@ static const gr_option options[] = {
                         .minimum = 1,
                         .maximum = 9007199254740991,
                         .default_json = "null"},
+    [SPEC_ANALYSIS] = {.name = "analysis",
+                       .help = "what is measured of the trained model beyond its accuracy; null: "
+                               "nothing",
+                       .accepts = GR_ACCEPT(GR_SETTINGS) | GR_ACCEPT(GR_NULL),
+                       .family = &gr_analysis_family,
+                       .optional = true,
+                       .default_json = "null"},
 };
 
 static const gr_kind experiment = {.name = "experiment",
@@ -181,6 +189,13 @@ static char *made_name(const gr_settings *settings) {
 /* -- parsing
  * ---------------------------------------------------------------------------------------- */
 
+/* Asking for nothing is the same as not asking, and has the same canonical form. */
+static bool is_empty(const gr_settings *settings) {
+    for (size_t i = 0; i < settings->kind->option_count; i++)
+        if (settings->values[i].type != GR_NULL) return false;
+    return true;
+}
+
 static gr_status finish(spec *made) {
     gr_value *name = &made->settings.values[SPEC_NAME];
     const gr_value *tags = &made->settings.values[SPEC_TAGS];
@@ -189,6 +204,9 @@ static gr_status finish(spec *made) {
         if (!text) return GR_OUT_OF_MEMORY;
         *name = (gr_value){.type = GR_STRING, .string = text};
     }
+    gr_value *analysis = &made->settings.values[SPEC_ANALYSIS];
+    if (analysis->type == GR_SETTINGS && is_empty(analysis->settings.items))
+        gr_value_clear(analysis);
     made->name = strdup(name->type == GR_STRING ? name->string : "");
     if (tags->type == GR_STRINGS)
         json_parse(tags->string, strlen(tags->string), &made->tags, NULL);
@@ -290,7 +308,8 @@ gr_plan spec_plan(const spec *of) {
                     .loss = part(of, SPEC_LOSS),
                     .optimizer = part(of, SPEC_OPTIMIZER),
                     .schedule = part(of, SPEC_SCHEDULE),
-                    .training = part(of, SPEC_TRAINING)};
+                    .training = part(of, SPEC_TRAINING),
+                    .analysis = part(of, SPEC_ANALYSIS)};
     if (of->settings.values[SPEC_SEED].type == GR_INTEGER)
         plan.seed = (uint64_t)gr_integer(&of->settings, SPEC_SEED);
     if (of->settings.values[SPEC_REGULARIZERS].type == GR_LIST)

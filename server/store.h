@@ -69,6 +69,7 @@ typedef struct experiment {
     int64_t arm, seed;
     int64_t stop_after_iteration; /* its worker pauses it beyond this one; 0: at no iteration */
     int64_t trashed_at;           /* 0: not in the trash */
+    bool has_analysis;            /* there is a document (store_analysis) */
 } experiment;
 void experiment_clear(experiment *experiment);
 void experiments_free(experiment *items, size_t count);
@@ -309,6 +310,16 @@ gr_status store_release(store *store, int64_t id, int64_t attempt, bool at_rung,
 gr_status store_finish(store *store, int64_t id, int64_t attempt, experiment_state state,
                        int64_t iteration, const char *model_file, const char *reason,
                        gr_error *error);
+
+/* To succeeded, with the JSON document of its analysis (NULL: it has none) in the same commit. */
+gr_status store_succeed(store *store, int64_t id, int64_t attempt, int64_t iteration,
+                        const char *model_file, const char *analysis, gr_error *error);
+
+/* -- analyses
+ * --------------------------------------------------------------------------------------------- */
+/* The document of an experiment's analysis, owned by the caller; *text NULL: it has none.
+ * GR_NOT_FOUND: there is no such experiment, or it is in the trash. */
+gr_status store_analysis(store *store, int64_t id, char **text, gr_error *error);
 
 /* -- logs and repeated requests
  * --------------------------------------------------------------------------------- */

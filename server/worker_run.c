@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/analysis.h"
 #include "server/environment.h"
 #include "server/experiment_setup.h"
 #include "server/initial_model.h"
@@ -32,6 +33,7 @@ typedef struct work {
     run *run;
     experiment_setup setup;
     gr_training *training;
+    analysis_result analysis; /* of the finished training; empty where none is asked for */
     int64_t checkpoint_every;
     char checkpoint_file[128]; /* the one that the store knows */
     int64_t checkpoint_ended_at, checkpoint_milliseconds;
@@ -136,8 +138,8 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
     if (status == GR_OK)
         status = replay_report(lease->store, record, state, iteration, NULL, path, error);
     if (status == GR_OK) {
-        status = store_finish(lease->store, record->id, record->attempt, state, iteration, name,
-                              NULL, error);
+        status = store_succeed(lease->store, record->id, record->attempt, iteration, name,
+                               self->analysis.text, error);
         if (status == GR_CONFLICT || status == GR_NOT_FOUND) unlink(path);
     }
     free(path);
@@ -277,6 +279,23 @@ static gr_status take_rows(work *self, gr_error *error) {
     }
 }
 
+/* Whether the worker is wanted elsewhere; asked often, as an iteration ends. */
+static bool is_called_away(void *context) {
+    run *lease = context;
+    if (atomic_exchange(&lease->attention, false)) run_beat(lease);
+    return atomic_load(&lease->lost) || atomic_load(&lease->cancelled) ||
+           atomic_load(lease->stopping) || atomic_load(&lease->pausing);
+}
+
+/* What the spec asks for beside the accuracy. GR_CONFLICT: called away. Whoever resumes the run
+ * from its last iteration does it anew, with the same numbers. */
+static gr_status analyse(work *self, gr_error *error) {
+    if (!analysis_is_wanted(&self->setup)) return GR_OK;
+    GR_TRY(analysis_of_training(&self->setup, self->training, is_called_away, self->run,
+                                &self->analysis, error));
+    return run_add_rows(self->run, self->analysis.rows, self->analysis.count, error);
+}
+
 static void train(work *self) {
     run *lease = self->run;
     gr_error error = {0};
@@ -305,7 +324,12 @@ static void train(work *self) {
             return;
         }
         if (progress == GR_PROGRESS_FINISHED) {
-            finish(self, STATE_SUCCEEDED, NULL);
+            status = analyse(self, &error);
+            if (status == GR_CONFLICT) continue;
+            if (status == GR_OK)
+                finish(self, STATE_SUCCEEDED, NULL);
+            else
+                finish_failed(self, &error);
             return;
         }
         /* Beyond the rung, not at it: then all that is to be measured there has been measured,
@@ -338,5 +362,6 @@ void run_execute(run *lease) {
             finish_failed(&self, &error);
     }
     gr_training_free(self.training);
+    analysis_clear(&self.analysis);
     experiment_setup_clear(&self.setup);
 }

@@ -37,6 +37,7 @@ enum { RUNNING_MEAN, RUNNING_VAR, TRACKED };
  */
 typedef struct statistics {
     gr_real center, inverse;
+    bool fixed; /* the running ones: no function of the batch */
 } statistics;
 
 static gr_status configure(gr_node *node, gr_error *error) {
@@ -87,7 +88,7 @@ static void forward(const gr_site *site) {
                 (gr_real)((1 - momentum) * (double)running_var[c] + momentum * unbiased);
         }
         statistics *kept = (statistics *)site->shared_state + c;
-        *kept = (statistics){(gr_real)mean, (gr_real)(1 / sqrt(variance + epsilon))};
+        *kept = (statistics){(gr_real)mean, (gr_real)(1 / sqrt(variance + epsilon)), !by_batch};
         site->kernels->normalize(count, a, kept->center, gamma[c] * kept->inverse, beta[c],
                                  site->out + c * count);
     }
@@ -99,6 +100,7 @@ typedef struct channel {
     const gr_real *a; /* its input [positions][samples] */
     gr_real center;
     double gamma, inverse, count;
+    bool fixed;
 } channel;
 
 static channel channel_of(const gr_site *site, int64_t probes, int64_t index) {
@@ -112,7 +114,8 @@ static channel channel_of(const gr_site *site, int64_t probes, int64_t index) {
                      .center = kept->center,
                      .gamma = (double)gr_site_parameter(site, WEIGHT)[index],
                      .inverse = (double)kept->inverse,
-                     .count = (double)(positions * samples)};
+                     .count = (double)(positions * samples),
+                     .fixed = kept->fixed};
 }
 
 /* Where probe k's lanes of the channel begin. */
@@ -120,9 +123,11 @@ static int64_t first_of(const channel *c, int64_t k) {
     return c->index * c->positions * c->stride + k * c->samples;
 }
 
-/* γ/s·(v - m(v) - x̂ m(x̂ v)), both the adjoint and the tangent, from Σv and Σv·x, x = a - center. */
+/* γ/s·(v - m(v) - x̂ m(x̂ v)), both the adjoint and the tangent, from Σv and Σv·x, x = a - center.
+ * Fixed statistics (evaluation) do not move: γ/s·v. */
 static gr_plane projection(const channel *c, double sum, double product) {
     const double scale = c->gamma * c->inverse;
+    if (c->fixed) return (gr_plane){.of_t = (gr_real)scale};
     const double projected = c->inverse * product / c->count;
     return (gr_plane){.of_t = (gr_real)scale,
                       .of_x = (gr_real)(-scale * projected * c->inverse),

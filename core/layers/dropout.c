@@ -63,5 +63,6 @@ const gr_layer_kind gr_layer_dropout = {
     .forward = forward,
     .backward = apply,
     .tangent = apply,
+    .stretch = gr_stretch_one,
     .in_place = true,
 };

@@ -25,5 +25,6 @@ const gr_layer_kind gr_layer_flatten = {
     .forward = forward,
     .backward = copy,
     .tangent = copy,
+    .stretch = gr_stretch_one,
     .in_place = true,
 };

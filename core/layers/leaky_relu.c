@@ -37,4 +37,5 @@ const gr_layer_kind gr_layer_leaky_relu = {
     .forward = forward,
     .backward = gr_elementwise_apply,
     .tangent = gr_elementwise_apply,
+    .stretch = gr_stretch_one,
 };

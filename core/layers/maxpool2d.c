@@ -57,6 +57,12 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
     }
 }
 
+/* A pixel that is the maximum of all windows that it is in counts once in each. */
+static double stretch(const gr_node *node) {
+    const gr_window *window = node->geometry;
+    return (double)((window->rows + window->stride - 1) / window->stride);
+}
+
 const gr_layer_kind gr_layer_maxpool2d = {
     .kind = {.name = "maxpool2d",
              .help = "the maximum of each window",
@@ -66,4 +72,5 @@ const gr_layer_kind gr_layer_maxpool2d = {
     .forward = forward,
     .backward = backward,
     .tangent = tangent,
+    .stretch = stretch,
 };

@@ -21,6 +21,7 @@ const gr_layer_kind gr_layer_relu = {
     .forward = forward,
     .backward = mask,
     .tangent = mask,
+    .stretch = gr_stretch_one,
     .in_place = true,
     .reads_output = true,
 };

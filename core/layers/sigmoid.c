@@ -15,6 +15,11 @@ static void forward(const gr_site *site) {
     }
 }
 
+static double stretch(const gr_node *node) {
+    (void)node;
+    return 0.25;
+}
+
 const gr_layer_kind gr_layer_sigmoid = {
     .kind = {.name = "sigmoid", .help = "1/(1 + exp(-x))"},
     .configure = gr_elementwise_configure,
@@ -22,4 +27,5 @@ const gr_layer_kind gr_layer_sigmoid = {
     .backward = gr_elementwise_apply,
     .tangent = gr_elementwise_apply,
     .curvature = gr_elementwise_curvature,
+    .stretch = stretch,
 };

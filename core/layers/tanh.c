@@ -20,5 +20,6 @@ const gr_layer_kind gr_layer_tanh = {
     .forward = forward,
     .backward = gr_elementwise_apply,
     .tangent = gr_elementwise_apply,
+    .stretch = gr_stretch_one,
     .curvature = gr_elementwise_curvature,
 };

@@ -58,7 +58,8 @@ enum { GR_MAXIMUM_OPTIONS = 24, GR_MAXIMUM_LIST = 1024, GR_MAXIMUM_NESTING = 8 }
 typedef struct gr_option {
     const char *name;
     const char *help; /* one line, with the unit */
-    unsigned accepts; /* GR_ACCEPT bits */
+    unsigned accepts; /* GR_ACCEPT bits; with GR_SETTINGS and GR_BOOLEAN both, true stands for {}
+                         and false for null */
     /* Bounds of GR_INTEGER, GR_NUMBER and of each item of GR_NUMBERS; where only GR_STRING has
      * bounds, of its length in bytes. Both 0: no bounds (of a string: 1 … 4096 bytes). */
     double minimum, maximum;
@@ -67,8 +68,10 @@ typedef struct gr_option {
     const gr_family *family;    /* for GR_SETTINGS and GR_LIST */
     bool lines;                 /* GR_STRING: line feeds and tabs are allowed */
     bool required;              /* else default_json stands in for a missing member */
-    const char *default_json;   /* the default as JSON text: "0.001", "\"same\"", "null", "[0.5,
-                                   0.75]", "{}" */
+    bool optional; /* null is left out of the canonical form, which is then what it was before there
+                      was such an option */
+    const char *default_json; /* the default as JSON text: "0.001", "\"same\"", "null", "[0.5,
+                                 0.75]", "{}" */
 } gr_option;
 
 /* A fixed value that an alias gives to an option of the kind it stands for. */
@@ -144,5 +147,6 @@ extern const gr_family gr_schedule_family;    /* discriminator "type" */
 extern const gr_family gr_dataset_family;     /* discriminator "name" */
 extern const gr_family gr_training_family;    /* one kind, no discriminator */
 extern const gr_family gr_early_stopping_family; /* one kind, no discriminator; of "training" */
+extern const gr_family gr_analysis_family;       /* one kind, no discriminator */
 
 #endif

@@ -15,6 +15,7 @@ typedef struct gr_plan {
     const gr_settings *dataset, *model, *loss, *optimizer, *schedule, *training;
     const gr_settings *regularizers;
     size_t regularizer_count;
+    const gr_settings *analysis; /* what is measured of the trained model; NULL: nothing */
 } gr_plan;
 
 typedef struct gr_estimate {

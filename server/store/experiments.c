@@ -91,6 +91,7 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
     record->seed = INTEGER();
     record->stop_after_iteration = INTEGER();
     record->trashed_at = INTEGER();
+    record->has_analysis = INTEGER() != 0;
 #undef INTEGER
 #undef TEXT
     return GR_OK;

@@ -40,7 +40,8 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "'status', status, 'error', webhooks.error, 'next_attempt_at', nullif(next_attempt_at, 0), "  \
     "'delivered_at', delivered_at) FROM webhooks WHERE webhooks.experiment = experiments.id), "   \
     "memory_bytes, operations, estimated_seconds, coalesce(sweep, 0), arm, seed, "                \
-    "stop_after_iteration, coalesce(trashed_at, 0)"
+    "stop_after_iteration, coalesce(trashed_at, 0), "                                             \
+    "EXISTS (SELECT 1 FROM analyses WHERE analyses.experiment = experiments.id)"
 gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error *error);
 /* One experiment by id, wherever it is; GR_NOT_FOUND. */
 gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr_error *error);
@@ -56,6 +57,9 @@ gr_status next_revision(database *db, int64_t *revision, gr_error *error);
  * not for this. */
 gr_status experiment_change_apply(database *db, experiment_change change, int64_t id,
                                   gr_error *error);
+
+/* -- analyses.c -- */
+gr_status analysis_insert(database *db, int64_t id, const char *document, gr_error *error);
 
 /* -- trash.c -- */
 /* Removes all rows of an experiment, and its sweep where that is in the trash and has no more. */

@@ -18,6 +18,7 @@ typedef struct held {
     int64_t iteration;
     double iterations_per_second;
     const char *text, *file; /* environment or reason or warning; checkpoint or model */
+    const char *analysis;
     experiment_state state;
     const gr_metric *rows;
     size_t count;
@@ -352,23 +353,39 @@ static gr_status finish_work(database *db, void *context, gr_error *error) {
         "iiiiitttii", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
         write->file, write->text, state_name(write->state), clock_milliseconds(), (int64_t)keep));
     GR_TRY(require_held(changed, write, error));
+    if (write->analysis) GR_TRY(analysis_insert(db, write->id, write->analysis, error));
     GR_TRY(log_state(db, write->id, "", error));
     return end_attempt(db, write->id, write->attempt, state_name(write->state), error);
+}
+
+static gr_status finish(store *self, held *write, gr_error *error) {
+    if (!state_is_final(write->state))
+        return gr_fail(error, GR_INTERNAL, "%s is no final state", state_name(write->state));
+    if (write->file) GR_TRY(artifact_name_check(write->file, error));
+    GR_TRY(writer_run(self->writer, finish_work, write, error));
+    if (write->previous_file[0]) artifact_remove(self, write->previous_file);
+    return GR_OK;
 }
 
 gr_status store_finish(store *self, int64_t id, int64_t attempt, experiment_state state,
                        int64_t iteration, const char *model_file, const char *reason,
                        gr_error *error) {
-    if (!state_is_final(state))
-        return gr_fail(error, GR_INTERNAL, "%s is no final state", state_name(state));
-    if (model_file) GR_TRY(artifact_name_check(model_file, error));
     held write = {.id = id,
                   .attempt = attempt,
                   .state = state,
                   .iteration = iteration,
                   .file = model_file,
                   .text = reason};
-    GR_TRY(writer_run(self->writer, finish_work, &write, error));
-    if (write.previous_file[0]) artifact_remove(self, write.previous_file);
-    return GR_OK;
+    return finish(self, &write, error);
+}
+
+gr_status store_succeed(store *self, int64_t id, int64_t attempt, int64_t iteration,
+                        const char *model_file, const char *analysis, gr_error *error) {
+    held write = {.id = id,
+                  .attempt = attempt,
+                  .state = STATE_SUCCEEDED,
+                  .iteration = iteration,
+                  .file = model_file,
+                  .analysis = analysis};
+    return finish(self, &write, error);
 }

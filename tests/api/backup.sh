@@ -1,7 +1,7 @@
 # Backup, restore and export, each beside a server at work.
 data=$folder/backed
 start --workers 1
-first=$(submit 200); state "$first" succeeded
+first=$(submit 200 '.analysis = {calibration: true}'); state "$first" succeeded
 id=$(submit 8000 '.training.evaluate_every = 500 | .training.checkpoint_every = 50'); state "$id" running
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq '.progress.iteration > 400')" = true ] && break; sleep 0.05; done
 for i in 1 2 3; do # checkpoints come and go meanwhile
@@ -27,7 +27,8 @@ equal "export: experiment" "$(jq -S 'del(.environment)' "$folder/exported/$first
 equal "export: metrics" "$(tail -n +2 "$folder/exported/$first/metrics.csv" | sort)" \
     "$(curl -s "$api/experiments/$first/metrics" | jq -r '.series | to_entries[] | .key as $name | .value[] | "\($name),\(.[0]),\(.[1])"' | sort)"
 equal "export: index" "$(cut -d, -f1 "$folder/exported/index.csv" | sort -n | tr '\n' ' ')" "id $first $id "
-equal "export: archive's content" "$(tar -tf "$folder/exported.tar" | grep -c "gradreg-export/$first/")" 6
+equal "export: archive's content" "$(tar -tf "$folder/exported.tar" | grep -c "gradreg-export/$first/")" 7
+equal "export: analysis" "$(cat "$folder/exported/$first/analysis.json")" "$(curl -s "$api/experiments/$first/analysis")"
 curl -s "$api/experiments/$first/log" | head -1 | cmp - <(head -1 "$folder/exported/$first/log.txt"); equal "export: log" $? 0
 # restore
 output=$("$gradreg" restore "$folder/backup.3" --data-dir "$data" 2>&1); equal "restore over a database" $? 1

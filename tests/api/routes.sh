@@ -7,7 +7,7 @@ equal server "$(jq -r '[.version, .engine_version, .kernels, .blas_kernel, .work
 equal "server: data_dir" "$(jq -r .data_dir <<<"$body")" "$folder/data"
 ask "$api/workers"; equal workers "$(jq -r '.workers | length' <<<"$body")" 1
 ask "$api/presets"
-equal presets "$(jq -c keys <<<"$body")" '["augmentation","dataset","early_stopping","experiment","layer","loss","model","optimizer","regularizer","schedule","training"]'
+equal presets "$(jq -c keys <<<"$body")" '["analysis","augmentation","calibration","dataset","early_stopping","experiment","function","gradient_norms","input_gradients","layer","lipschitz","loss","model","optimizer","regularizer","robustness","schedule","training","transitions"]'
 equal "presets: options" "$(jq -r '.optimizer[] | select(.name == "adam") | .options | map(.name) | index("learning_rate") != null' <<<"$body")" true
 ask "$api/experiments"; equal "empty list" "$body" '{"experiments":[],"next_cursor":null}'
 # the dashboard

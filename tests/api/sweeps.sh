@@ -2,7 +2,7 @@
 sweep() { # sweep [JQ-EDIT]
     jq -n '{name: "penalties", base: {dataset: {name: "digits", train_size: 200, validation_size: 200},
         model: {preset: "mlp", widths: [8]}, optimizer: {type: "adam"},
-        training: {iterations: 40, batch_size: 50, evaluate_every: 10}},
+        training: {iterations: 40, batch_size: 50, evaluate_every: 10}, analysis: {calibration: true}},
         axes: [{name: "method", pointer: "/regularizers", values: [{label: "none", value: []},
             {label: "DataGrad, 1", value: [{type: "datagrad", weight: 1}]}]},
           {pointers: ["/training/batch_size", "/optimizer/learning_rate"], name: "batch", values: [
@@ -69,6 +69,7 @@ problem "table: metric" 400 "metric" "$api/sweeps/1/table?metric="
 problem "table: format" 400 "latex" "$api/sweeps/1/table?format=pdf"
 problem "table: confidence" 400 "confidence" "$api/sweeps/1/table?confidence=95"
 problem "table: none" 404 "sweep 99" "$api/sweeps/99/table"
+ask "$api/sweeps/1/table?metric=calibration.ece"; equal "table: a summary of an analysis" "$(jq -c '[.cells[] | .n == 3 and .mean > 0] | all' <<<"$body")" true
 ask "$api/sweeps/1/table?metric=nothing"
 equal "table: a metric that nobody has" "$(jq -c '[.cells[] | [.n, .not_finite, .mean]] | unique' <<<"$body")" '[[0,3,null]]'
 for action in cancel pause resume retry seeds; do problem "sweep: $action of none" 404 "sweep 99" -d '{"repeats": 1}' "$api/sweeps/99/$action"; done

@@ -314,6 +314,43 @@ static void predict_refuses(void **state) {
     assert_int_equal(gradreg("predict t.safetensors --data-dir d --spec t.json"), 0);
 }
 
+/* The analysis of a run, and the same of the model that it wrote. */
+static void analyse_writes(void **state) {
+    (void)state;
+    char text[1024];
+    snprintf(text, sizeof text, "%.*s, \"analysis\": {\"calibration\": true}}",
+             (int)strlen(quick) - 1, quick);
+    write_text("analysed.json", text);
+    assert_int_equal(gradreg("run analysed.json --out m.safetensors --analysis r.json"), 0);
+    assert_output("out", "calibration.ece ");
+    assert_output("r.json", "{\"iteration\":40,\"settings\":{\"calibration\":{\"bins\":15}},"
+                            "\"calibration\":{\"n\":");
+    assert_int_equal(gradreg("analyse m.safetensors --out again.json"), 0);
+    char *one = read_text("r.json"), *other = read_text("again.json");
+    assert_string_equal(one, other);
+    free(one);
+    free(other);
+    /* Another one, of a model whose spec asks for that. */
+    write_text("lipschitz.json", "{\"lipschitz\": true}");
+    assert_int_equal(gradreg("analyse m.safetensors --analysis lipschitz.json"), 0);
+    assert_output("out", "\"bound\":");
+    write_text("wrong.json", "{\"lipschits\": true}");
+    assert_int_equal(gradreg("analyse m.safetensors --analysis wrong.json"), 1);
+    assert_output("err", "/analysis/lipschits: analysis has no member \"lipschits\"; did you mean");
+    write_text("function.json", "{\"function\": true}");
+    assert_int_equal(gradreg("analyse m.safetensors --analysis function.json"), 1);
+    assert_output("err", "leave function out");
+    write_text("no.json", "{");
+    assert_int_equal(gradreg("analyse m.safetensors --analysis no.json"), 1);
+    assert_output("err", "no.json: ");
+    assert_int_equal(gradreg("run quick.json --out plain.safetensors"), 0);
+    assert_int_equal(gradreg("analyse plain.safetensors"), 1);
+    assert_output("err", "say with --analysis what to measure");
+    assert_int_equal(gradreg("run quick.json --analysis r.json"), 1);
+    assert_output("err", "the spec asks for no analysis");
+    assert_int_equal(gradreg("analyse"), 2);
+}
+
 static void gradients_refuses(void **state) {
     (void)state;
     write_text("g.json", "{\"model\": {\"input_shape\": [4], \"layers\": [{\"type\": \"linear\", "
@@ -339,7 +376,7 @@ int main(void) {
         cmocka_unit_test(the_table_of_commands), cmocka_unit_test(run_trains),
         cmocka_unit_test(run_refuses),           cmocka_unit_test(a_terminal_gets_a_bar),
         cmocka_unit_test(predict_writes),        cmocka_unit_test(predict_refuses),
-        cmocka_unit_test(gradients_refuses),
+        cmocka_unit_test(gradients_refuses),     cmocka_unit_test(analyse_writes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -282,6 +282,38 @@ static void write_model(store *in, const char *name, float value) {
     gr_arrays_clear(&model);
 }
 
+/* The document comes with the success, and goes with the purge. */
+static void analyses_come_and_go(void **state) {
+    gr_error error = {0};
+    char *text;
+    store *in = open_store(*state);
+    const int64_t id = submit_one(in, "analysed"), other = submit_one(in, "not analysed");
+    lease(in, id);
+    assert_ok(store_analysis(in, id, &text, &error));
+    assert_null(text);
+    /* A worker that lost its lease leaves nothing behind. */
+    assert_status(GR_CONFLICT, store_succeed(in, id, 7, 10, NULL, "{\"a\":0}", &error));
+    assert_ok(store_analysis(in, id, &text, &error));
+    assert_null(text);
+    assert_ok(store_succeed(in, id, 1, 10, NULL, "{\"a\":1}", &error));
+    assert_ok(store_analysis(in, id, &text, &error));
+    assert_string_equal(text, "{\"a\":1}");
+    free(text);
+    experiment record;
+    assert_ok(store_get(in, id, &record, &error));
+    assert_true(record.has_analysis && record.state == STATE_SUCCEEDED);
+    experiment_clear(&record);
+    assert_ok(store_get(in, other, &record, &error));
+    assert_false(record.has_analysis);
+    experiment_clear(&record);
+    assert_ok(store_change(in, CHANGE_DELETE, id, NULL, NULL, &error));
+    assert_status(GR_NOT_FOUND, store_analysis(in, id, &text, &error));
+    assert_ok(store_change(in, CHANGE_PURGE, id, NULL, NULL, &error));
+    store_close(in);
+    /* Fails where there is a row: it would be there twice. */
+    meddle(*state, "INSERT INTO analyses SELECT * FROM analyses");
+}
+
 /* Replays an experiment whose last row was `original` and whose model held `weight`, with 2 and 1.
  */
 static cJSON *replay_of(const char *directory, double original, float weight, const char *sql) {
@@ -495,6 +527,7 @@ int main(void) {
         TEST(a_replay_of_other_data),
         TEST(a_replay_without_original),
         TEST(keeps_what_the_rules_say),
+        TEST(analyses_come_and_go),
         cmocka_unit_test(merges_as_the_standard_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,14 @@ static const struct bad bad_specs[] = {
       {"/tags/b", "twice"},
       {"/tags/", "an empty text"}}},
     {"{" BOTH "\"tags\": [\"a\"]}", {{"/tags", "an object of strings is needed"}}},
+    {"{" BOTH "\"analysis\": {\"robustnes\": true, \"calibration\": 5, \"lipschitz\": []}}",
+     {{"/analysis/robustnes", "did you mean \"robustness\"?"},
+      {"/analysis/calibration", "found the number 5 where true or false, an object (calibration)"},
+      {"/analysis/lipschitz", "found a list"}}},
+    {"{" BOTH "\"analysis\": {\"robustness\": {\"epsilons\": [-1], \"attack\": \"gpd\"}}}",
+     {{"/analysis/robustness/epsilons/0", "-1 is out of range"},
+      {"/analysis/robustness/attack", "\"fgsm\", \"pgd\""}}},
+    {"{" BOTH "\"analysis\": true}", {{"/analysis", "found true"}}},
     {"{" BOTH "\"seed\": -1}", {{"/seed", "-1 is out of range: it must be at least 0"}}},
     {"{" BOTH "\"seed\": 1.5}", {{"/seed", "1.5 is not a whole number"}}},
     {"{" BOTH "\"seed\": 9007199254740992}", {{"/seed", "beyond 2^53 - 1"}}},
@@ -164,6 +172,8 @@ static const char *const good_specs[] = {
     "{" DATA ", \"model\": {\"input_shape\": [1, 28, 28], \"layers\": []}}",
     "{" BOTH "\"schedule\": {\"type\": \"piecewise\", \"boundaries\": [0.1], \"factors\": [1, "
     "0.30000000000000004]}}",
+    "{" BOTH "\"analysis\": {\"gradient_norms\": true, \"robustness\": {\"attack\": \"fgsm\", "
+    "\"epsilons\": [0.05, 0.1]}}}",
 };
 
 static void canonical_form_is_a_fixed_point(void **state) {
@@ -189,7 +199,10 @@ static void canonical_form_holds_every_member(void **state) {
     size_t members = 0;
     for (const cJSON *child = document->child; child; child = child->next, members++)
         assert_string_equal(child->string, spec_family.kinds[0]->options[members].name);
-    assert_int_equal(members, spec_family.kinds[0]->option_count);
+    /* All but what was not asked for: a spec without an analysis is what it was before there were
+     * any, so that it is found again. */
+    assert_int_equal(members, spec_family.kinds[0]->option_count - 1);
+    assert_string_equal(spec_family.kinds[0]->options[members].name, "analysis");
     char *text = json_text(document);
     assert_non_null(strstr(text, "\"ramp\":null,\"probe\":\"loss\",\"norm\":\"l2\""));
     assert_null(strstr(text, "datagrad\",\""));
@@ -200,6 +213,27 @@ static void canonical_form_holds_every_member(void **state) {
     assert_string_equal(parsed->name,
                         "lenet, mnist, datagrad 50, weight_decay 0.0005, spectreg 0.03 per sample");
     spec_free(parsed);
+}
+
+static void analyses_are_filled_in_where_they_are_asked_for(void **state) {
+    (void)state;
+    static const char *const texts[][2] = {
+        {"{" BOTH "\"analysis\": {\"calibration\": true, \"lipschitz\": false, \"transitions\": "
+         "{\"paths\": 7}, \"function\": null}}",
+         "\"analysis\":{\"transitions\":{\"paths\":7,\"points\":500},\"calibration\":{\"bins\":15}}"
+         "}"},
+        {"{" BOTH "\"analysis\": {\"calibration\": false}}", "\"init_from\":null}"},
+        {"{" BOTH "\"analysis\": {}}", "\"init_from\":null}"},
+        {"{" BOTH "\"analysis\": null}", "\"init_from\":null}"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        spec *parsed = parse(texts[i][0]);
+        char *text = spec_canonical(parsed);
+        const char *end = text + strlen(text) - strlen(texts[i][1]);
+        assert_string_equal(end, texts[i][1]);
+        assert_true((spec_plan(parsed).analysis != NULL) == (i == 0));
+        free(text);
+        spec_free(parsed);
+    }
 }
 
 static void explicit_layers_have_no_preset(void **state) {
@@ -334,9 +368,9 @@ static void texts_are_bounded(void **state) {
  * ------------------------------------------------------------------------- */
 
 static const gr_family *const families[] = {
-    &spec_family,        &gr_layer_family,       &gr_model_family,
-    &gr_loss_family,     &gr_regularizer_family, &gr_optimizer_family,
-    &gr_schedule_family, &gr_dataset_family,     &gr_training_family};
+    &spec_family,           &gr_layer_family,     &gr_model_family,    &gr_loss_family,
+    &gr_regularizer_family, &gr_optimizer_family, &gr_schedule_family, &gr_dataset_family,
+    &gr_training_family,    &gr_analysis_family};
 
 static const char *default_of(const gr_option *option) {
     return option->default_json ? option->default_json : "null";
@@ -489,6 +523,7 @@ int main(void) {
         cmocka_unit_test(text_that_is_not_json_is_malformed),
         cmocka_unit_test(canonical_form_is_a_fixed_point),
         cmocka_unit_test(canonical_form_holds_every_member),
+        cmocka_unit_test(analyses_are_filled_in_where_they_are_asked_for),
         cmocka_unit_test(explicit_layers_have_no_preset),
         cmocka_unit_test(plan_borrows_the_parts),
         cmocka_unit_test(a_million_layers_are_refused),
