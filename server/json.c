@@ -67,16 +67,22 @@ bool json_set(cJSON *object, const char *name, cJSON *item) {
 /* -- numbers ------------------------------------------------------------------------------------
  */
 
+static bool reads_back(double value, int digits, char text[JSON_NUMBER_SIZE]) {
+    snprintf(text, JSON_NUMBER_SIZE, "%.*g", digits, value);
+    return strtod(text, NULL) == value;
+}
+
+/* 16 first: what has been computed seldom does with 15. */
 const char *json_number_text(double value, char text[JSON_NUMBER_SIZE]) {
     if (!isfinite(value)) {
         snprintf(text, JSON_NUMBER_SIZE, "%s", json_not_finite(value));
         return text;
     }
-    for (int digits = 15; digits < 17; digits++) {
-        snprintf(text, JSON_NUMBER_SIZE, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return text;
-    }
-    snprintf(text, JSON_NUMBER_SIZE, "%.17g", value); /* reads back equal always */
+    char shorter[JSON_NUMBER_SIZE];
+    if (!reads_back(value, 16, text))
+        snprintf(text, JSON_NUMBER_SIZE, "%.17g", value); /* reads back always */
+    else if (reads_back(value, 15, shorter))
+        memcpy(text, shorter, JSON_NUMBER_SIZE);
     return text;
 }
 

@@ -197,12 +197,22 @@ gr_status store_series(store *self, int64_t id, const char *name, int64_t after,
                                "SELECT name, iteration, value FROM metrics WHERE experiment = ?1 "
                                "AND name = ?2 AND iteration > ?3 ORDER BY iteration",
                                "iti", id, name, after);
-        else
+        else if (after < 0)
             status =
                 database_query(db, &statement, error,
                                "SELECT name, iteration, value FROM metrics WHERE experiment = ?1 "
                                "AND iteration > ?2 ORDER BY name, iteration",
                                "ii", id, after);
+        else /* from name to name, and not through all the rows before: streams ask for the last */
+            status = database_query(
+                db, &statement, error,
+                "WITH RECURSIVE series (name) AS (SELECT min(name) FROM metrics WHERE experiment = "
+                "?1 UNION ALL SELECT (SELECT min(name) FROM metrics WHERE experiment = ?1 AND name "
+                "> series.name) FROM series WHERE series.name IS NOT NULL) "
+                "SELECT m.name, iteration, value FROM series CROSS JOIN metrics AS m "
+                "WHERE m.experiment = ?1 AND m.name = series.name AND iteration > ?2 "
+                "ORDER BY m.name, iteration",
+                "ii", id, after);
     }
     if (status == GR_OK) status = read_rows(db, statement, rows, count, error);
     readers_give(self->readers, db);

@@ -366,6 +366,48 @@ static void metrics_survive_exactly(void **state) {
     store_close(opened);
 }
 
+/* What comes after an iteration is the rest of the whole, for every iteration, and nothing of
+ * others. */
+static void series_after_an_iteration(void **state) {
+    enum { NAMES = 3, STEPS = 5, COUNT = NAMES * STEPS };
+    static const char *const names[NAMES] = {"train_loss", "a", "penalty.0"};
+    store *opened = open_store(*state);
+    gr_error error = {0};
+    experiment records[2];
+    gr_metric rows[COUNT];
+    for (int i = 0; i < COUNT; i++) /* the series do not end together */
+        rows[i] = (gr_metric){names[i % NAMES], 10 * (i / NAMES) + i % NAMES, i};
+    for (int i = 0; i < 2; i++) {
+        submit_one(opened, "a");
+        assert_ok(store_lease(opened, "w", &records[i], &error));
+        assert_ok(
+            store_metrics(opened, records[i].id, records[i].attempt, rows, (size_t)COUNT, &error));
+    }
+    metric_row *whole, *rest;
+    size_t whole_count, rest_count;
+    for (int which = 0; which < 2; which++) {
+        const int64_t id = records[which].id;
+        assert_ok(store_series(opened, id, NULL, -1, &whole, &whole_count, &error));
+        assert_int_equal(COUNT, whole_count);
+        for (int64_t after = 0; after <= 10 * STEPS; after++) {
+            assert_ok(store_series(opened, id, NULL, after, &rest, &rest_count, &error));
+            size_t at = 0;
+            for (size_t i = 0; i < whole_count; i++) {
+                if (whole[i].iteration <= after) continue;
+                assert_true(at < rest_count);
+                assert_string_equal(whole[i].name, rest[at].name);
+                assert_int_equal(whole[i].iteration, rest[at].iteration);
+                assert_true(whole[i].value == rest[at++].value);
+            }
+            assert_int_equal(at, rest_count);
+            free(rest);
+        }
+        free(whole);
+        experiment_clear(&records[which]);
+    }
+    store_close(opened);
+}
+
 static void keeps_latest_and_best(void **state) {
     store *opened = open_store(*state);
     gr_error error = {0};
@@ -542,6 +584,7 @@ int main(void) {
         TEST(reports_changes_in_order),
         TEST(deletes_only_what_is_final),
         TEST(metrics_survive_exactly),
+        TEST(series_after_an_iteration),
         TEST(keeps_latest_and_best),
         TEST(commits_in_groups),
         TEST(a_lost_transaction_loses_only_its_cause),

@@ -154,6 +154,10 @@ class Maker:
         self.run("INSERT OR REPLACE INTO log SELECT id, number, created_at + 1000 * number, 'info', text FROM experiments, "
                  "(SELECT 1 AS number, 'submitted' AS text UNION SELECT 2, 'training begins' UNION SELECT 3, 'succeeded')")
 
+        # What lists are filtered by follows from the rows: the program makes it when it opens the database.
+        if self.run("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone():
+            self.run("DELETE FROM facts")
+
     def counts(self):
         return (self.run("SELECT count(*) FROM experiments WHERE state IN "
                          "('succeeded', 'failed', 'diverged', 'cancelled')").fetchone()[0],
@@ -175,6 +179,7 @@ def make(gradreg, folder, experiments, rows, long_points=LONG_POINTS):
     maker.run("COMMIT")
     maker.run("PRAGMA wal_checkpoint(TRUNCATE)")
     maker.db.close()
+    Server(gradreg, folder).stop()
     return {"experiments": ended, "metric_rows": stored, "sweep": sweep_id, "arms": arms, "seeds": SWEEP_SEEDS,
             "longest": longest[0], "long": longest[1], "long_points": long_points, "bytes": os.path.getsize(path),
             "seconds": time.monotonic() - began}
