@@ -166,7 +166,7 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
                                        .derivatives = b.derivatives ? derivatives : NULL},
                            gradient, &result);
     }
-    gr_objective_finish(objective, parameters, 0, gradient, &result);
+    gr_objective_finish(objective, parameters, 0, NULL, gradient, &result);
 
     GR_TRY_OR(done, gr_network_to_arrays(network, "grad.", gradient, NULL, 0, gradients, error));
     GR_TRY_OR(done, add_scalar(gradients, "loss", result.loss, error));

@@ -573,19 +573,29 @@ void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_blo
 }
 
 void gr_objective_finish(gr_objective *o, const gr_real *parameters, uint32_t iteration,
-                         gr_real *gradients, gr_objective_result *result) {
+                         double *decay, gr_real *gradients, gr_objective_result *result) {
+    if (decay) *decay = 0;
     result->total = result->loss;
     gr_real *state = o->state;
     for (size_t i = 0; i < o->count; i++) {
         const gr_settings *settings = &o->regularizers[i];
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
         const double weight = weight_of(o, settings, iteration);
-        if (kind->parameters)
+        if (decay && kind->decays && weight != 0)
+            *decay = weight; /* there is at most one (is_repeated) */
+        else if (kind->parameters)
             result->values[i] =
                 kind->parameters(settings, weight, o->network, parameters, state, gradients);
         if (kind->state_size) state += kind->state_size(settings, o->network);
         result->total += weight * result->values[i];
     }
+}
+
+void gr_objective_add_decay(const gr_objective *o, double decay, double squares,
+                            gr_objective_result *result) {
+    for (size_t i = 0; i < o->count; i++)
+        if (gr_regularizer_kind_of(&o->regularizers[i])->decays) result->values[i] = squares / 2;
+    result->total += decay * squares / 2;
 }
 
 void gr_objective_evaluate(gr_objective *o, const gr_real *parameters, const gr_block *block,

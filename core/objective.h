@@ -67,9 +67,14 @@ gr_real *gr_objective_input(gr_objective *objective);
  * gr_objective_input. */
 void gr_objective_block(gr_objective *objective, const gr_real *parameters, const gr_block *block,
                         gr_real *gradients, gr_objective_result *result);
-/* After the last block: the regularisers of the parameters, and the total. */
+/* After the last block: the regularisers of the parameters, and the total. `decay` not NULL: weight
+ * decay is left to gr_optimizer_step, *decay is its weight (0: nothing is left), and its value is
+ * yet to be added. */
 void gr_objective_finish(gr_objective *objective, const gr_real *parameters, uint32_t iteration,
-                         gr_real *gradients, gr_objective_result *result);
+                         double *decay, gr_real *gradients, gr_objective_result *result);
+/* … from the sum of squares of the decayed parameters. */
+void gr_objective_add_decay(const gr_objective *objective, double decay, double squares,
+                            gr_objective_result *result);
 
 /* Evaluation mode, no gradients: adds the block's summed loss and right answers. */
 void gr_objective_evaluate(gr_objective *objective, const gr_real *parameters,

@@ -49,12 +49,14 @@ double gr_learning_rate(const gr_settings *optimizer);
 /* Whether the options fit each other; the place is an option's ("/momentum"). */
 gr_status gr_optimizer_check(const gr_settings *optimizer, gr_error *error);
 
-/* Step number `number` (from 1) with the schedule's rate: the decoupled decay, then the kind's
- * step. Arrays are blocks of the network's parameters. */
-void gr_optimizer_step(const gr_settings *optimizer, const gr_network *network,
-                       const gr_kernels *kernels, int64_t number, double learning_rate,
-                       gr_real *parameters, const gr_real *gradients,
-                       gr_real *const moments[GR_MAXIMUM_MOMENTS]);
+/* Step number `number` (from 1) with the schedule's rate: of the weights of rank >= 2 `decay` times
+ * the weight joins the gradient, then comes the decoupled decay, then the kind's step. Arrays are
+ * blocks of the network's parameters; the gradients are zero afterwards. Returns the sum of squares
+ * of those weights before the step; 0 where `decay` is. */
+double gr_optimizer_step(const gr_settings *optimizer, const gr_network *network,
+                         const gr_kernels *kernels, int64_t number, double learning_rate,
+                         double decay, gr_real *parameters, gr_real *gradients,
+                         gr_real *const moments[GR_MAXIMUM_MOMENTS]);
 
 /* Limits on a gradient before it is used. */
 typedef struct gr_clipping {

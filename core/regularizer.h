@@ -86,6 +86,9 @@ typedef struct gr_regularizer_kind {
      * state_size reals that are kept from step to step and in checkpoints. */
     double (*parameters)(const gr_settings *settings, double weight, const gr_network *network,
                          const gr_real *parameters, gr_real *state, gr_real *gradients);
+    /* It is half the sum of squares of the parameters of rank >= 2: an optimiser may add its
+     * gradient in its own pass (gr_optimizer_step). */
+    bool decays;
     int64_t (*state_size)(const gr_settings *settings, const gr_network *network);
     void (*initialize_state)(const gr_settings *settings, const gr_network *network, uint64_t seed,
                              gr_real *state);

@@ -187,11 +187,20 @@ static const int64_t *batch_positions(gr_training *training, int64_t iteration) 
     return training->order + iteration % batches * training->batch_size;
 }
 
+static gr_status require_finite(gr_training *training, double total, gr_error *error) {
+    if (isfinite(total)) return GR_OK;
+    /* Zero before each step, as one leaves them. */
+    memset(training->gradients, 0, (size_t)training->network->parameter_count * sizeof(gr_real));
+    return gr_fail(error, GR_DIVERGED,
+                   "the regularised loss is %s at iteration %lld: lower the learning rate or the "
+                   "weights of the penalties",
+                   isnan(total) ? "not a number" : "infinite", (long long)training->iteration);
+}
+
 static gr_status step(gr_training *training, gr_error *error) {
-    const int64_t iteration = training->iteration, count = training->network->parameter_count;
+    const int64_t iteration = training->iteration;
     const int64_t *positions = batch_positions(training, iteration);
     gr_objective_result result = {0};
-    memset(training->gradients, 0, (size_t)count * sizeof(gr_real));
     for (int64_t first = 0; first < training->batch_size; first += training->block_samples) {
         int64_t samples = training->batch_size - first;
         if (samples > training->block_samples) samples = training->block_samples;
@@ -211,24 +220,26 @@ static gr_status step(gr_training *training, gr_error *error) {
         gr_objective_block(training->objective, training->parameters, &block, training->gradients,
                            &result);
     }
+    /* A limit on the gradient is one on the whole of it. */
+    const bool clips = training->clipping.norm > 0 || training->clipping.value > 0;
+    double decay = 0;
     gr_objective_finish(training->objective, training->parameters, (uint32_t)iteration,
-                        training->gradients, &result);
+                        clips ? NULL : &decay, training->gradients, &result);
     training->iteration++;
-    if (!isfinite(result.total))
-        return gr_fail(error, GR_DIVERGED,
-                       "the regularised loss is %s at iteration %lld: lower the learning rate or "
-                       "the weights of the penalties",
-                       isnan(result.total) ? "not a number" : "infinite",
-                       (long long)training->iteration);
+    GR_TRY(require_finite(training, result.total, error));
 
     const gr_settings *optimizer = training->plan.optimizer;
     const double rate =
         gr_learning_rate(optimizer) *
         gr_schedule_factor(training->plan.schedule, iteration, training->iterations);
-    gr_clip(&training->clipping, count, training->gradients);
-    gr_optimizer_step(optimizer, training->network, gr_objective_kernels(training->objective),
-                      iteration + 1, rate, training->parameters, training->gradients,
-                      training->moments);
+    gr_clip(&training->clipping, training->network->parameter_count, training->gradients);
+    const double squares = gr_optimizer_step(
+        optimizer, training->network, gr_objective_kernels(training->objective), iteration + 1,
+        rate, decay, training->parameters, training->gradients, training->moments);
+    if (decay != 0) {
+        gr_objective_add_decay(training->objective, decay, squares, &result);
+        GR_TRY(require_finite(training, result.total, error));
+    }
 
     interval *sums = &training->interval;
     sums->iterations++;

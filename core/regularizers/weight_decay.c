@@ -26,4 +26,5 @@ const gr_regularizer_kind gr_regularizer_weight_decay = {
              .options = options,
              .option_count = sizeof options / sizeof *options},
     .parameters = parameters,
+    .decays = true,
 };

@@ -74,7 +74,7 @@ static answer evaluate_of(const char *model_text, const char *regularizers_text,
                         .labels = labels},
             a.gradients, &a.result);
     }
-    gr_objective_finish(objective, parameters.data, 9, a.gradients, &a.result);
+    gr_objective_finish(objective, parameters.data, 9, NULL, a.gradients, &a.result);
     guarded_check(&parameters, "parameters");
     gr_objective_free(objective);
     gr_network_free(network);

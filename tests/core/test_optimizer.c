@@ -169,7 +169,7 @@ static void test_decoupled_decay(void **state) {
     for (int k = 0; k < 3; k++) {
         gr_settings settings = settings_build(&gr_optimizer_family, texts[k]);
         memcpy(theta, before, (size_t)count * sizeof *theta);
-        gr_optimizer_step(&settings, network, gr_kernels_choose(), 1, 0.5, theta, zero, moments);
+        gr_optimizer_step(&settings, network, gr_kernels_choose(), 1, 0.5, 0, theta, zero, moments);
         int64_t decayed = 0;
         for (int n = 0; n < network->node_count; n++)
             for (int p = 0; p < network->nodes[n].parameter_count; p++) {
@@ -239,6 +239,60 @@ static void test_clip_value(void **state) {
     assert_true(isnan(g[6]));
 }
 
+/* Weight decay in the optimiser's own pass is what a gradient with it added would have given, to
+ * the bit, with every kind; weights are the arrays of rank 2 and more, of which the larger one
+ * takes several rounds. The gradients are zero afterwards. */
+static void test_coupled_decay(void **state) {
+    (void)state;
+    static const gr_shape input = {3, {1, 4, 4}};
+    static const char *const texts[] = {"{type: adam}", "{type: adamw, weight_decay: 0.3}",
+                                        "{type: momentum}", "{type: nesterov}", "{type: rmsprop}"};
+    const double decay = 0.37;
+    gr_settings model = settings_build(
+        &gr_model_family, "{layers: [{type: conv2d, filters: 20, kernel: 3}, {type: batchnorm}, "
+                          "{type: flatten}, {type: linear, units: 300}]}");
+    gr_network *network;
+    assert_int_equal(gr_model_build(&model, &input, 300, &network, NULL), GR_OK);
+    const int64_t count = network->parameter_count;
+    gr_real *block = calloc((size_t)count * 8 + GR_SLACK_BYTES, sizeof *block);
+    gr_real *at[8];
+    for (int a = 0; a < 8; a++) at[a] = block + a * count;
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+        gr_settings settings = settings_build(&gr_optimizer_family, texts[k]);
+        memset(block, 0, (size_t)count * 8 * sizeof *block);
+        gr_network_initialize(network, 3, at[0]);
+        memcpy(at[4], at[0], (size_t)count * sizeof *block);
+        for (int t = 1; t <= 3; t++) {
+            double wanted = 0;
+            for (int64_t i = 0; i < count; i++)
+                at[1][i] = at[5][i] = (gr_real)gradient_at((double)at[0][i], (int)(i % COUNT), t);
+            for (int n = 0; n < network->node_count; n++)
+                for (int p = 0; p < network->nodes[n].parameter_count; p++) {
+                    const gr_parameter *parameter = &network->nodes[n].parameters[p];
+                    if (parameter->shape.rank < 2) continue;
+                    wanted += gr_kernels_choose()->decay(gr_shape_elements(&parameter->shape),
+                                                         (gr_real)decay, at[0] + parameter->offset,
+                                                         at[1] + parameter->offset);
+                }
+            const double none = gr_optimizer_step(&settings, network, gr_kernels_choose(), t, 0.001,
+                                                  0, at[0], at[1], (gr_real *[]){at[2], at[3]});
+            const double squares =
+                gr_optimizer_step(&settings, network, gr_kernels_choose(), t, 0.001, decay, at[4],
+                                  at[5], (gr_real *[]){at[6], at[7]});
+            assert_near(none, 0, 0);
+            assert_true(wanted > 1);
+            assert_near(squares, wanted, 1e-12 * wanted);
+            assert_memory_equal(at[0], at[4], (size_t)count * sizeof *block);
+            assert_memory_equal(at[2], at[6], (size_t)count * 2 * sizeof *block);
+            for (int64_t i = 0; i < count; i++) assert_true(at[1][i] == 0 && at[5][i] == 0);
+        }
+        gr_settings_clear(&settings);
+    }
+    gr_network_free(network);
+    gr_settings_clear(&model);
+    free(block);
+}
+
 /* The first step is α·sign(g), however large or small the gradient. */
 static void test_adam_first_step(void **state) {
     (void)state;
@@ -263,6 +317,7 @@ int main(void) {
         cmocka_unit_test(test_clip_norm),
         cmocka_unit_test(test_clip_value),
         cmocka_unit_test(test_adam_first_step),
+        cmocka_unit_test(test_coupled_decay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,10 +69,10 @@ static gr_real *train(const char *regularizer, double totals[STEPS]) {
         const gr_block all = {
             .samples = SAMPLES, .batch_size = SAMPLES, .draw = {.seed = 2}, .labels = labels};
         gr_objective_block(objective, block, &all, gradients, &result);
-        gr_objective_finish(objective, block, 0, gradients, &result);
+        gr_objective_finish(objective, block, 0, NULL, gradients, &result);
         totals[t] = result.total;
-        gr_optimizer_step(&optimizer, network, gr_objective_kernels(objective), t + 1, 0.01, block,
-                          gradients, moments);
+        gr_optimizer_step(&optimizer, network, gr_objective_kernels(objective), t + 1, 0.01, 0,
+                          block, gradients, moments);
     }
     gr_objective_free(objective);
     gr_network_free(network);
