@@ -11,8 +11,9 @@
 #include "server/client.h"
 #include "server/commands.h"
 #include "server/progress_bar.h"
+#include "server/sweep_follow.h"
 
-enum { MAXIMUM_SPEC = 1 << 20, MAXIMUM_BARS = 8, MAXIMUM_RETRIES = 60, POLL_MILLISECONDS = 500 };
+enum { MAXIMUM_SPEC = 1 << 20 };
 
 static const char usage[] =
     "usage: gradreg sweep SWEEP.json|ID [OPTION…]\n"
@@ -126,19 +127,14 @@ static gr_status read_spec(const char *path, char **bytes, size_t *length, gr_er
 /* -- submission
  * ----------------------------------------------------------------------------------------- */
 
-static double number_of(const cJSON *object, const char *name, double otherwise) {
-    double value;
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return item && json_to_double(item, &value) ? value : otherwise;
-}
-
 static void print_estimate(const cJSON *answer) {
     const cJSON *estimate = cJSON_GetObjectItemCaseSensitive(answer, "estimate");
-    const double seconds = number_of(estimate, "seconds", NAN);
+    const double seconds = sweep_number(estimate, "seconds", NAN);
     char time[24];
     printf("%.0f arms, %.0f experiments, %.0f iterations; at most %.0f MiB of memory each",
-           number_of(estimate, "arms", 0), number_of(estimate, "experiments", 0),
-           number_of(estimate, "iterations", 0), number_of(estimate, "memory_bytes", 0) / 1048576);
+           sweep_number(estimate, "arms", 0), sweep_number(estimate, "experiments", 0),
+           sweep_number(estimate, "iterations", 0),
+           sweep_number(estimate, "memory_bytes", 0) / 1048576);
     if (!isnan(seconds)) printf("; about %s", progress_bar_time(seconds, time));
     putchar('\n');
 }
@@ -158,9 +154,9 @@ static gr_status submit(client *server, const options *chosen, int64_t *id, gr_e
     } else if (chosen->check) {
         print_estimate(answer);
     } else {
-        *id = (int64_t)number_of(answer, "id", 0);
+        *id = (int64_t)sweep_number(answer, "id", 0);
         printf("sweep %lld: %.0f arms, %.0f experiments, %s/#/sweeps/%lld\n", (long long)*id,
-               number_of(answer, "arms", 0), number_of(answer, "experiments", 0),
+               sweep_number(answer, "arms", 0), sweep_number(answer, "experiments", 0),
                client_url(server), (long long)*id);
         fflush(stdout);
     }
@@ -168,120 +164,6 @@ static gr_status submit(client *server, const options *chosen, int64_t *id, gr_e
     free(details);
     free(text);
     return status;
-}
-
-/* -- following
- * ------------------------------------------------------------------------------------------ */
-
-typedef struct following {
-    client *server;
-    int64_t id;
-    bool terminal, ended;
-    int drawn;
-    double last_ended, bad; /* bad: experiments that failed, diverged, or were cancelled by hand */
-} following;
-
-static void copy_text(const cJSON *item, char *out, size_t size) {
-    const char *text = cJSON_GetStringValue(item);
-    snprintf(out, size, "%s", text ? text : "");
-}
-
-static void draw(following *self, const cJSON *sweep, const cJSON *running) {
-    progress_bar bars[MAXIMUM_BARS + 1];
-    char labels[MAXIMUM_BARS + 1][320], state[24], name[256], of[128];
-    size_t count = 1;
-    const cJSON *progress = cJSON_GetObjectItemCaseSensitive(sweep, "progress"), *item;
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "name"), of, sizeof of);
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "state"), state, sizeof state);
-    snprintf(labels[0], sizeof labels[0], "sweep %lld %s", (long long)self->id, of);
-    bars[0] = (progress_bar){.label = labels[0],
-                             .state = state,
-                             .iteration = (int64_t)number_of(sweep, "ended", 0),
-                             .iterations = (int64_t)number_of(sweep, "experiments", 0),
-                             .eta_seconds = number_of(progress, "eta_seconds", NAN),
-                             .loss = NAN,
-                             .accuracy = NAN};
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(running, "experiments")) {
-        if (count > MAXIMUM_BARS) break;
-        const cJSON *own = cJSON_GetObjectItemCaseSensitive(item, "progress");
-        const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(item, "metrics");
-        copy_text(cJSON_GetObjectItemCaseSensitive(item, "name"), name, sizeof name);
-        /* Bars are narrow, and the sweep's name stands above them. */
-        const size_t common = strlen(of);
-        const char *own_name =
-            strncmp(name, of, common) == 0 && strncmp(name + common, ": ", 2) == 0
-                ? name + common + 2
-                : name;
-        snprintf(labels[count], sizeof labels[count], "#%.0f %s", number_of(item, "id", 0),
-                 own_name);
-        bars[count] =
-            (progress_bar){.label = labels[count],
-                           .state = "running",
-                           .iteration = (int64_t)number_of(own, "iteration", 0),
-                           .iterations = (int64_t)number_of(own, "iterations", 0),
-                           .iterations_per_second = number_of(own, "iterations_per_second", 0),
-                           .eta_seconds = number_of(own, "eta_seconds", NAN),
-                           .loss = number_of(metrics, "train_loss", NAN),
-                           .accuracy = number_of(metrics, "validation_accuracy", NAN)};
-        count++;
-    }
-    progress_bar_draw(stdout, bars, count, &self->drawn);
-}
-
-static void print_line(following *self, const cJSON *sweep) {
-    const double ended = number_of(sweep, "ended", 0);
-    char time[24], state[24];
-    if (ended == self->last_ended && !self->ended) return;
-    self->last_ended = ended;
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "state"), state, sizeof state);
-    printf("sweep %lld %s: %.0f of %.0f experiments have ended", (long long)self->id, state, ended,
-           number_of(sweep, "experiments", 0));
-    const double eta =
-        number_of(cJSON_GetObjectItemCaseSensitive(sweep, "progress"), "eta_seconds", NAN);
-    if (!self->ended && !isnan(eta)) printf(", ETA %s", progress_bar_time(eta, time));
-    putchar('\n');
-    fflush(stdout);
-}
-
-static gr_status look(following *self, gr_error *error) {
-    char path[160], state[24], strategy[16];
-    cJSON *sweep, *running = NULL;
-    snprintf(path, sizeof path, "/api/v1/sweeps/%lld", (long long)self->id);
-    GR_TRY(client_request(self->server, "GET", path, NULL, 0, &sweep, NULL, error));
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "state"), state, sizeof state);
-    copy_text(cJSON_GetObjectItemCaseSensitive(sweep, "strategy"), strategy, sizeof strategy);
-    self->ended = strcmp(state, "finished") == 0 || strcmp(state, "cancelled") == 0;
-    const cJSON *states = cJSON_GetObjectItemCaseSensitive(sweep, "states");
-    self->bad = number_of(states, "failed", 0) + number_of(states, "diverged", 0);
-    if (strcmp(strategy, "asha") != 0 || strcmp(state, "cancelled") == 0)
-        self->bad += number_of(states, "cancelled", 0);
-    gr_status status = GR_OK;
-    if (self->terminal) {
-        snprintf(path, sizeof path,
-                 "/api/v1/experiments?sweep=%lld&state=running&limit=%d&fields=id,name,progress,"
-                 "metrics",
-                 (long long)self->id, MAXIMUM_BARS);
-        status = client_request(self->server, "GET", path, NULL, 0, &running, NULL, error);
-        if (status == GR_OK) draw(self, sweep, running);
-    } else {
-        print_line(self, sweep);
-    }
-    cJSON_Delete(running);
-    cJSON_Delete(sweep);
-    return status;
-}
-
-/* Until it has ended. A server that restarts goes on where it was. */
-static gr_status follow(following *self, gr_error *error) {
-    for (int failures = 0; !self->ended;) {
-        const gr_status status = look(self, error);
-        if (status == GR_OK)
-            failures = 0;
-        else if (status != GR_IO || ++failures > MAXIMUM_RETRIES)
-            return status;
-        if (!self->ended) nanosleep(&(struct timespec){0, POLL_MILLISECONDS * 1000000L}, NULL);
-    }
-    return GR_OK;
 }
 
 static gr_status print_table(client *server, int64_t id, const options *chosen, gr_error *error) {
@@ -304,23 +186,23 @@ int command_sweep(int argc, char **argv) {
     if (early >= 0) return early;
     client *server = NULL;
     gr_error error = {0};
-    following self = {.terminal = isatty(STDOUT_FILENO) != 0, .last_ended = -1};
+    int64_t id = 0;
+    double bad = 0;
     gr_status status = client_create(chosen.server, &server, &error);
     if (status == GR_OK && is_id(chosen.what))
-        self.id = strtoll(chosen.what, NULL, 10);
+        id = strtoll(chosen.what, NULL, 10);
     else if (status == GR_OK)
-        status = submit(server, &chosen, &self.id, &error);
-    self.server = server;
-    const bool waits = self.id > 0 && !chosen.no_wait && !chosen.check;
-    if (status == GR_OK && waits) status = follow(&self, &error);
-    if (status == GR_OK && waits) status = print_table(server, self.id, &chosen, &error);
+        status = submit(server, &chosen, &id, &error);
+    const bool waits = id > 0 && !chosen.no_wait && !chosen.check;
+    if (status == GR_OK && waits) status = sweep_follow(server, id, &bad, &error);
+    if (status == GR_OK && waits) status = print_table(server, id, &chosen, &error);
     if (status != GR_OK)
         fprintf(stderr, "gradreg sweep: %s: %s\n", chosen.what, error.message);
-    else if (self.bad > 0)
+    else if (bad > 0)
         fprintf(stderr,
                 "gradreg sweep: %.0f experiments did not succeed; \"gradreg sweep %lld\" "
                 "shows the table again after a retry\n",
-                self.bad, (long long)self.id);
+                bad, (long long)id);
     client_free(server);
-    return status == GR_OK && self.bad == 0 ? 0 : 1;
+    return status == GR_OK && bad == 0 ? 0 : 1;
 }

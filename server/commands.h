@@ -9,6 +9,7 @@ int command_run(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_sweep(int argc, char **argv);
+int command_study(int argc, char **argv);
 int command_data(int argc, char **argv);
 int command_backup(int argc, char **argv);
 int command_restore(int argc, char **argv);

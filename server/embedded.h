@@ -10,6 +10,7 @@ struct embedded_file {
 
 extern const struct embedded_file embedded_migrations[]; /* migrations/, by name */
 extern const struct embedded_file embedded_openapi[];    /* server/openapi.json alone */
+extern const struct embedded_file embedded_studies[];    /* examples/paper/, studies/ in it */
 extern const struct embedded_file embedded_web[];        /* web/ and its copied library */
 
 #endif

@@ -17,6 +17,7 @@ static const struct {
     {"submit", "post specs to a server", command_submit},
     {"watch", "follow experiments of a server", command_watch},
     {"sweep", "post a sweep to a server, follow it, and print its table", command_sweep},
+    {"study", "run an experiment of the paper: sweep, tables, figures", command_study},
     {"data", "fetch and list data sets", command_data},
     {"token", "make, list and revoke access tokens", command_token},
     {"backup", "copy a data directory while its server runs", command_backup},

@@ -1,0 +1,79 @@
+# gradreg study: a small study of one's own from its sweep to tables and figures, and again without a second run; the
+# one with a tuning before it; fits of a toy task; what is refused. The figures are XML with as many marks as there are arms.
+well_formed() { # well_formed NAME FILE
+    if ! command -v python3 >/dev/null; then return; fi
+    check "$1" python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$2"
+}
+jq -n '{title: "Penalties <&> sizes", sweep: {name: "study of <digits>", base: {dataset: {name: "digits", validation_size: 200},
+        model: {preset: "mlp", widths: [8]}, training: {iterations: 2000, batch_size: 20, evaluate_every: 1000}},
+    axes: [{name: "N", pointer: "/dataset/train_size", values: [50, 100]},
+      {name: "method", values: [{label: "none", set: {}}, {label: "DataGrad: 1", set: {"/regularizers": [{type: "datagrad", weight: 1}]}},
+        {label: "DataGrad: 5", set: {"/regularizers": [{type: "datagrad", weight: 5}]}}]}],
+    seeds: [1, 2], baseline: {method: "none"}},
+  sizes: {quick: {sweep: {base: {training: {iterations: 20, evaluate_every: 20}}}}},
+  tables: [{file: "accuracy", rows: "method", columns: "N"}],
+  figures: [{file: "dots", kind: "dots"}, {file: "curves", kind: "curves", rows: "method", columns: "N", logarithmic: true},
+    {file: "map", kind: "map", rows: "method", columns: "N"}]}' >"$folder/own.json"
+output=$("$gradreg" study "$folder/own.json" --check --server "$url"); equal "study: checked" "$(sed -n 2p <<<"$output" | cut -d';' -f1)" "6 arms, 12 experiments, 24000 iterations"
+out=$folder/study
+output=$("$gradreg" study "$folder/own.json" --quick --server "$url" --out "$out" 2>&1); equal "study" $? 0
+holds "study: progress" "$output" "12 of 12 experiments have ended"
+holds "study: table" "$output" "| none |"
+equal "study: files" "$(ls "$out" | tr '\n' ' ')" "accuracy.csv accuracy.md accuracy.tex curves.svg dots.svg experiments.csv map.svg study.json "
+id=$(jq -r '.sweeps[0].id' "$out/study.json")
+equal "study: every experiment" "$(tail -n +2 "$out/experiments.csv" | wc -l)" 12
+# A line of experiments.csv leads to the experiment that its number comes from.
+line=$(sed -n 2p "$out/experiments.csv")
+one=$(curl -s "$api/experiments/${line%%,*}")
+equal "study: traced" "$(cut -d, -f3 <<<"$line") $(jq -r '[.sweep.id, .metrics.test_accuracy] | @csv' <<<"$one")" "$id $id,$(cut -d, -f7 <<<"${line//\"*\"/x}" | jq .)"
+for figure in dots curves map; do well_formed "study: $figure" "$out/$figure.svg"; done
+equal "study: means and seeds as dots" "$(grep -c '<circle' "$out/dots.svg")" $((6 + 12 + 4))
+equal "study: curves, and their differences" "$(grep -o 'fill="[^"]*" fill-opacity="0.15"' "$out/curves.svg" | wc -l)" 5
+equal "study: a cell for each arm" "$(grep -c '>[0-9.]*</text>' "$out/map.svg" | tr -d '\n')" $((6 + 2 + 1))
+# Again: the server has it.
+sweeps=$(curl -s "$api/sweeps?limit=200" | jq '.sweeps | length')
+cp -r "$out" "$folder/before"
+output=$("$gradreg" study "$folder/own.json" --quick --server "$url" --out "$out" 2>&1); equal "study: again" $? 0
+holds "study: found" "$output" "has it already: sweep $id"
+equal "study: no second sweep" "$(curl -s "$api/sweeps?limit=200" | jq '.sweeps | length')" "$sweeps"
+check "study: the same files" diff -r -x study.json "$folder/before" "$out"
+# Tuning: of each group the best by the first sweep's metric, at each N, runs again.
+jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline) | .figures = [] | .final = {axis: "method", sweep: {name: "tuned", metric: "test_accuracy",
+    seeds: [7], baseline: {method: "none"}}}' "$folder/own.json" >"$folder/tuned.json"
+output=$("$gradreg" study "$folder/tuned.json" --quick --server "$url" --out "$folder/tuned" 2>&1); equal "study: tuned" $? 0
+equal "study: tuned, arms" "$(jq -c '[.sweeps[1].arm_list[].levels | [.N, .method]]' "$folder/tuned/study.json")" '[["50","none"],["50","DataGrad"],["100","none"],["100","DataGrad"]]'
+while IFS=, read -r n group winner mean; do
+    [ "$group" = '"DataGrad"' ] || continue
+    weight=$(tr -d '"\r' <<<"${winner#*: }")
+    equal "study: tuned, weight at $n" "$(curl -s "$api/experiments?sweep=$(jq -r '.sweeps[1].id' "$folder/tuned/study.json")" |
+        jq "[.experiments[] | select(.spec.dataset.train_size == $n and (.spec.regularizers | length) == 1) | .spec.regularizers[0].weight]" -c)" "[$weight]"
+    other=$(jq -r --arg w "DataGrad: $weight" --argjson n "$n" '.cells[] | select(.column == ([50, 100] | index($n)) and .row > 0) | .mean' \
+        <<<"$(curl -s "$api/sweeps/$(jq -r '.sweeps[0].id' "$folder/tuned/study.json")/table?rows=method&columns=N&baseline=&format=json")" | sort -g | tail -n 1)
+    equal "study: tuned, the best at $n" "$(jq -n "${mean%$'\r'} == $other")" true
+done <"$folder/tuned/chosen.csv"
+# Fits of a toy task.
+jq -n '{sweep: {name: "toy fits", base: {dataset: {name: "toy2", n: 30}, model: {preset: "mlp", widths: [8]}, loss: {type: "squared_error"},
+      regularizers: [{type: "weight_decay", weight: 0}], training: {iterations: 20, batch_size: 10, evaluate_every: 20}},
+    axes: [{name: "method", pointer: "/regularizers/0/type", values: ["datagrad", "spectreg"]}, {name: "weight", pointer: "/regularizers/0/weight", values: [0, 0.1]}],
+    metric: "test_loss"},
+  figures: [{file: "fits", kind: "fits", rows: "method", columns: "weight"}]}' >"$folder/toy.json"
+output=$("$gradreg" study "$folder/toy.json" --server "$url" --out "$folder/toy" 2>&1); equal "study: fits" "$? $(grep -c . <<<"$output")" "0 $(grep -c . <<<"$output")"
+for figure in fits fits_error; do well_formed "study: $figure" "$folder/toy/$figure.svg"; done
+equal "study: a curve for each arm, the truths, the smoothers" "$(sed -n '/clipPath/,/<\/g>/p' "$folder/toy/fits.svg" | grep -c '<polyline')" $((4 + 3 + 2))
+equal "study: smoothers" "$(tail -n +2 "$folder/toy/smoothers.csv" | awk -F, '$4 > 0 && $4 < 0.1' | wc -l)" 2
+# What is refused.
+output=$("$gradreg" study toy3 --server "$url" 2>&1); equal "study: unknown" "$? $output" '1 gradreg study: toy3: no study is called "toy3"; did you mean "toy1"?'
+output=$("$gradreg" study toy1 --size tiny --server "$url" 2>&1); equal "study: no such size" "$? $output" '1 gradreg study: toy1: the study toy1 has no size "tiny"'
+jq '.figures[0].file = "../x"' "$folder/own.json" >"$folder/bad.json"
+output=$("$gradreg" study "$folder/bad.json" --server "$url" 2>&1); equal "study: a file elsewhere" "$?" 1; holds "study: says so" "$output" "/figures: each has a \"file\""
+holds "study: list" "$("$gradreg" study --list)" "confidence_penalty"
+# Every size of a study of the paper fits its sweep (the full ones: examples.sh; two are left out for their many arms).
+for file in ../../examples/paper/studies/*.json; do
+    case $file in *reference_methods* | *weight_decay_map*) continue ;; esac
+    for size in $(jq -r '.sizes | keys[]' "$file"); do
+        body=$(jq -n --slurpfile study "$file" --slurpfile sweep "../../examples/paper/$(basename "$file")" --arg size "$size" \
+            '$sweep[0] * ($study[0].sizes[$size].sweep // {}) | .base.dataset.name |= ({mnist: "digits", cifar10: "digits", cifar100: "digits"}[.] // .)')
+        ask -d "$body" "$api/sweeps?validate_only=true"
+        equal "study $file, $size" "$status $(jq -r '.detail, (.errors[]? | .pointer + ": " + .detail)' <<<"$body")" "200 null"
+    done
+done
