@@ -59,15 +59,15 @@ double gr_smoother_minimize(double (*score)(const void *context, double at), con
                             double low, double high) {
     enum { GRID = 200, REFINEMENTS = 60 };
     const double golden = 0.6180339887498949, step = log(high / low) / (GRID - 1);
-    int best = 0;
-    double least = INFINITY;
-    for (int i = 0; i < GRID; i++) {
-        const double here = score(context, low * exp(step * i));
-        if (here < least) {
-            least = here;
+    double scores[GRID];
+    for (int i = 0; i < GRID; i++) scores[i] = score(context, low * exp(step * i));
+    int best = -1;
+    for (int i = 1; i < GRID - 1; i++)
+        if (scores[i] < scores[i - 1] && scores[i] <= scores[i + 1] &&
+            (best < 0 || scores[i] < scores[best]))
             best = i;
-        }
-    }
+    if (best < 0) best = scores[0] <= scores[GRID - 1] ? 0 : GRID - 1;
+    const double least = scores[best];
     /* Two inner points of an interval in log x: the worse end is cut off. */
     double a = step * (best > 0 ? best - 1 : 0), b = step * (best < GRID - 1 ? best + 1 : best);
     double c = b - golden * (b - a), d = a + golden * (b - a);

@@ -23,8 +23,10 @@ gr_status gr_smoother_create(const double *x, const double *y, int64_t n, int fe
 /* |a − b|² */
 double gr_smoother_distance(const gr_smoother *of, const double *a, const double *b);
 
-/* The place of the least score between low and high (> 0): the best of a logarithmic grid, refined
- * by golden section beside it. */
+/* The place of the least score between low and high (> 0): the lowest valley of a logarithmic grid,
+ * refined by golden section. An end is taken only where there is no valley: scores of
+ * cross-validation can fall below it where the fit passes through every point, which is known for
+ * an accident of the sample, not for a good fit. */
 double gr_smoother_minimize(double (*score)(const void *context, double at), const void *context,
                             double low, double high);
 

@@ -1,8 +1,8 @@
-/* The thin-plate smoothing spline (Wahba, Spline Models for Observational Data, 1990, §2.4 and
- * §4.5): f(x) = Σ c_i E(|x − x_i|) + b_0 + b·x with Tᵀc = 0, where T has the rows (1, x_i). With Z
- * an orthonormal basis of the null space of Tᵀ, c = Z (ZᵀEZ + nλI)⁻¹ Zᵀy. ZᵀEZ = U diag(γ) Uᵀ is
- * found once; then every λ is cheap, and GCV(λ) = 1/n |r|² / (1/n tr)², r_k = nλ/(γ_k + nλ)
- * (UᵀZᵀy)_k, tr = Σ nλ/(γ_k + nλ). */
+/* The thin-plate smoothing spline (Wahba, Spline Models for Observational Data, 1990,
+ * chapters 2 and 4): f(x) = Σ c_i E(|x − x_i|) + b_0 + b·x with Tᵀc = 0, where T has the rows (1,
+ * x_i). With Z an orthonormal basis of the null space of Tᵀ, c = Z (ZᵀEZ + nλI)⁻¹ Zᵀy. ZᵀEZ = U
+ * diag(γ) Uᵀ is found once; then every λ is cheap, and GCV(λ) = 1/n |r|² / (1/n tr)², r_k = nλ/(γ_k
+ * + nλ) (UᵀZᵀy)_k, tr = Σ nλ/(γ_k + nλ). */
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>

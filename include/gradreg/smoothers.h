@@ -15,8 +15,8 @@ enum { GR_SMOOTHER_MAXIMUM_POINTS = 2000, GR_SMOOTHER_MAXIMUM_FEATURES = 2 };
 /* The thin-plate smoothing spline of Wahba (Spline Models for Observational Data, 1990) with second
  * derivatives, in one dimension the natural cubic smoothing spline: the f that minimises
  * 1/n Σ (y_i − f(x_i))² + λ J(f), where J is the integral of f''², in two dimensions of
- * f_11² + 2 f_12² + f_22². λ > 0 is taken as it is; λ = 0 stands for the minimum of generalised
- * cross-validation.
+ * f_11² + 2 f_12² + f_22². λ > 0 is taken as it is; λ = 0 stands for the lowest inner
+ * minimum of generalised cross-validation.
  * x: [n][features], y: [n]. GR_INVALID: fewer than features + 2 points, points on one line (at one
  * place), what is not finite, too many points or features. GR_OUT_OF_MEMORY. Work: O(n³). */
 gr_status gr_smoothing_spline(const double *x, const double *y, int64_t n, int features,

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "gradreg/smoothers.h"
+#include "core/smoother.h"
 
 enum { N = 24 };
 static gr_error error;
@@ -223,6 +223,21 @@ static void test_bandwidth(void **state) {
     gr_smoother_free(of);
 }
 
+/* In log10: a valley of depth `context[1]` at `context[0]`, and a slope down to −1 at the low end.
+ */
+static double valley(const void *context, double at) {
+    const double *wanted = context, x = log10(at) - wanted[0];
+    return -1 / (1 + exp(4 * (log10(at) + 6))) - wanted[1] * exp(-x * x);
+}
+
+/* The valley wins against a lower end; without a valley the lower end does. */
+static void test_minimize(void **state) {
+    (void)state;
+    const double shallow[] = {1.5, 0.3}, none[] = {1.5, 0};
+    assert_near(gr_smoother_minimize(valley, shallow, 1e-8, 1e8), pow(10, 1.5), 1e-3);
+    assert_near(gr_smoother_minimize(valley, none, 1e-8, 1e8), 1e-8, 1e-3);
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const double line[] = {0, 0, 1, 1, 2, 2, 3, 3}, same[] = {1, 1, 1, 1},
@@ -238,10 +253,10 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reinsch), cmocka_unit_test(test_natural),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_generalized_cross_validation),
-        cmocka_unit_test(test_kernel),  cmocka_unit_test(test_bandwidth),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_reinsch),  cmocka_unit_test(test_natural),
+        cmocka_unit_test(test_limits),   cmocka_unit_test(test_generalized_cross_validation),
+        cmocka_unit_test(test_kernel),   cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_minimize), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
