@@ -130,7 +130,6 @@ static gr_status read_value(parser *self, const filter_field *field, filter_valu
     token *next = &self->next;
     const filter_type type = field->type;
     GR_TRY(count_term(self));
-    *value = (filter_value){0};
     if (next->kind == TOKEN_NUMBER && (type == TYPE_NUMBER || type == TYPE_ANY)) {
         value->number = next->number;
     } else if ((at_word(self, "true") || at_word(self, "false")) && type == TYPE_ANY) {
@@ -154,9 +153,10 @@ static gr_status add_value(parser *self, filter *test) {
     filter_value *larger = realloc(test->values, (test->value_count + 1) * sizeof *larger);
     if (!larger) return GR_OUT_OF_MEMORY;
     test->values = larger;
-    GR_TRY(read_value(self, &test->field, &test->values[test->value_count]));
-    test->value_count++;
-    return GR_OK;
+    filter_value *value =
+        &larger[test->value_count++]; /* the tree's from now on, whatever follows */
+    *value = (filter_value){0};
+    return read_value(self, &test->field, value);
 }
 
 /* -- tests

@@ -277,8 +277,8 @@ class List {
       : `${count(total)}${!this.#cursor ? '' : this.query.isServers ? ' first' : ' newest'}`);
     if (text && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
     const empty = shown > 0 ? null
-      : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
-        : filter ? this.#nothing('The filter holds for no experiment.')
+      : filter && total === 0 ? this.#nothing('The filter holds for no experiment.')
+        : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
           : state ? this.#nothing(`No experiment is ${state}.`)
             : total === 0 ? welcome() : null;
     const key = empty?.textContent ?? '';
