@@ -64,6 +64,8 @@ const char *gr_status_name(gr_status status) {
         return "corrupt";
     case GR_IO:
         return "input/output error";
+    case GR_NO_SPACE:
+        return "no space left";
     case GR_OUT_OF_MEMORY:
         return "out of memory";
     case GR_DIVERGED:

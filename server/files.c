@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 static gr_status fail(gr_error *error, const char *path, const char *what) {
-    const gr_status status = errno == ENOENT ? GR_NOT_FOUND : GR_IO;
+    const gr_status status = errno == ENOENT                      ? GR_NOT_FOUND
+                             : errno == ENOSPC || errno == EDQUOT ? GR_NO_SPACE
+                                                                  : GR_IO;
     return gr_fail(error, status, "%s: %s: %s", path, what, strerror(errno));
 }
 
@@ -136,7 +138,7 @@ gr_status file_check_replaceable(const char *path, gr_error *error) {
     return status;
 }
 
-static gr_status sync_folder(const char *path, gr_error *error) {
+gr_status file_sync_folder(const char *path, gr_error *error) {
     char *folder = folder_of(path);
     if (!folder)
         return gr_fail(error, GR_OUT_OF_MEMORY, "%s: no memory for its folder's name", path);
@@ -211,7 +213,7 @@ gr_status file_replacement_finish(file_replacement *replacement, gr_error *error
         file_replacement_abandon(replacement);
         return status;
     }
-    status = sync_folder(path, error);
+    status = file_sync_folder(path, error);
     replacement_free(replacement);
     return status;
 }

@@ -17,9 +17,12 @@ gr_status file_read_input(size_t maximum, void **bytes, size_t *count, gr_error 
 /* Whether file_replace may succeed, as far as can be told before: to be asked before long work. */
 gr_status file_check_replaceable(const char *path, gr_error *error);
 
+/* Syncs the folder that holds `path`: its name outlives a loss of power. */
+gr_status file_sync_folder(const char *path, gr_error *error);
+
 /* Writes to a temporary name in the same folder, fsyncs, renames, fsyncs the folder: the path holds
- * the whole new file or what it held before. Refuses to replace what is no regular file. GR_IO with
- * the reason. */
+ * the whole new file or what it held before. Refuses to replace what is no regular file. GR_IO or
+ * GR_NO_SPACE with the reason. */
 gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error);
 
 /* The same for content that comes piece by piece: begin, write any number of times, then finish

@@ -140,6 +140,8 @@ int http_status_of(gr_status status) {
         return 429;
     case GR_OUT_OF_MEMORY:
         return 503;
+    case GR_NO_SPACE:
+        return 507;
     default:
         return 500;
     }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "server/files.h"
+
 const char *paths_data_directory(const char *option) {
     if (option && *option) return option;
     const char *environment = getenv("GRADREG_DATA_DIR");
@@ -29,7 +31,10 @@ gr_status paths_make_directories(const char *path, gr_error *error) {
         char end = *at;
         *at = 0;
         struct stat information;
-        if (mkdir(partial, 0777) != 0) {
+        if (mkdir(partial, 0777) == 0) {
+            status = file_sync_folder(partial, error);
+            if (status != GR_OK) break;
+        } else {
             int reason = errno;
             bool there = stat(partial, &information) == 0 && S_ISDIR(information.st_mode);
             if (!there) {

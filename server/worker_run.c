@@ -45,7 +45,7 @@ static char *artifact_path(const run *self, const char *name) {
 }
 
 static bool may_pass(gr_status status) {
-    return status == GR_IO || status == GR_OUT_OF_MEMORY;
+    return status == GR_IO || status == GR_NO_SPACE || status == GR_OUT_OF_MEMORY;
 }
 
 /* Waits, but not for long once the run is to stop. */

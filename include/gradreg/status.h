@@ -15,6 +15,7 @@ typedef enum gr_status {
     GR_TOO_MANY,  /* over a limit of how many at once: later it may be possible */
     GR_CORRUPT,   /* a file or record is not what it claims to be */
     GR_IO,        /* the operating system refused; the message holds its reason */
+    GR_NO_SPACE,  /* the disk is full: nothing was stored, and later it may be possible */
     GR_OUT_OF_MEMORY, /* an allocation failed */
     GR_DIVERGED,      /* training met a NaN or an infinite loss: an outcome, not a malfunction */
     GR_INTERNAL       /* a defect of this program */

@@ -1,5 +1,6 @@
 #include "server/store/database.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,14 @@ enum {
 
 gr_status database_fail(database *db, int code, const char *what, gr_error *error) {
     int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    /* Where the log's index cannot grow, SQLite calls a full disk an I/O error. */
+    if ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)) code = SQLITE_FULL;
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_NOMEM:
         return gr_fail(error, GR_OUT_OF_MEMORY, "%s: out of memory", what);
     case SQLITE_FULL:
-        return gr_fail(error, GR_IO,
+        return gr_fail(error, GR_NO_SPACE,
                        "%s: the disk that holds the data directory is full; free some space", what);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/files.h"
 #include "server/store/internal.h"
 #include "server/store_backup.h"
 
@@ -27,10 +28,16 @@ int64_t clock_monotonic(void) {
 
 static gr_status not_writable(const char *path, gr_error *error) {
     int reason = errno;
-    return gr_fail(error, GR_IO,
+    return gr_fail(error, reason == ENOSPC || reason == EDQUOT ? GR_NO_SPACE : GR_IO,
                    "the data directory cannot be used: %.300s: %s; choose one that this user may "
                    "write to (--data-dir)",
                    path, strerror(reason));
+}
+
+/* One folder, where it is missing; its name is synced. */
+static gr_status make_one(const char *path, gr_error *error) {
+    if (mkdir(path, 0700) == 0) return file_sync_folder(path, error);
+    return errno == EEXIST ? GR_OK : not_writable(path, error);
 }
 
 /* mkdir -p, private to its owner. */
@@ -41,10 +48,10 @@ static gr_status make_directory(const char *path, gr_error *error) {
                        *path ? "too long" : "empty");
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdir(part, 0700) && errno != EEXIST) return not_writable(part, error);
+        GR_TRY(make_one(part, error));
         *slash = '/';
     }
-    if (mkdir(part, 0700) && errno != EEXIST) return not_writable(part, error);
+    GR_TRY(make_one(part, error));
     struct stat about;
     if (stat(path, &about)) return not_writable(path, error);
     if (!S_ISDIR(about.st_mode)) {

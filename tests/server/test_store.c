@@ -200,7 +200,7 @@ static int on_full_disk(const char *directory) {
         status = store_submit(opened, &form, &id, &error);
         if (status == GR_OK) stored++;
     }
-    if (status != GR_IO) return 2;
+    if (status != GR_NO_SPACE) return 2;
     if (!strstr(error.message, "full")) return 3;
     /* What was refused is not there, what was accepted is; reading goes on. */
     int64_t counts[STATE_COUNT];
@@ -222,7 +222,7 @@ static void survives_a_full_disk(void **state) {
 static int on_disk_full_from_the_start(const char *directory) {
     gr_error error = {0};
     store *opened = NULL;
-    if (store_open(directory, &opened, &error) != GR_IO) return 1;
+    if (store_open(directory, &opened, &error) != GR_NO_SPACE) return 1;
     return strstr(error.message, "full") || strstr(error.message, "No space left") ? 0 : 2;
 }
 
