@@ -44,8 +44,9 @@ bool gr_winograd_suits(const gr_winograd *c) {
 }
 
 bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
-    /* Few lanes fill no vector; and the weights are transformed in each pass. */
-    return lanes >= 8 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
+    /* Few lanes gain little, as the weights are transformed in each pass; and small batches are
+     * where every digit counts. */
+    return lanes >= 32 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
 }
 
 int64_t gr_winograd_scratch(const gr_winograd *c) {

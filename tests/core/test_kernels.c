@@ -265,8 +265,8 @@ static void test_winograd_pays(void **state) {
     (void)state;
     const gr_winograd good = {16, 8, 8, 16, 8, 8, 3, 1};
     assert_true(gr_winograd_suits(&good));
-    assert_true(gr_winograd_pays(&good, 8));
-    assert_false(gr_winograd_pays(&good, 7));
+    assert_true(gr_winograd_pays(&good, 32));
+    assert_false(gr_winograd_pays(&good, 31));
     gr_winograd c = good;
     c.in_channels = 15;
     assert_false(gr_winograd_suits(&c));
@@ -280,9 +280,9 @@ static void test_winograd_pays(void **state) {
     assert_false(gr_winograd_suits(&c));
     c = (gr_winograd){16, 14, 14, 16, 10, 10, 5, 0};
     assert_true(gr_winograd_suits(&c));
-    c = (gr_winograd){16, 6, 6, 16, 4, 4, 3, 0};
-    assert_true(gr_winograd_pays(&c, 32));
-    assert_false(gr_winograd_pays(&c, 31)); /* the weights' transform */
+    c = (gr_winograd){16, 5, 5, 16, 3, 3, 3, 0};
+    assert_true(gr_winograd_pays(&c, 57));
+    assert_false(gr_winograd_pays(&c, 56)); /* the weights' transform */
 }
 
 /* -- elementwise kernels

@@ -414,11 +414,11 @@ static void test_many_probes_before_pooling(void **state) {
 static void test_many_channels(void **state) {
     (void)state;
     gradient_problem problem = gradient_problem_create(
-        "[16, 8, 8]",
+        "[16, 8, 4]",
         "[{type: conv2d, filters: 16, kernel: 3, padding: same}, {type: tanh}, {type: "
         "global_avgpool2d}, {type: flatten}, {type: linear, units: 3}]",
-        SMOOTHED, 8, false, 34);
-    problem.stride = 47;
+        SMOOTHED, 32, false, 34);
+    problem.stride = 97;
     gradient_check("many channels", &problem, PENALTY("probe: loss"), "total", NULL);
     gradient_problem_clear(&problem);
 }
