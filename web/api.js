@@ -39,6 +39,7 @@ export const exportUrl = (parameters, format) => `${BASE}/experiments?${queryOf(
 
 export const getExperiment = (id) => request('GET', `/experiments/${id}`);
 export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);
+export const getAnalysis = (id) => request('GET', `/experiments/${id}/analysis`);
 export const cancelExperiment = (id) => request('POST', `/experiments/${id}/cancel`);
 // action: "pause", "resume", "retry" or "replay" (which answers with the new experiment)
 export const actOnExperiment = (id, action) => request('POST', `/experiments/${id}/${action}`);

@@ -1,5 +1,6 @@
 // One experiment: what it is, how far it is, its curves, its spec, and the command that made it.
 
+import {showAnalysis} from './analysis.js';
 import {actionButton, lifeButtons} from './actions.js';
 import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl} from './api.js';
 import {Chart, Zoom} from './charts.js';
@@ -147,6 +148,7 @@ class View {
     this.tags.hidden = this.tags.children.length === 0;
 
     this.chartRow = element('div', {class: 'charts'});
+    this.analysis = element('section', {class: 'analysis', 'aria-label': 'Analysis'});
     this.values = element('details', {class: 'panel values', ontoggle: () => this.#drawValues()},
       element('summary', {}, 'Values as a table'), element('div', {class: 'values-frame'}));
 
@@ -168,7 +170,7 @@ class View {
         element('div', {class: 'status-progress'}, this.bar.node,
           element('p', {class: 'progress-line'}, this.fraction, this.steps, this.speed, this.left)),
         this.problem, this.warning, this.resumed, this.origin, element('div', {class: 'results'}, figures, facts)),
-      element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values,
+      element('h2', {class: 'visually-hidden'}, 'Curves'), this.chartRow, this.values, this.analysis,
       element('div', {class: 'code-row'},
         code('Command', 'the curl command', curl, 'curl-line'),
         code('Canonical spec', 'the spec', pretty, 'spec')));
@@ -226,6 +228,10 @@ class View {
       this.figures.test.classList.add('missing');
     }
     this.#drawCharts();
+    if (record.links?.analysis && !this.analysis.dataset.shown) {
+      this.analysis.dataset.shown = 'yes';
+      showAnalysis(this.analysis, this.id, this.signal);
+    }
     if (this.values.open) this.#drawValues();
   }
 
@@ -265,7 +271,8 @@ class View {
     }
     const from = this.#record.resumed_from_iteration;
     const marks = from > 0 ? [{iteration: from, label: 'resumed'}] : [];
-    const left = new Set([...this.#series.keys()].sort());
+    // The summaries of an analysis are one number each: they are in its own section.
+    const left = new Set([...this.#series.keys()].filter((name) => !name.includes('.') || name.startsWith('penalty.')).sort());
     for (const [i, {chart, of, label}] of this.#charts.entries()) {
       const names = [...left].filter(of);
       for (const name of names) left.delete(name);
