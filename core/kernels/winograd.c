@@ -534,8 +534,8 @@ static inline void store_transposed(const vector *from, int64_t lanes, gr_real *
         FOR_EACH (i, VECTOR_LANES) {
             if (i & h) continue;
             const vector a = v[i], b = v[i + h];
-            v[i] = __builtin_shuffle(a, b, low);
-            v[i + h] = __builtin_shuffle(a, b, high);
+            v[i] = shuffle(a, b, low);
+            v[i + h] = shuffle(a, b, high);
         }
     }
     FOR_EACH (i, VECTOR_LANES)

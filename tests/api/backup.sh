@@ -2,7 +2,7 @@
 data=$folder/backed
 start --workers 1
 first=$(submit 200 '.analysis = {calibration: true}'); state "$first" succeeded
-id=$(submit 8000 '.training.evaluate_every = 500 | .training.checkpoint_every = 50'); state "$id" running
+id=$(submit 60000 '.training.evaluate_every = 5000 | .training.checkpoint_every = 200'); state "$id" running
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq '.progress.iteration > 400')" = true ] && break; sleep 0.05; done
 for i in 1 2 3; do # checkpoints come and go meanwhile
     output=$("$gradreg" backup "$folder/backup.$i" --data-dir "$data" 2>&1); equal "backup $i" "$?" 0

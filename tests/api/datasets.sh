@@ -11,7 +11,7 @@ problem "data set: not fetched" 404 "gradreg data fetch mnist" "$api/datasets/mn
 problem "data set: options not JSON" 400 "line 1" -G --data-urlencode 'options={' "$api/datasets/toy1"
 problem "data set: options no object" 422 "JSON object" -G --data-urlencode 'options=[1]' "$api/datasets/toy1"
 problem "data set: bad option" 422 "/n" -G --data-urlencode 'options={"n": 0}' "$api/datasets/toy1"
-problem "data set: a file outside" 400 "secret.csv" -G --data-urlencode 'options={"file": "../../secret.csv", "label": "x"}' "$api/datasets/csv"
+problem "data set: a file outside" 400 "plain name" -G --data-urlencode 'options={"file": "../../secret.csv", "label": "x"}' "$api/datasets/csv"
 ask "$api/datasets/digits/samples?split=test&from=3&limit=2"
 equal "samples" "$(jq -c '[.split, (.samples | length), .samples[0].index, (.samples[0].input | length), (.samples[0].label | type), ([.samples[].input[]] | min >= 0 and max <= 1)]' <<<"$body")" '["test",2,3,784,"number",true]'
 ask -G --data-urlencode 'options={"n": 20}' "$api/datasets/toy1/samples?limit=500"

@@ -42,8 +42,8 @@ jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline) | .figures = []
     seeds: [7], baseline: {method: "none"}}}' "$folder/own.json" >"$folder/tuned.json"
 output=$("$gradreg" study "$folder/tuned.json" --quick --server "$url" --out "$folder/tuned" 2>&1); equal "study: tuned" $? 0
 equal "study: tuned, arms" "$(jq -c '[.sweeps[1].arm_list[].levels | [.N, .method]]' "$folder/tuned/study.json")" '[["50","none"],["50","DataGrad"],["100","none"],["100","DataGrad"]]'
-while IFS=, read -r n group winner mean; do
-    [ "$group" = '"DataGrad"' ] || continue
+while IFS=, read -r n compared winner mean; do
+    [ "$compared" = '"DataGrad"' ] || continue
     weight=$(tr -d '"\r' <<<"${winner#*: }")
     equal "study: tuned, weight at $n" "$(curl -s "$api/experiments?sweep=$(jq -r '.sweeps[1].id' "$folder/tuned/study.json")" |
         jq "[.experiments[] | select(.spec.dataset.train_size == $n and (.spec.regularizers | length) == 1) | .spec.regularizers[0].weight]" -c)" "[$weight]"
