@@ -38,6 +38,7 @@ static void stand_clear(stand *s) {
     free(s->gradients);
     free(s->site.state);
     free(s->site.shared_state);
+    free(s->site.scratch);
 }
 
 static gr_status stand_create(const gr_network *network, const gr_node *node,
@@ -55,9 +56,10 @@ static gr_status stand_create(const gr_network *network, const gr_node *node,
                         .in = s->in,
                         .out = s->out,
                         .state = array(node->state_bytes * lanes),
-                        .shared_state = array(node->shared_state_bytes)};
+                        .shared_state = array(node->shared_state_bytes),
+                        .scratch = array(node->scratch_reals)};
     if (s->in && s->out && s->d_in && s->d_out && s->gradients && s->site.state &&
-        s->site.shared_state)
+        s->site.shared_state && s->site.scratch)
         return GR_OK;
     stand_clear(s);
     return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %s at %lld lanes", node->name,
