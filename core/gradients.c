@@ -137,7 +137,7 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
                                         &objective, error));
     gr_objective_set_probe(objective, b.probe);
     parameters = calloc(count + GR_SLACK_BYTES, sizeof *parameters);
-    gradient = calloc(count, sizeof *gradient);
+    gradient = calloc(count + GR_SLACK_BYTES, sizeof *gradient);
     targets = calloc((size_t)(block * outputs), sizeof *targets);
     derivatives =
         calloc(b.derivatives ? (size_t)(block * outputs * features) : 1, sizeof *derivatives);

@@ -87,7 +87,7 @@ static int64_t *all_ids(store *of, const char *where, const char *sort) {
         assert_int_equal(filter_parse_sort(sort, NULL, keys, &list.key_count, &problem), GR_OK);
     assert_ok(store_list_ids(of, &list, &ids, &count, &error));
     int64_t *ended = calloc(count + 1, sizeof *ended);
-    memcpy(ended, ids, count * sizeof *ids);
+    if (count) memcpy(ended, ids, count * sizeof *ids);
     free(ids);
     filter_free(tree);
     return ended;
