@@ -55,7 +55,7 @@ static answer evaluate_of(const char *model_text, const char *regularizers_text,
     guarded x = guarded_normal(features * BATCH, 1, 2);
     gr_network_initialize(network, 5, parameters.data);
     answer a = {.count = network->parameter_count};
-    a.gradients = calloc((size_t)a.count, sizeof *a.gradients);
+    a.gradients = calloc((size_t)a.count + GR_SLACK_BYTES, sizeof *a.gradients);
     assert_non_null(a.gradients);
     for (int64_t first = 0; first < BATCH; first += block) {
         const int64_t samples = BATCH - first < block ? BATCH - first : block;
