@@ -289,6 +289,8 @@ gr_status store_heartbeat(store *store, int64_t id, int64_t attempt, int64_t ite
                           double iterations_per_second, worker_request *request, gr_error *error);
 gr_status store_started(store *store, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
                         const char *environment, gr_error *error);
+/* Training is over; what is done before the end (the analysis) adds nothing to elapsed_seconds. */
+gr_status store_trained(store *store, int64_t id, int64_t attempt, gr_error *error);
 /* Metric rows: those that are already there are replaced (a resumed run repeats rows bit for bit).
  */
 gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metric *rows,

@@ -229,6 +229,21 @@ gr_status store_started(store *self, int64_t id, int64_t attempt, int64_t resume
     return writer_run(self->writer, started_work, &write, error);
 }
 
+static gr_status trained_work(database *db, void *context, gr_error *error) {
+    held *write = context;
+    int64_t revision, changed;
+    GR_TRY(next_revision(db, &revision, error));
+    GR_TRY(database_run(db, &changed, error,
+                        "UPDATE experiments SET revision = ?3, " TRAINED ", active_at = NULL" HELD,
+                        "iiii", write->id, write->attempt, revision, clock_monotonic()));
+    return require_held(changed, write, error);
+}
+
+gr_status store_trained(store *self, int64_t id, int64_t attempt, gr_error *error) {
+    held write = {.id = id, .attempt = attempt};
+    return writer_run(self->writer, trained_work, &write, error);
+}
+
 static gr_status metrics_work(database *db, void *context, gr_error *error) {
     held *write = context;
     int64_t revision, changed, iteration = 0;

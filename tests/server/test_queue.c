@@ -84,12 +84,19 @@ static void a_life_to_success(void **state) {
     assert_true(has_artifact(opened, "1-1-200.checkpoint.safetensors"));
     assert_status(GR_INVALID, store_checkpoint(opened, id, 1, 1, "../escape", &error));
     assert_ok(store_warn(opened, id, 1, "careful", &error));
+    assert_ok(store_trained(opened, id, 1, &error));
+    record = get(opened, id);
+    const double trained = record.elapsed_seconds;
+    experiment_clear(&record);
+    usleep(20000);
+    assert_ok(store_heartbeat(opened, id, 1, 1000, 0, &cancel, &error));
     assert_ok(
         store_finish(opened, id, 1, STATE_SUCCEEDED, 1000, "1-1.model.safetensors", NULL, &error));
     assert_false(has_artifact(opened, "1-1-200.checkpoint.safetensors"));
     record = get(opened, id);
     assert_int_equal(STATE_SUCCEEDED, record.state);
     assert_int_equal(1000, record.iteration);
+    assert_true(record.elapsed_seconds == trained);
     assert_string_equal("1-1.model.safetensors", record.model_file);
     assert_string_equal("careful", record.warning);
     assert_null(record.checkpoint_file);
@@ -113,6 +120,7 @@ static void every_write_is_fenced(void **state) {
     int64_t wrong[] = {0, 2};
     for (int i = 0; i < 2; i++) {
         assert_status(GR_CONFLICT, store_started(opened, id, wrong[i], 0, NULL, &error));
+        assert_status(GR_CONFLICT, store_trained(opened, id, wrong[i], &error));
         assert_status(GR_CONFLICT, store_heartbeat(opened, id, wrong[i], 1, 1, &cancel, &error));
         assert_status(GR_CONFLICT, store_metrics(opened, id, wrong[i], &row, 1, &error));
         assert_status(GR_CONFLICT, store_checkpoint(opened, id, wrong[i], 1, "file", &error));
