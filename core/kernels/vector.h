@@ -195,7 +195,7 @@ INLINE gr_real sum_of(vector v) {
  * diagonal. */
 INLINE void transpose(vector v[]) {
     _Pragma("GCC unroll 4") for (int d = 1; d < (int)VECTOR_LANES; d *= 2) {
-        integers low, high;
+        integers low = {0}, high = {0};
         _Pragma("GCC unroll 16") for (int l = 0; l < (int)VECTOR_LANES; l++) {
             low[l] = (l & d) ? (int)VECTOR_LANES + (l ^ d) : l;
             high[l] = (l & d) ? (int)VECTOR_LANES + l : (l ^ d);

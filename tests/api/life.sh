@@ -1,6 +1,9 @@
 # Stops, crashes and what goes on after them.
 start --workers 1
-id=$(submit 8000 '.training.evaluate_every = 500')
+# Long enough to be stopped in mid-run, on a fast machine too: about four seconds of this one.
+id=$(submit 4000 '.training.evaluate_every = 500'); state "$id" succeeded 120
+long=$(curl -s "$api/experiments/$id" | jq '4 / (.elapsed_seconds + 0.01) * 4000 / 1000 | ceil * 1000')
+id=$(submit $long '.training.evaluate_every = 500')
 aside=$(submit 100000000); curl -s -X POST "$api/experiments/$aside/pause" >/dev/null
 ask -H 'Idempotency-Key: life' -d "$(spec 10)" "$api/experiments"; kept=$body
 curl -s -m 60 -N "$api/experiments/$id/events" >"$folder/open" & open=$!
@@ -15,9 +18,9 @@ sed -i 's/^1,/9,/' "$folder/data/datasets/user/kinds.csv"
 start --workers 1
 problem "predictions: the data have changed" 409 "SHA-256" "$api/experiments/$kinds/predictions.csv"
 state "$id" succeeded 120
-equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == 8000')" true
+equal "it resumed" "$(curl -s "$api/experiments/$id" | jq '.resumed_from_iteration > 0 and .progress.iteration == '$long)" true
 undisturbed=$(curl -s "$api/experiments/$id/metrics" | jq -S .series)
-id=$(submit 8000 '.training.evaluate_every = 500')
+id=$(submit $long '.training.evaluate_every = 500')
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq .metrics.train_loss)" != null ] && break; sleep 0.05; done
 curl -s -X POST "$api/experiments/$id/pause" >/dev/null
 kill -9 $server; wait $server 2>/dev/null # whether the pause had been carried out or not

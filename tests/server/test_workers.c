@@ -227,7 +227,6 @@ static void trains_to_the_end(void **state) {
     assert_same_result(&self, id, &self, twin);
     assert_true(atomic_load(&self.metric_events) >= 20);
     assert_true(atomic_load(&self.experiment_events) >= 4);
-    assert_true(atomic_load(&self.progress_events) >= 1);
     stop(&self);
 }
 
@@ -337,6 +336,8 @@ static void cancels_at_once(void **state) {
     start(&self, *state, 1);
     int64_t id = submit(&self, LONG), waiting = submit(&self, LONG);
     wait_for_iteration(&self, id, 50);
+    for (int i = 0; i < 18000 && !atomic_load(&self.progress_events); i++) pause_briefly();
+    assert_true(atomic_load(&self.progress_events) >= 1);
     assert_ok(store_cancel(self.store, waiting, NULL, &error));
     double before = seconds();
     assert_ok(store_cancel(self.store, id, NULL, &error));
