@@ -221,10 +221,11 @@ gr_status database_open(database *db, const char *path, bool query_only, gr_erro
                                        "PRAGMA trusted_schema = OFF;"
                                        "PRAGMA journal_size_limit = 67108864;",
                                        error));
-    /* Lists look at a few places of many experiments: their indexes should stay in memory. */
+    /* Lists look at a few places of many experiments. A reader's own copies of pages are worth
+     * nothing after each commit; the mapped file stays where it is, once for all of them. */
     if (query_only)
-        GR_TRY_OR(failed, database_execute(db, "PRAGMA query_only = ON; PRAGMA cache_size = -16384",
-                                           error));
+        GR_TRY_OR(failed, database_execute(
+                              db, "PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824", error));
     return GR_OK;
 
 failed:

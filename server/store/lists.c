@@ -8,24 +8,21 @@
 
 enum {
     MAXIMUM_KEYS = FILTER_MAXIMUM_SORT_KEYS,
-    RANKED_BUDGET = 60000 /* steps: some thousand experiments */
+    LEADING = MAXIMUM_KEYS, /* its number in query.joined */
+    RANKED_BUDGET = 60000,  /* steps: some thousand experiments */
+    CHOSEN_MAXIMUM = 2000   /* rows of an index, each of which costs some searches */
 };
 
 /* -- the query
  * ------------------------------------------------------------------------------------------ */
 
-/* Which part of a list is asked for. Where the first key is a metric, those that have it are read
- * in the order of the index, and those that do not come in a second part. */
-typedef enum list_part { PART_ALL, PART_RANKED, PART_UNRANKED } list_part;
-
-static const char *const shorts[MAXIMUM_KEYS] = {"s0.value", "s1.value", "s2.value", "s3.value"};
-
-static void add_key(query *to, const listing *list, size_t key) {
-    if (list->keys[key].field.member == MEMBER_FACT)
-        fputs(shorts[key], to->out);
-    else
-        query_field(to, &list->keys[key].field);
-}
+/* Which part of a list is asked for, and what is gone through for it. */
+typedef enum list_part {
+    PART_ALL,      /* the experiments, by id */
+    PART_CHOSEN,   /* all too: what the index has of a metric in the range that the filter wants */
+    PART_RANKED,   /* those that have the metric of the first key: its index, in its order */
+    PART_UNRANKED, /* those that have not */
+} list_part;
 
 static bool may_be_missing(const filter_field *field) {
     switch (field->member) {
@@ -58,52 +55,60 @@ static double sweep_of(const listing *list) {
     return list->sweep ? (double)list->sweep : sweep_of_filter(list->filter);
 }
 
-static void add_name_number(query *to, const char *name) {
-    fputs("(SELECT id FROM fact_names WHERE name = ", to->out);
-    query_bind_text(to, name);
-    fputc(')', to->out);
-}
-
 /* The smallest index that has what is asked for: a row of the table itself is some pages long. */
 static const char *index_of(const listing *list, list_part part) {
     if (list->trashed) return "";
-    if (part == PART_RANKED) return " INDEXED BY experiments_listed";
+    if (part == PART_RANKED || part == PART_CHOSEN) return " INDEXED BY experiments_listed";
     if (sweep_of(list) != 0) return " INDEXED BY experiments_sweep_states";
     if (list->state >= 0 && !list->filter && list->key_count == 0)
         return " INDEXED BY experiments_by_state";
     return " INDEXED BY experiments_listed";
 }
 
+/* The number of the fact whose index is gone through (query.joined), or -1. */
+static int leading(list_part part) {
+    return part == PART_RANKED ? 0 : part == PART_CHOSEN ? LEADING : -1;
+}
+
 static void add_sources(query *to, const listing *list, list_part part) {
-    fputs(part == PART_RANKED
-              ? " FROM facts AS s0 INDEXED BY facts_by_value CROSS JOIN experiments AS e"
-              : " FROM experiments AS e",
-          to->out);
-    fputs(index_of(list, part), to->out);
-    for (size_t i = part == PART_RANKED; i < list->key_count; i++) {
-        if (list->keys[i].field.member != MEMBER_FACT) continue;
-        fprintf(to->out, " LEFT JOIN facts AS s%zu ON s%zu.experiment = e.id AND s%zu.name = ", i,
-                i, i);
-        add_name_number(to, list->keys[i].field.name);
+    const int first = leading(part);
+    if (first >= 0)
+        fprintf(to->out, " FROM facts AS s%d INDEXED BY facts_by_value CROSS JOIN", first);
+    else
+        fputs(" FROM", to->out);
+    fprintf(to->out, " experiments AS e%s", index_of(list, part));
+    for (int i = 0; i < MAXIMUM_KEYS; i++) {
+        if (!to->joined[i] || i == first) continue;
+        fprintf(to->out, " LEFT JOIN facts AS s%d ON s%d.experiment = e.id AND s%d.name = ", i, i,
+                i);
+        query_name(to, to->joined[i]);
     }
+}
+
+/* The rows of facts_by_value that the leading fact has, in the range that the filter wants. */
+static void add_range(query *to, const listing *list, int number) {
+    fprintf(to->out, "s%d.ranked = 1 AND s%d.value IS NOT NULL AND s%d.name = ", number, number,
+            number);
+    query_name(to, to->joined[number]);
+    query_add_bounds(to, list->filter, to->joined[number], number);
 }
 
 /* Behind the place, by the key alone. */
 static void add_behind_key(query *to, const listing *list, size_t key) {
     fputc('(', to->out);
-    add_key(to, list, key);
+    query_field(to, &list->keys[key].field);
     fputs(list->keys[key].descending ? " < " : " > ", to->out);
     query_bind(to, &list->after->values[key]);
     if (may_be_missing(&list->keys[key].field)) {
         fputs(" OR ", to->out);
-        add_key(to, list, key);
+        query_field(to, &list->keys[key].field);
         fputs(" IS NULL", to->out);
     }
     fputc(')', to->out);
 }
 
 static void add_at_key(query *to, const listing *list, size_t key) {
-    add_key(to, list, key);
+    query_field(to, &list->keys[key].field);
     if (list->after->values[key].kind == LIST_MISSING) {
         fputs(" IS NULL", to->out);
     } else {
@@ -136,14 +141,13 @@ static void add_behind(query *to, const listing *list, size_t first, bool ranked
 
 static void add_conditions(query *to, const listing *list, list_part part) {
     fprintf(to->out, " WHERE e.trashed_at IS %sNULL", list->trashed ? "NOT " : "");
-    if (part == PART_RANKED) {
-        fputs(" AND e.id = s0.experiment AND s0.ranked = 1 AND s0.value IS NOT NULL AND s0.name = ",
-              to->out);
-        add_name_number(to, list->keys[0].field.name);
-        if (list->after) { /* where the index is entered */
-            fprintf(to->out, " AND s0.value %s ", list->keys[0].descending ? "<=" : ">=");
-            query_bind(to, &list->after->values[0]);
-        }
+    if (leading(part) >= 0) {
+        fprintf(to->out, " AND e.id = s%d.experiment AND ", leading(part));
+        add_range(to, list, leading(part));
+    }
+    if (part == PART_RANKED && list->after) { /* where the index is entered */
+        fprintf(to->out, " AND s0.value %s ", list->keys[0].descending ? "<=" : ">=");
+        query_bind(to, &list->after->values[0]);
     }
     if (part == PART_UNRANKED) fputs(" AND s0.value IS NULL", to->out);
     const double sweep = sweep_of(list);
@@ -164,27 +168,37 @@ static void add_conditions(query *to, const listing *list, list_part part) {
 static void add_order(query *to, const listing *list, size_t first, bool ranked) {
     fputs(" ORDER BY ", to->out);
     for (size_t i = first; i < list->key_count; i++) {
-        if (may_be_missing(&list->keys[i].field) && !(ranked && i == 0)) {
-            add_key(to, list, i);
-            fputs(" IS NULL, ", to->out);
-        }
-        add_key(to, list, i);
-        fputs(list->keys[i].descending ? " DESC, " : ", ", to->out);
+        query_field(to, &list->keys[i].field);
+        /* Downwards SQLite has them last by itself. */
+        const bool nulls = may_be_missing(&list->keys[i].field) && !(ranked && i == 0);
+        fputs(list->keys[i].descending ? " DESC, " : nulls ? " NULLS LAST, " : ", ", to->out);
     }
     fputs(ranked ? "s0.experiment" : "e.id", to->out);
     if (ids_descend(list)) fputs(" DESC", to->out);
 }
 
+/* Each fact once. */
+static void join_facts(query *to, const listing *list, const char *metric) {
+    to->joined[LEADING] = metric;
+    for (size_t i = 0; i < list->key_count; i++) {
+        const filter_field *field = &list->keys[i].field;
+        if (field->member == MEMBER_FACT && query_joined(to, field->name) < 0)
+            to->joined[i] = field->name;
+    }
+}
+
 /* SELECT id, the keys' values … */
-static void write_query(query *to, const listing *list, list_part part, int64_t limit) {
+static void write_query(query *to, const listing *list, list_part part, const char *metric,
+                        int64_t limit) {
     const size_t first = part == PART_UNRANKED;
     const bool ranked = part == PART_RANKED;
     const bool behind =
         list->after && !(part == PART_UNRANKED && list->after->values[0].kind != LIST_MISSING);
+    join_facts(to, list, metric);
     fputs("SELECT e.id", to->out);
     for (size_t i = 0; i < list->key_count; i++) {
         fputs(", ", to->out);
-        add_key(to, list, i);
+        query_field(to, &list->keys[i].field);
     }
     add_sources(to, list, part);
     add_conditions(to, list, part);
@@ -280,12 +294,13 @@ static gr_status run_query(database *db, const query *from, size_t keys, int bud
     return *gave_up ? GR_OK : status;
 }
 
-static gr_status find_part(database *db, const listing *list, list_part part, int64_t limit,
-                           int budget, bool *gave_up, found *to, gr_error *error) {
+/* `metric` leads where the part is PART_CHOSEN, else NULL. */
+static gr_status find_part(database *db, const listing *list, list_part part, const char *metric,
+                           int64_t limit, int budget, bool *gave_up, found *to, gr_error *error) {
     query made = {0};
     gr_status status = GR_OK;
     made.out = open_memstream(&made.sql, &made.length);
-    if (made.out) write_query(&made, list, part, limit);
+    if (made.out) write_query(&made, list, part, metric, limit);
     if (!made.out || fclose(made.out) != 0 || made.failed)
         status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
     if (status == GR_OK) status = run_query(db, &made, list->key_count, budget, gave_up, to, error);
@@ -301,21 +316,68 @@ static gr_status find_ranked(database *db, const listing *list, int64_t limit, b
     const int budget = list->filter ? RANKED_BUDGET : 0;
     *gave_up = false;
     if (!list->after || list->after->values[0].kind != LIST_MISSING)
-        GR_TRY(find_part(db, list, PART_RANKED, limit, budget, gave_up, to, error));
-    if (*gave_up || (int64_t)to->count == limit) return GR_OK;
-    return find_part(db, list, PART_UNRANKED, limit - (int64_t)to->count, budget, gave_up, to,
+        GR_TRY(find_part(db, list, PART_RANKED, NULL, limit, budget, gave_up, to, error));
+    if (*gave_up || (int64_t)to->count == limit ||
+        query_bounds(list->filter, list->keys[0].field.name))
+        return GR_OK;
+    return find_part(db, list, PART_UNRANKED, NULL, limit - (int64_t)to->count, budget, gave_up, to,
                      error);
+}
+
+static gr_status count_range(database *db, const listing *list, const char *metric, int64_t *count,
+                             gr_error *error) {
+    query made = {.joined[LEADING] = metric};
+    found row = {0};
+    bool gave_up;
+    gr_status status = GR_OK;
+    made.out = open_memstream(&made.sql, &made.length);
+    if (made.out) {
+        fprintf(made.out,
+                "SELECT count(*) FROM (SELECT 1 FROM facts AS s%d INDEXED BY facts_by_value WHERE ",
+                LEADING);
+        add_range(&made, list, LEADING);
+        fprintf(made.out, " LIMIT %d)", CHOSEN_MAXIMUM + 1);
+    }
+    if (!made.out || fclose(made.out) != 0 || made.failed)
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
+    if (status == GR_OK) status = run_query(db, &made, 0, 0, &gave_up, &row, error);
+    if (status == GR_OK) *count = row.ids[0];
+    free(row.ids);
+    free(made.sql);
+    free(made.values);
+    return status;
+}
+
+/* The first metric that must be in a range where few experiments have it; NULL: there is none. */
+static gr_status choose_metric(database *db, const listing *list, const filter *tree,
+                               const char **metric, gr_error *error) {
+    int64_t count;
+    for (; tree && tree->kind == FILTER_AND; tree = tree->left) {
+        GR_TRY(choose_metric(db, list, tree->right, metric, error));
+        if (*metric) return GR_OK;
+    }
+    if (!tree || !tree->field.is_metric || !query_bounds(tree, tree->field.name)) return GR_OK;
+    GR_TRY(count_range(db, list, tree->field.name, &count, error));
+    if (count <= CHOSEN_MAXIMUM) *metric = tree->field.name;
+    return GR_OK;
 }
 
 static gr_status find(database *db, const listing *list, int64_t limit, found *to,
                       gr_error *error) {
+    const bool in_sweep = sweep_of(list) != 0;
+    const char *metric = NULL;
     bool gave_up = true;
-    if (list->key_count && list->keys[0].field.is_metric && sweep_of(list) == 0)
+    if (!in_sweep) GR_TRY(choose_metric(db, list, list->filter, &metric, error));
+    const bool ranked = list->key_count && list->keys[0].field.is_metric && !in_sweep;
+    const char *first = ranked ? list->keys[0].field.name : NULL;
+    if (ranked && (!metric || strcmp(metric, first) == 0)) {
         GR_TRY(find_ranked(db, list, limit, &gave_up, to, error));
-    if (!gave_up) return GR_OK;
+        if (!gave_up) return GR_OK;
+    }
     to->count = 0;
     if (to->place) list_place_clear(to->place);
-    return find_part(db, list, PART_ALL, limit, 0, &gave_up, to, error);
+    return find_part(db, list, metric ? PART_CHOSEN : PART_ALL, metric, limit, 0, &gave_up, to,
+                     error);
 }
 
 /* -- lists

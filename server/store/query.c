@@ -52,23 +52,23 @@ static const char *const columns[] = {[MEMBER_ID] = "e.id",
                                       [MEMBER_FINISHED_AT] = "nullif(e.finished_at, 0)",
                                       [MEMBER_ELAPSED_SECONDS] = "e.elapsed_seconds"};
 
-/* "… experiment = e.id AND name = (the name's number)": a search in the primary key. */
-static void of_fact(query *to, const filter_field *field) {
-    fputs("facts AS f WHERE f.experiment = e.id AND f.name = (SELECT id FROM fact_names WHERE name "
-          "= ",
-          to->out);
-    query_bind_text(to, field->name);
+void query_name(query *to, const char *name) {
+    fputs("(SELECT id FROM fact_names WHERE name = ", to->out);
+    query_bind_text(to, name);
     fputc(')', to->out);
 }
 
+int query_joined(const query *to, const char *name) {
+    for (int i = 0; i < QUERY_MAXIMUM_JOINED; i++)
+        if (to->joined[i] && strcmp(to->joined[i], name) == 0) return i;
+    return -1;
+}
+
 void query_field(query *to, const filter_field *field) {
-    if (field->member != MEMBER_FACT) {
+    if (field->member == MEMBER_FACT)
+        fprintf(to->out, "s%d.value", query_joined(to, field->name));
+    else
         fputs(columns[field->member], to->out);
-        return;
-    }
-    fputs("(SELECT f.value FROM ", to->out);
-    of_fact(to, field);
-    fputc(')', to->out);
 }
 
 /* -- tests of one value, called `value`
@@ -119,11 +119,35 @@ static void add_test(query *to, const filter *test, const char *value) {
     }
 }
 
-/* A fact passes a test where there is a row that does: that is true or false by itself. */
+/* Unknown, where there is no value, is not passed. */
+static void add_known_test(query *to, const filter *test, const char *value) {
+    fputs("coalesce(", to->out);
+    add_test(to, test, value);
+    fputs(", 0)", to->out);
+}
+
+static void add_joined_test(query *to, const filter *test, int number) {
+    char value[32];
+    snprintf(value, sizeof value, "s%d.value", number);
+    if (test->kind == FILTER_IS_NULL)
+        fprintf(to->out, "s%d.experiment IS NULL", number);
+    else if (test->kind == FILTER_IS_NAN)
+        fprintf(to->out, "(s%d.experiment IS NOT NULL AND %s IS NULL)", number, value);
+    else
+        add_known_test(to, test, value);
+}
+
+/* A fact passes a test where there is a row that does: that is true or false by itself. It is a
+ * search in the primary key. */
 static void add_fact_test(query *to, const filter *test) {
+    const int number = query_joined(to, test->field.name);
+    if (number >= 0) {
+        add_joined_test(to, test, number);
+        return;
+    }
     if (test->kind == FILTER_IS_NULL) fputs("NOT ", to->out);
-    fputs("EXISTS (SELECT 1 FROM ", to->out);
-    of_fact(to, &test->field);
+    fputs("EXISTS (SELECT 1 FROM facts AS f WHERE f.experiment = e.id AND f.name = ", to->out);
+    query_name(to, test->field.name);
     if (test->kind == FILTER_IS_NAN) {
         fputs(" AND f.value IS NULL", to->out);
     } else if (test->kind != FILTER_IS_NULL) {
@@ -134,10 +158,13 @@ static void add_fact_test(query *to, const filter *test) {
 }
 
 static void add_member_test(query *to, const filter *test) {
-    const bool unknown = test->kind != FILTER_IS_NULL; /* perhaps, where there is no value */
-    fputs(unknown ? "coalesce(" : "(", to->out);
+    if (test->kind != FILTER_IS_NULL) {
+        add_known_test(to, test, columns[test->field.member]);
+        return;
+    }
+    fputc('(', to->out);
     add_test(to, test, columns[test->field.member]);
-    fputs(unknown ? ", 0)" : ")", to->out);
+    fputc(')', to->out);
 }
 
 void query_filter(query *to, const filter *tree) {
@@ -161,4 +188,38 @@ void query_filter(query *to, const filter *tree) {
         else
             add_member_test(to, tree);
     }
+}
+
+/* -- what an index is entered by
+ * ------------------------------------------------------------------------------------------ */
+
+static bool is_bound(const filter *test, const char *name) {
+    switch (test->kind) {
+    case FILTER_EQUAL:
+    case FILTER_LESS:
+    case FILTER_LESS_OR_EQUAL:
+    case FILTER_GREATER:
+    case FILTER_GREATER_OR_EQUAL:
+    case FILTER_IN:
+    case FILTER_BETWEEN:
+        return strcmp(test->field.name, name) == 0;
+    default:
+        return false;
+    }
+}
+
+bool query_bounds(const filter *tree, const char *name) {
+    for (; tree && tree->kind == FILTER_AND; tree = tree->left)
+        if (query_bounds(tree->right, name)) return true;
+    return tree && is_bound(tree, name);
+}
+
+void query_add_bounds(query *to, const filter *tree, const char *name, int number) {
+    char value[32];
+    snprintf(value, sizeof value, "s%d.value", number);
+    for (; tree && tree->kind == FILTER_AND; tree = tree->left)
+        query_add_bounds(to, tree->right, name, number);
+    if (!tree || !is_bound(tree, name)) return;
+    fputs(" AND ", to->out);
+    add_test(to, tree, value);
 }

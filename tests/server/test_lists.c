@@ -93,17 +93,19 @@ static int64_t *all_ids(store *of, const char *where, const char *sort) {
     return ended;
 }
 
+/* The order changes what is gone through, and in what row a value is looked at. */
 static void assert_finds(store *of, const char *where, bool (*holds)(int)) {
-    int64_t *ids = all_ids(of, where, "id");
-    size_t at = 0;
-    for (int i = 1; i <= COUNT; i++) {
-        const bool found = ids[at] == i;
-        if (found != holds(i))
-            fail_msg("%s: %s experiment %d", where, found ? "finds" : "misses", i);
-        at += found;
+    static const char *const sorts[] = {NULL, "metrics.test_accuracy", "-metrics.train_loss",
+                                        "params.regularizers.gradient_penalty.weight,tags.group"};
+    for (size_t s = 0; s < sizeof sorts / sizeof *sorts; s++) {
+        int64_t *ids = all_ids(of, where, sorts[s]);
+        int times[COUNT + 1] = {0};
+        for (size_t i = 0; ids[i]; i++) times[ids[i]]++;
+        for (int i = 1; i <= COUNT; i++)
+            if (times[i] != holds(i))
+                fail_msg("%s, sort %s: finds experiment %d %d times", where, sorts[s], i, times[i]);
+        free(ids);
     }
-    assert_int_equal(ids[at], 0);
-    free(ids);
 }
 
 #define HOLDS(name, condition) \
@@ -319,8 +321,31 @@ static void order_is_as_stated(void **state) {
     remove_directory(directory);
 }
 
+static void assert_pages(store *of, const char *where, const char *sort, const int64_t *wanted,
+                         size_t count) {
+    for (int size = 1; size <= (int)count; size++) {
+        int64_t *ids = paged_ids(of, where, sort, size);
+        for (size_t i = 0; i <= count; i++)
+            if (ids[i] != (i < count ? wanted[i] : 0))
+                fail_msg("%s, sort %s, pages of %d: place %zu is %lld", where, sort, size, i,
+                         (long long)ids[i]);
+        free(ids);
+    }
+}
+
+/* That an index is used as it was meant, without a look into its table at each of its rows. */
+static void assert_covering(sqlite3 *db, const char *sql) {
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    const char *plan = (const char *)sqlite3_column_text(statement, 3);
+    if (!strstr(plan, "USING COVERING INDEX facts_by_value")) fail_msg("%s", plan);
+    sqlite3_finalize(statement);
+}
+
 /* Where few of many pass the filter, the search by the index on the first key's values is given up
- * for one through all: that is no other list. */
+ * for one through all, or through those that have a metric in the range that is wanted: that is no
+ * other list. */
 static void few_of_many_are_found(void **state) {
     (void)state;
     char *directory = temporary_directory(), path[4096];
@@ -340,16 +365,24 @@ static void few_of_many_are_found(void **state) {
             "UPDATE counter SET revision = 20000",
             NULL, NULL, NULL),
         SQLITE_OK);
+    assert_covering(db, "EXPLAIN QUERY PLAN SELECT experiment, value FROM facts INDEXED BY "
+                        "facts_by_value WHERE ranked = 1 AND name = 1 AND value > 0");
     sqlite3_close(db);
     store *of = open_store(directory);
     static const char *const rare = "id IN (3, 1003, 19999, 7, 500, 12)";
-    static const int64_t wanted[] = {19999, 500, 12, 1003, 3, 7, 0};
-    static const int sizes[] = {1, 2, 3, 6};
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        int64_t *ids = paged_ids(of, rare, "-metrics.test_accuracy", sizes[k]);
-        for (size_t i = 0; i < 7; i++) assert_int_equal(ids[i], wanted[i]);
-        free(ids);
-    }
+    static const int64_t downwards[] = {19999, 500, 12, 1003, 3, 7};
+    assert_pages(of, rare, "-metrics.test_accuracy", downwards, 6);
+    /* 1,800 and 10,000 experiments are in these ranges. */
+    static const int64_t high[] = {500, 19999};
+    static const char *const few = "metrics.test_accuracy > 0.41 AND metrics.test_accuracy <= 0.5 "
+                                   "AND (id = 500 OR name LIKE 'none')";
+    assert_pages(of, few, "id", high, 1);
+    assert_pages(of, few, "metrics.test_accuracy", high, 1);
+    assert_pages(of, few, "name,-metrics.test_accuracy", high, 1);
+    static const char *const half = "metrics.test_accuracy >= 0.5 AND id IN (19999, 3, 500, 7)";
+    assert_pages(of, half, "id", high, 2);
+    assert_pages(of, half, "metrics.test_accuracy", high, 2);
+    assert_pages(of, half, "name,metrics.test_accuracy", high, 2);
     store_close(of);
     remove_directory(directory);
 }

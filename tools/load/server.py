@@ -122,9 +122,10 @@ class Server:
         return trained, waited, others
 
     def memory(self):
-        """Resident bytes."""
+        """Resident bytes of its own: what is mapped of files is the system's cache."""
         with open(f"/proc/{self.process.pid}/statm", encoding="utf-8") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            _, resident, of_files = map(int, file.read().split()[:3])
+            return (resident - of_files) * os.sysconf("SC_PAGE_SIZE")
 
     def wait(self, condition, seconds=START_SECONDS):
         end = time.monotonic() + seconds
