@@ -16,6 +16,7 @@
 #include "server/experiment_setup.h"
 #include "server/safetensors.h"
 #include "server/workers.h"
+#include "tests/settings_builder.h"
 
 /* About a second and a half of a small network on the generated digits. */
 #define SPEC(iterations, rate)                                                                     \
@@ -60,12 +61,32 @@ static void listen_to(void *context, const event *change) {
     }
 }
 
+/* Of all servers here, forked ones too: to draw the digits again for each would take most of the
+ * time. */
+static data_cache *generated;
+
+static int create_data(void **state) {
+    (void)state;
+    generated = data_cache_create("/nowhere");
+    if (!generated) return -1;
+    gr_settings settings = settings_build(&gr_dataset_family, "{name: digits}");
+    const gr_dataset *dataset;
+    char hash[65];
+    const gr_status status = data_cache_get(generated, &settings, &dataset, hash, NULL);
+    gr_settings_clear(&settings);
+    return status == GR_OK ? 0 : -1;
+}
+
+static int free_data(void **state) {
+    (void)state;
+    data_cache_free(generated);
+    return 0;
+}
+
 static gr_status try_start(server *self, const char *directory, int count, gr_error *error) {
     *self = (server){0};
     GR_TRY(store_open(directory, &self->store, error));
-    char datasets[4096];
-    snprintf(datasets, sizeof datasets, "%s/datasets", directory);
-    self->data = data_cache_create(datasets);
+    self->data = generated;
     self->events = events_create();
     events_listen(self->events, listen_to, self);
     return workers_start(self->store, self->data, self->events, count, &self->workers, error);
@@ -79,7 +100,6 @@ static void start(server *self, const char *directory, int count) {
 static void stop(server *self) {
     workers_stop(self->workers);
     store_close(self->store);
-    data_cache_free(self->data);
     events_free(self->events);
 }
 
@@ -620,5 +640,5 @@ int main(void) {
         TEST(drops_a_lost_lease),
         TEST(refuses_absurd_numbers),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, create_data, free_data);
 }
