@@ -162,6 +162,7 @@ cJSON *experiment_json(const experiment *from) {
         add(object, "finished_at", time_or_null(from->finished_at)) &&
         add(object, "trashed_at", time_or_null(from->trashed_at)) &&
         add(object, "elapsed_seconds", number_or_null(from->elapsed_seconds)) &&
+        add(object, "cpu_seconds", number_or_null(from->cpu_seconds)) &&
         add(object, "data_hash", text_or_null(from->data_hash)) &&
         add(object, "engine_version", text_or_null(from->engine_version)) &&
         add(object, "environment", api_raw_json(from->environment, "null")) &&
@@ -196,6 +197,7 @@ const char *const experiment_members[] = {"id",
                                           "finished_at",
                                           "trashed_at",
                                           "elapsed_seconds",
+                                          "cpu_seconds",
                                           "data_hash",
                                           "engine_version",
                                           "environment",

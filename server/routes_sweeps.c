@@ -437,7 +437,8 @@ static const http_parameter list_query[] = {
 static const http_parameter table_query[] = {
     {"rows", "axes whose values are the rows, separated by commas; \"arm\": every combination"},
     {"columns", "axes whose values are the columns"},
-    {"metric", "the metric, of the last evaluation; \"best.NAME\": the best; elapsed_seconds"},
+    {"metric", "the metric, of the last evaluation; \"best.NAME\": the best; elapsed_seconds; "
+               "cpu_seconds"},
     {"baseline", "axis:label,… or {\"axis\": \"label\", …}: what to compare with; empty: nothing"},
     {"direction", "higher or lower: what is better, where the metric's name does not say"},
     {"confidence", "of the intervals, 0.5 to below 1"},

@@ -59,6 +59,7 @@ typedef struct experiment {
     char *latest_metrics, *best_metrics; /* JSON object texts: name → value */
     int64_t created_at, started_at, finished_at, lease_expires_at;
     double elapsed_seconds;         /* training time over all attempts */
+    double cpu_seconds;             /* what a processor has worked in it */
     int64_t cloned_from, replay_of; /* ids, whose experiments may be gone; 0: none */
     char *replay;                   /* JSON object text of how a replay compares; NULL: not yet */
     char *webhook;                  /* JSON object text of its delivery; NULL: there is none */
@@ -283,14 +284,16 @@ enum { LEASE_SECONDS = 60 };
  * 1, lease set. GR_NOT_FOUND where nothing is queued. */
 gr_status store_lease(store *store, const char *worker, experiment *experiment, gr_error *error);
 /* Every write below is checked against (id, attempt): GR_CONFLICT where the lease has been lost,
- * and then the worker must drop the run. */
+ * and then the worker must drop the run. `cpu_seconds`: those since the write before that said. */
 typedef enum worker_request { REQUEST_NONE, REQUEST_CANCEL, REQUEST_PAUSE } worker_request;
 gr_status store_heartbeat(store *store, int64_t id, int64_t attempt, int64_t iteration,
-                          double iterations_per_second, worker_request *request, gr_error *error);
+                          double iterations_per_second, double cpu_seconds, worker_request *request,
+                          gr_error *error);
 gr_status store_started(store *store, int64_t id, int64_t attempt, int64_t resumed_from_iteration,
                         const char *environment, gr_error *error);
 /* Training is over; what is done before the end (the analysis) adds nothing to elapsed_seconds. */
-gr_status store_trained(store *store, int64_t id, int64_t attempt, gr_error *error);
+gr_status store_trained(store *store, int64_t id, int64_t attempt, double cpu_seconds,
+                        gr_error *error);
 /* Metric rows: those that are already there are replaced (a resumed run repeats rows bit for bit).
  */
 gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metric *rows,

@@ -65,8 +65,8 @@ typedef struct sweep_result {
     double value; /* may be NaN or infinite */
 } sweep_result;
 /* By arm and seed. `metric` (GR_INVALID for what cannot be the name of one) is that of the last
- * evaluation, "best." before it: the best; "elapsed_seconds": the training time. *results:
- * free(). */
+ * evaluation, "best." before it: the best; "elapsed_seconds": the training time; "cpu_seconds":
+ * what a processor worked in it. *results: free(). */
 gr_status store_sweep_results(store *store, int64_t id, const char *metric, sweep_result **results,
                               size_t *count, gr_error *error);
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/worker_run.h"
 
@@ -20,6 +19,12 @@ int64_t run_clock(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static double processor_seconds(const run *self) {
+    struct timespec now = {0};
+    clock_gettime(self->processor, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 void run_initialize(run *self, store *to, data_cache *data, events *hub,
                     const atomic_bool *stopping, experiment *record) {
     *self = (run){.store = to,
@@ -33,6 +38,9 @@ void run_initialize(run *self, store *to, data_cache *data, events *hub,
                   .beat_at = run_clock(),
                   .published_iteration = -1};
     *record = (experiment){0};
+    if (pthread_getcpuclockid(pthread_self(), &self->processor) != 0)
+        self->processor = CLOCK_THREAD_CPUTIME_ID;
+    self->worked = processor_seconds(self);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->flushing, NULL);
 }
@@ -161,15 +169,42 @@ void run_warn(run *self, const char *format, ...) {
 /* -- the lease, the rate, progress
  * ------------------------------------------------------------------------ */
 
+/* What the thread has worked since this was last asked. */
+static double take_work(run *self, bool trained) {
+    pthread_mutex_lock(&self->lock);
+    const double now = processor_seconds(self), work = self->trained ? 0 : now - self->worked;
+    self->worked = now;
+    self->trained |= trained;
+    pthread_mutex_unlock(&self->lock);
+    return work;
+}
+
+/* Of a write that failed: the next one has it. */
+static void give_back(run *self, double work) {
+    pthread_mutex_lock(&self->lock);
+    self->worked -= work;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void run_trained(run *self) {
+    gr_error error;
+    heed(self, store_trained(self->store, self->record.id, self->record.attempt,
+                             take_work(self, true), &error));
+}
+
 void run_beat(run *self) {
     worker_request request = REQUEST_NONE;
     gr_error error;
+    const double work = take_work(self, false);
     gr_status status =
         heed(self, store_heartbeat(self->store, self->record.id, self->record.attempt,
-                                   atomic_load(&self->iteration), atomic_load(&self->rate),
+                                   atomic_load(&self->iteration), atomic_load(&self->rate), work,
                                    &request, &error));
     /* A heartbeat that could not be stored is made up for by the next: the lease outlasts many. */
-    if (status != GR_OK) return;
+    if (status != GR_OK) {
+        give_back(self, work);
+        return;
+    }
     if (request == REQUEST_CANCEL) atomic_store(&self->cancelled, true);
     atomic_store(&self->pausing, request == REQUEST_PAUSE);
 }

@@ -112,6 +112,7 @@ static void release(work *self, bool at_rung) {
     gr_error error;
     /* Without a new checkpoint it resumes from the one before, which gives the same bits. */
     if (self->training && gr_training_iteration(self->training) > 0) checkpoint(self, &error);
+    run_trained(lease);
     store_release(lease->store, lease->record.id, lease->record.attempt, at_rung, &error);
     run_publish(lease, EVENT_EXPERIMENT, atomic_load(&lease->iteration));
 }
@@ -290,11 +291,8 @@ static bool is_called_away(void *context) {
 /* What the spec asks for beside the accuracy. GR_CONFLICT: called away. Whoever resumes the run
  * from its last iteration does it anew, with the same numbers. */
 static gr_status analyse(work *self, gr_error *error) {
-    const run *lease = self->run;
+    run_trained(self->run);
     if (!analysis_is_wanted(&self->setup)) return GR_OK;
-    /* A disk that refuses is no reason to wait: at worst elapsed_seconds has the analysis in it. */
-    gr_error unsaid;
-    store_trained(lease->store, lease->record.id, lease->record.attempt, &unsaid);
     GR_TRY(analysis_of_training(&self->setup, self->training, is_called_away, self->run,
                                 &self->analysis, error));
     return run_add_rows(self->run, self->analysis.rows, self->analysis.count, error);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "server/data_cache.h"
 #include "server/events.h"
@@ -29,10 +30,14 @@ typedef struct run {
     _Atomic int64_t begun_iteration; /* where this attempt began to train; -1: not yet */
     _Atomic double rate;             /* iterations per second, smoothed; 0: not known */
 
+    clockid_t processor; /* the time that the training thread has worked */
+
     pthread_mutex_t lock; /* guards what follows, up to the next comment */
     metric_row *rows;     /* not yet stored, in the order in which they came */
     size_t row_count, row_capacity;
     char warning[GR_MESSAGE_SIZE]; /* not yet stored; "": none */
+    double worked;                 /* what `processor` said when it was last taken to the store */
+    bool trained;                  /* what the thread does now is no training any more */
 
     pthread_mutex_t
         flushing; /* held while rows are on their way to the store: they keep their order */
@@ -61,6 +66,8 @@ gr_status run_flush(run *run, gr_error *error);
 void run_warn(run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Asks the store whether the experiment was cancelled, and extends the lease. */
 void run_beat(run *run);
+/* Says in the store that training is over. A store that refuses only makes times less exact. */
+void run_trained(run *run);
 void run_publish(const run *run, event_type type, int64_t iteration);
 int64_t run_clock(void); /* milliseconds, monotonic */
 

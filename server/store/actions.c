@@ -113,7 +113,7 @@ static gr_status forget(database *db, change *act, gr_error *error) {
     return database_run(
         db, NULL, error,
         "UPDATE experiments SET checkpoint_file = NULL, checkpoint_iteration = 0, "
-        "resumed_from_iteration = 0, started_at = 0, elapsed_seconds = 0, "
+        "resumed_from_iteration = 0, started_at = 0, elapsed_seconds = 0, cpu_seconds = 0, "
         "latest_metrics = '{}', best_metrics = '{}', environment = NULL WHERE id = ?1",
         "i", act->id);
 }

@@ -75,6 +75,7 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
     record->finished_at = INTEGER();
     record->lease_expires_at = INTEGER();
     record->elapsed_seconds = sqlite3_column_double(statement, column++);
+    record->cpu_seconds = sqlite3_column_double(statement, column++);
     record->pause_requested = INTEGER() != 0;
     record->cloned_from = INTEGER();
     record->replay_of = INTEGER();

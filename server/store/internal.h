@@ -35,7 +35,8 @@ int64_t clock_monotonic(void);    /* milliseconds that never jump */
     "environment, priority, iteration, iterations, iterations_per_second, attempt, "              \
     "resumed_from_iteration, checkpoint_iteration, checkpoint_file, model_file, worker, error, "  \
     "warning, latest_metrics, best_metrics, created_at, started_at, finished_at, "                \
-    "lease_expires_at, elapsed_seconds, pause_requested, cloned_from, replay_of, replay, "        \
+    "lease_expires_at, elapsed_seconds, cpu_seconds, pause_requested, cloned_from, replay_of, "   \
+    "replay, "                                                                                    \
     "(SELECT json_object('url', url, 'state', webhooks.state, 'attempts', attempts, "             \
     "'status', status, 'error', webhooks.error, 'next_attempt_at', nullif(next_attempt_at, 0), "  \
     "'delivered_at', delivered_at) FROM webhooks WHERE webhooks.experiment = experiments.id), "   \

@@ -16,7 +16,7 @@ enum { MAXIMUM_FRUITLESS_ATTEMPTS = 3 };
 typedef struct held {
     int64_t id, attempt;
     int64_t iteration;
-    double iterations_per_second;
+    double iterations_per_second, cpu_seconds;
     const char *text, *file; /* environment or reason or warning; checkpoint or model */
     const char *analysis;
     experiment_state state;
@@ -176,9 +176,10 @@ static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
         db, &changed, error,
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = CASE WHEN active_at IS NULL THEN NULL ELSE ?4 END, iteration = ?5, "
-        "iterations_per_second = ?6, lease_expires_at = ?7" HELD,
-        "iiiiidi", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
-        write->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000));
+        "iterations_per_second = ?6, lease_expires_at = ?7, cpu_seconds = cpu_seconds + ?8" HELD,
+        "iiiiidid", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
+        write->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000,
+        write->cpu_seconds));
     GR_TRY(require_held(changed, write, error));
     GR_TRY(database_integer(db, &request, 0, error,
                             "SELECT CASE WHEN cancel_requested THEN 1 WHEN pause_requested THEN 2 "
@@ -189,10 +190,12 @@ static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
 }
 
 gr_status store_heartbeat(store *self, int64_t id, int64_t attempt, int64_t iteration,
-                          double iterations_per_second, worker_request *request, gr_error *error) {
+                          double iterations_per_second, double cpu_seconds, worker_request *request,
+                          gr_error *error) {
     held write = {.id = id,
                   .attempt = attempt,
                   .iteration = iteration,
+                  .cpu_seconds = cpu_seconds,
                   .iterations_per_second = iterations_per_second};
     GR_TRY(writer_run(self->writer, heartbeat_work, &write, error));
     *request = write.request;
@@ -234,13 +237,16 @@ static gr_status trained_work(database *db, void *context, gr_error *error) {
     int64_t revision, changed;
     GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(db, &changed, error,
-                        "UPDATE experiments SET revision = ?3, " TRAINED ", active_at = NULL" HELD,
-                        "iiii", write->id, write->attempt, revision, clock_monotonic()));
+                        "UPDATE experiments SET revision = ?3, " TRAINED
+                        ", active_at = NULL, cpu_seconds = cpu_seconds + ?5" HELD,
+                        "iiiid", write->id, write->attempt, revision, clock_monotonic(),
+                        write->cpu_seconds));
     return require_held(changed, write, error);
 }
 
-gr_status store_trained(store *self, int64_t id, int64_t attempt, gr_error *error) {
-    held write = {.id = id, .attempt = attempt};
+gr_status store_trained(store *self, int64_t id, int64_t attempt, double cpu_seconds,
+                        gr_error *error) {
+    held write = {.id = id, .attempt = attempt, .cpu_seconds = cpu_seconds};
     return writer_run(self->writer, trained_work, &write, error);
 }
 

@@ -471,6 +471,9 @@ gr_status store_sweep_results(store *self, int64_t id, const char *metric, sweep
     if (strcmp(metric, "elapsed_seconds") == 0)
         status = database_query(db, &statement, error, RESULT_COLUMNS "elapsed_seconds" OF_SWEEP,
                                 "i", id);
+    else if (strcmp(metric, "cpu_seconds") == 0)
+        status =
+            database_query(db, &statement, error, RESULT_COLUMNS "cpu_seconds" OF_SWEEP, "i", id);
     else if (best)
         status = database_query(db, &statement, error,
                                 RESULT_COLUMNS "json_extract(best_metrics, ?2)" OF_SWEEP, "it", id,

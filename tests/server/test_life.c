@@ -110,7 +110,7 @@ static void wishes_survive_a_crash(void **state) {
     lease(in, id);
     worker_request request;
     assert_ok(store_pause(in, id, NULL, &error));
-    assert_ok(store_heartbeat(in, id, 3, 1, 1, &request, &error));
+    assert_ok(store_heartbeat(in, id, 3, 1, 1, 0.25, &request, &error));
     assert_int_equal(REQUEST_PAUSE, request);
     assert_ok(store_resume(in, id, NULL, &error));
     assert_ok(store_release(in, id, 3, false, &error)); /* its worker had seen the wish */

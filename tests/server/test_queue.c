@@ -63,7 +63,7 @@ static void a_life_to_success(void **state) {
     experiment_clear(&record);
     assert_ok(store_started(opened, id, 1, 0, "{\"kernels\":\"avx2\"}", &error));
     usleep(20000);
-    assert_ok(store_heartbeat(opened, id, 1, 50, 12.5, &cancel, &error));
+    assert_ok(store_heartbeat(opened, id, 1, 50, 12.5, 0.25, &cancel, &error));
     assert_int_equal(REQUEST_NONE, cancel);
     record = get(opened, id);
     assert_int_equal(50, record.iteration);
@@ -84,12 +84,12 @@ static void a_life_to_success(void **state) {
     assert_true(has_artifact(opened, "1-1-200.checkpoint.safetensors"));
     assert_status(GR_INVALID, store_checkpoint(opened, id, 1, 1, "../escape", &error));
     assert_ok(store_warn(opened, id, 1, "careful", &error));
-    assert_ok(store_trained(opened, id, 1, &error));
+    assert_ok(store_trained(opened, id, 1, 0.5, &error));
     record = get(opened, id);
     const double trained = record.elapsed_seconds;
     experiment_clear(&record);
     usleep(20000);
-    assert_ok(store_heartbeat(opened, id, 1, 1000, 0, &cancel, &error));
+    assert_ok(store_heartbeat(opened, id, 1, 1000, 0, 0, &cancel, &error));
     assert_ok(
         store_finish(opened, id, 1, STATE_SUCCEEDED, 1000, "1-1.model.safetensors", NULL, &error));
     assert_false(has_artifact(opened, "1-1-200.checkpoint.safetensors"));
@@ -97,13 +97,14 @@ static void a_life_to_success(void **state) {
     assert_int_equal(STATE_SUCCEEDED, record.state);
     assert_int_equal(1000, record.iteration);
     assert_true(record.elapsed_seconds == trained);
+    assert_true(record.cpu_seconds == 0.75);
     assert_string_equal("1-1.model.safetensors", record.model_file);
     assert_string_equal("careful", record.warning);
     assert_null(record.checkpoint_file);
     assert_null(record.worker);
     assert_true(record.finished_at >= record.started_at);
     experiment_clear(&record);
-    assert_status(GR_CONFLICT, store_heartbeat(opened, id, 1, 50, 1, &cancel, &error));
+    assert_status(GR_CONFLICT, store_heartbeat(opened, id, 1, 50, 1, 0.25, &cancel, &error));
     store_close(opened);
 }
 
@@ -120,8 +121,9 @@ static void every_write_is_fenced(void **state) {
     int64_t wrong[] = {0, 2};
     for (int i = 0; i < 2; i++) {
         assert_status(GR_CONFLICT, store_started(opened, id, wrong[i], 0, NULL, &error));
-        assert_status(GR_CONFLICT, store_trained(opened, id, wrong[i], &error));
-        assert_status(GR_CONFLICT, store_heartbeat(opened, id, wrong[i], 1, 1, &cancel, &error));
+        assert_status(GR_CONFLICT, store_trained(opened, id, wrong[i], 1, &error));
+        assert_status(GR_CONFLICT,
+                      store_heartbeat(opened, id, wrong[i], 1, 1, 0.25, &cancel, &error));
         assert_status(GR_CONFLICT, store_metrics(opened, id, wrong[i], &row, 1, &error));
         assert_status(GR_CONFLICT, store_checkpoint(opened, id, wrong[i], 1, "file", &error));
         assert_status(GR_CONFLICT, store_warn(opened, id, wrong[i], "x", &error));
@@ -155,8 +157,8 @@ static void an_expired_lease_is_given_again(void **state) {
     assert_int_equal(id, record.id);
     assert_int_equal(2, record.attempt);
     experiment_clear(&record);
-    assert_status(GR_CONFLICT, store_heartbeat(opened, id, 1, 1, 1, &cancel, &error));
-    assert_ok(store_heartbeat(opened, id, 2, 1, 1, &cancel, &error));
+    assert_status(GR_CONFLICT, store_heartbeat(opened, id, 1, 1, 1, 0.25, &cancel, &error));
+    assert_ok(store_heartbeat(opened, id, 2, 1, 1, 0.25, &cancel, &error));
     store_close(opened);
 }
 
@@ -172,7 +174,7 @@ static void cancels_what_runs(void **state) {
     assert_int_equal(STATE_RUNNING, record.state);
     assert_true(record.cancel_requested);
     experiment_clear(&record);
-    assert_ok(store_heartbeat(opened, id, 1, 1, 1, &cancel, &error));
+    assert_ok(store_heartbeat(opened, id, 1, 1, 1, 0.25, &cancel, &error));
     assert_int_equal(REQUEST_CANCEL, cancel);
     assert_ok(store_finish(opened, id, 1, STATE_CANCELLED, 1, NULL, NULL, &error));
     record = get(opened, id);

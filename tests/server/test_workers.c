@@ -241,6 +241,8 @@ static void trains_to_the_end(void **state) {
     assert_non_null(strstr(record.latest_metrics, "test_accuracy"));
     assert_non_null(strstr(record.best_metrics, "validation_accuracy"));
     assert_true(record.elapsed_seconds > 0);
+    /* To the millisecond that elapsed_seconds is kept in, and what the thread does around. */
+    assert_true(record.cpu_seconds > 0 && record.cpu_seconds < record.elapsed_seconds + 0.1);
     experiment_clear(&record);
     record = wait_for_end(&self, twin);
     experiment_clear(&record);
@@ -531,7 +533,7 @@ static void drops_a_lost_lease(void **state) {
         assert_true(i < 3000);
         pause_briefly();
     }
-    assert_status(GR_CONFLICT, store_heartbeat(self.store, id, 1, 1, 1, &cancel, &error));
+    assert_status(GR_CONFLICT, store_heartbeat(self.store, id, 1, 1, 1, 0.25, &cancel, &error));
     assert_ok(store_cancel(self.store, id, NULL, &error));
     workers_interrupt(self.workers, id);
     experiment record = wait_for_end(&self, id);
