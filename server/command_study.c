@@ -179,6 +179,8 @@ static gr_status run_sweep(client *server, const options *chosen, const cJSON *s
 static gr_status write_table(const study *of, client *server, int64_t sweep, const cJSON *item,
                              bool print, gr_error *error) {
     static const char *const formats[][2] = {{"csv", "csv"}, {"markdown", "md"}, {"latex", "tex"}};
+    if (cJSON_HasObjectItem(item, "metrics"))
+        return study_measures(of, server, sweep, item, print, error);
     for (int i = 0; i < 3; i++) {
         char *text;
         GR_TRY(study_table_text(server, sweep, item, formats[i][0], &text, error));
@@ -195,6 +197,8 @@ static gr_status write_figure(const study *of, client *server, int64_t sweep, co
                               gr_error *error) {
     if (strcmp(study_text(item, "kind", ""), "fits") == 0)
         return study_fits(of, server, sweep, item, error);
+    if (strcmp(study_text(item, "kind", ""), "norms") == 0)
+        return study_norms(of, server, sweep, item, error);
     cJSON *table;
     char *svg = NULL;
     GR_TRY(study_table(server, sweep, item, &table, error));
@@ -219,12 +223,14 @@ static gr_status write_outputs(const study *of, client *server, int64_t sweep, g
 
 /* study.json: the sweeps as the server has them, and what ran them. */
 static gr_status write_summary(const study *of, const options *chosen, cJSON *sweeps,
-                               double seconds, client *server, gr_error *error) {
+                               const study_cost *cost, client *server, gr_error *error) {
     cJSON *summary = cJSON_CreateObject(), *about = NULL;
     cJSON_AddStringToObject(summary, "study", of->name);
     cJSON_AddStringToObject(summary, "size", chosen->size ? chosen->size : "full");
     cJSON_AddStringToObject(summary, "title", study_text(of->document, "title", ""));
-    json_put(summary, "seconds_of_training", json_number(seconds));
+    json_put(summary, "seconds_of_training", json_number(cost->elapsed_seconds));
+    json_put(summary, "cpu_seconds_of_training", json_number(cost->cpu_seconds));
+    json_put(summary, "iterations", json_number(cost->iterations));
     json_put(summary, "sweeps", sweeps);
     gr_status status =
         client_request(server, "GET", "/api/v1/server", NULL, 0, &about, NULL, error);
@@ -236,14 +242,14 @@ static gr_status write_summary(const study *of, const options *chosen, cJSON *sw
     return status;
 }
 
-static gr_status add_records(client *server, int64_t id, const char *role, FILE *out, cJSON *sweeps,
-                             double *seconds, gr_error *error) {
+static gr_status add_records(const study *of, client *server, int64_t id, const char *role,
+                             FILE *out, cJSON *sweeps, study_cost *cost, gr_error *error) {
     char path[64];
     cJSON *whole;
     snprintf(path, sizeof path, "/api/v1/sweeps/%lld", (long long)id);
     GR_TRY(client_request(server, "GET", path, NULL, 0, &whole, NULL, error));
     json_append(sweeps, whole);
-    return study_records(server, id, role, whole, out, seconds, error);
+    return study_records(of, server, id, role, whole, out, cost, error);
 }
 
 /* The tuning's table decides the second sweep. */
@@ -282,21 +288,21 @@ static gr_status run_study(const study *of, client *server, const options *chose
     if (tuned) GR_TRY(run_final(of, server, chosen, first, &last, bad, error));
     char *csv = NULL;
     size_t size;
-    double seconds = 0;
+    study_cost cost = {0};
     cJSON *sweeps = cJSON_CreateArray();
     FILE *out = open_memstream(&csv, &size);
     gr_status status = out && sweeps ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     if (status == GR_OK)
         status =
-            add_records(server, first, tuned ? "tuning" : "sweep", out, sweeps, &seconds, error);
+            add_records(of, server, first, tuned ? "tuning" : "sweep", out, sweeps, &cost, error);
     if (status == GR_OK && tuned)
-        status = add_records(server, last, "final", out, sweeps, &seconds, error);
+        status = add_records(of, server, last, "final", out, sweeps, &cost, error);
     if (out && fclose(out) != 0 && status == GR_OK)
         status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     if (status == GR_OK) status = study_write(of, "experiments", "csv", csv, error);
     free(csv);
     if (status == GR_OK)
-        status = write_summary(of, chosen, sweeps, seconds, server, error);
+        status = write_summary(of, chosen, sweeps, &cost, server, error);
     else
         cJSON_Delete(sweeps);
     if (status == GR_OK) status = write_outputs(of, server, last, error);

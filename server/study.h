@@ -45,10 +45,21 @@ gr_status study_table(client *server, int64_t sweep, const cJSON *item, cJSON **
 gr_status study_table_text(client *server, int64_t sweep, const cJSON *item, const char *format,
                            char **text, gr_error *error);
 
-/* Adds a line for each experiment of the sweep to experiments.csv (study_records.c). `role`:
- * "sweep", "tuning" or "final". The first call writes the header. */
-gr_status study_records(client *server, int64_t sweep, const char *role, const cJSON *spec,
-                        FILE *out, double *seconds, gr_error *error);
+/* What the experiments of a study took, in all. */
+typedef struct study_cost {
+    double elapsed_seconds, cpu_seconds, iterations;
+} study_cost;
+
+/* Adds a line for each experiment of the sweep to experiments.csv (study_records.c), with every
+ * metric that a table of the study shows. `role`: "sweep", "tuning" or "final". The first call
+ * writes the header. */
+gr_status study_records(const study *of, client *server, int64_t sweep, const char *role,
+                        const cJSON *spec, FILE *out, study_cost *cost, gr_error *error);
+
+/* Writes the table of an item with "metrics", a column for each (study_measures.c), and prints it
+ * if `print`. */
+gr_status study_measures(const study *of, client *server, int64_t sweep, const cJSON *item,
+                         bool print, gr_error *error);
 
 /* The SVG of a figure (free), of a table in JSON (study_figures.c): kinds "dots", "curves" and
  * "map". GR_INVALID for another kind. */
@@ -56,5 +67,9 @@ gr_status study_figure(const cJSON *item, const cJSON *table, char **svg, gr_err
 /* The kind "fits" (study_fits.c): writes the figures and a CSV of the classical smoothers. */
 gr_status study_fits(const study *of, client *server, int64_t sweep, const cJSON *item,
                      gr_error *error);
+/* The kind "norms" (study_norms.c): writes the figures FILE and FILE_ratio, and FILE.csv of what
+ * they show of each experiment. */
+gr_status study_norms(const study *of, client *server, int64_t sweep, const cJSON *item,
+                      gr_error *error);
 
 #endif

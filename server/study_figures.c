@@ -456,6 +456,7 @@ gr_status study_figure(const cJSON *item, const cJSON *table, char **svg, gr_err
         *svg = draw_map_figure(&of, table);
     else
         return gr_fail(error, GR_INVALID,
-                       "/figures: \"kind\" is dots, curves, map or fits, not \"%.40s\"", kind);
+                       "/figures: \"kind\" is dots, curves, map, fits or norms, not \"%.40s\"",
+                       kind);
     return *svg ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a figure");
 }

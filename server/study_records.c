@@ -9,7 +9,13 @@
 #include "server/study.h"
 #include "server/sweep_follow.h"
 
-enum { PAGE = 500 };
+enum { PAGE = 500, MAXIMUM_METRICS = 64 };
+
+/* What every study has, before the metrics of its own tables. */
+static const char *const common_metrics[] = {"test_accuracy",       "test_loss",
+                                             "validation_accuracy", "validation_loss",
+                                             "train_accuracy",      "train_loss"};
+enum { COMMON_METRICS = sizeof common_metrics / sizeof *common_metrics };
 
 gr_status study_write(const study *of, const char *name, const char *extension, const char *text,
                       gr_error *error) {
@@ -93,11 +99,45 @@ static bool spec_hash(const cJSON *spec, char hex[DIGEST_SIZE]) {
     return true;
 }
 
+/* Names of metrics, borrowed from the study's definition; those beyond the maximum are left out. */
+typedef struct metric_names {
+    const char *items[MAXIMUM_METRICS];
+    size_t count;
+} metric_names;
+
+static void add_metric(metric_names *to, const char *name) {
+    if (!name || strstr(name, "_seconds") || to->count == MAXIMUM_METRICS)
+        return; /* columns anyway */
+    for (size_t i = 0; i < to->count; i++)
+        if (strcmp(to->items[i], name) == 0) return;
+    to->items[to->count++] = name;
+}
+
+static metric_names metrics_of(const study *of) {
+    metric_names names = {0};
+    const cJSON *table, *one;
+    for (size_t i = 0; i < COMMON_METRICS; i++) add_metric(&names, common_metrics[i]);
+    cJSON_ArrayForEach(table, cJSON_GetObjectItemCaseSensitive(of->document, "tables")) {
+        add_metric(&names, study_text(table, "metric", NULL));
+        cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(table, "metrics")) {
+            add_metric(&names, study_text(one, "metric", NULL));
+            add_metric(&names, study_text(one, "over", NULL));
+        }
+    }
+    return names;
+}
+
+static void put_header(const metric_names *metrics, FILE *out) {
+    fputs("id,role,sweep,arm,seed,state", out);
+    for (size_t i = 0; i < metrics->count; i++) fprintf(out, ",%s", metrics->items[i]);
+    fputs(",elapsed_seconds,cpu_seconds,iterations,spec_sha256,data_sha256,engine_version,"
+          "kernels\r\n",
+          out);
+}
+
 static gr_status put_experiment(const cJSON *one, int64_t sweep, const char *role,
-                                const cJSON *arms, FILE *out, gr_error *error) {
-    static const char *const metrics[] = {"test_accuracy",       "test_loss",
-                                          "validation_accuracy", "validation_loss",
-                                          "train_accuracy",      "train_loss"};
+                                const cJSON *arms, const metric_names *metrics, FILE *out,
+                                gr_error *error) {
     const cJSON *place = cJSON_GetObjectItemCaseSensitive(one, "sweep");
     const cJSON *arm = cJSON_GetArrayItem(arms, (int)sweep_number(place, "arm", -1));
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(one, "metrics");
@@ -108,35 +148,39 @@ static gr_status put_experiment(const cJSON *one, int64_t sweep, const char *rol
     fprintf(out, "%.0f,%s,%lld", sweep_number(one, "id", 0), role, (long long)sweep);
     put_quoted(out, study_text(arm, "label", ""));
     fprintf(out, ",%.0f,%s", sweep_number(place, "seed", 0), study_text(one, "state", ""));
-    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-        put_value(out, cJSON_GetObjectItemCaseSensitive(values, metrics[i]));
+    for (size_t i = 0; i < metrics->count; i++)
+        put_value(out, cJSON_GetObjectItemCaseSensitive(values, metrics->items[i]));
     put_value(out, cJSON_GetObjectItemCaseSensitive(one, "elapsed_seconds"));
+    put_value(out, cJSON_GetObjectItemCaseSensitive(one, "cpu_seconds"));
+    put_value(out, cJSON_GetObjectItemCaseSensitive(
+                       cJSON_GetObjectItemCaseSensitive(one, "progress"), "iteration"));
     fprintf(out, ",%s,%s,%s,%s\r\n", hash, study_text(one, "data_hash", ""),
             study_text(one, "engine_version", ""), study_text(environment, "kernels", ""));
     return GR_OK;
 }
 
-gr_status study_records(client *server, int64_t sweep, const char *role, const cJSON *spec,
-                        FILE *out, double *seconds, gr_error *error) {
+gr_status study_records(const study *of, client *server, int64_t sweep, const char *role,
+                        const cJSON *spec, FILE *out, study_cost *cost, gr_error *error) {
+    const metric_names metrics = metrics_of(of);
     char path[400], cursor[200] = "";
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(spec, "arm_list");
-    if (ftell(out) == 0)
-        fputs("id,role,sweep,arm,seed,state,test_accuracy,test_loss,validation_accuracy,"
-              "validation_loss,train_accuracy,train_loss,elapsed_seconds,spec_sha256,data_sha256,"
-              "engine_version,kernels\r\n",
-              out);
+    if (ftell(out) == 0) put_header(&metrics, out);
     for (bool more = true; more;) {
         cJSON *page;
         snprintf(path, sizeof path,
                  "/api/v1/experiments?sweep=%lld&limit=%d&fields=id,state,spec,metrics,sweep,"
-                 "elapsed_seconds,data_hash,engine_version,environment%s%s",
+                 "progress,elapsed_seconds,cpu_seconds,data_hash,engine_version,environment%s%s",
                  (long long)sweep, PAGE, *cursor ? "&cursor=" : "", cursor);
         GR_TRY(client_request(server, "GET", path, NULL, 0, &page, NULL, error));
         const cJSON *one;
         gr_status status = GR_OK;
         cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(page, "experiments")) {
-            *seconds += sweep_number(one, "elapsed_seconds", 0);
-            if (status == GR_OK) status = put_experiment(one, sweep, role, arms, out, error);
+            cost->elapsed_seconds += sweep_number(one, "elapsed_seconds", 0);
+            cost->cpu_seconds += sweep_number(one, "cpu_seconds", 0);
+            cost->iterations +=
+                sweep_number(cJSON_GetObjectItemCaseSensitive(one, "progress"), "iteration", 0);
+            if (status == GR_OK)
+                status = put_experiment(one, sweep, role, arms, &metrics, out, error);
         }
         snprintf(cursor, sizeof cursor, "%s", study_text(page, "next_cursor", ""));
         more = *cursor != 0 && status == GR_OK;

@@ -3,6 +3,8 @@
 #ifndef SERVER_SWEEP_TABLE_H
 #define SERVER_SWEEP_TABLE_H
 
+#include <stdio.h>
+
 #include "server/sample_statistics.h"
 #include "server/sweep_check.h"
 
@@ -67,5 +69,10 @@ typedef enum table_statistic {
 } table_statistic;
 char *sweep_table_markdown(const sweep_table *table, table_statistic statistic);
 char *sweep_table_latex(const sweep_table *table, table_statistic statistic);
+/* Decimals of a number for people: two of a percentage, of others as many as show two digits of its
+ * spread. */
+int sweep_table_decimals(bool percent, double spread);
+/* A text with what means something in Markdown or LaTeX escaped. */
+void sweep_table_put_label(FILE *out, bool latex, const char *text);
 
 #endif

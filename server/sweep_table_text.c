@@ -194,9 +194,8 @@ static style style_of(const sweep_table *table, bool latex, table_statistic stat
                    .worse = latex ? "^{\\downarrow}" : " ▼"};
 }
 
-/* Two decimals of a percentage; of other metrics as many as show two digits of the spread. */
-static int decimals(const style *with, double spread) {
-    if (with->percent) return 2;
+int sweep_table_decimals(bool percent, double spread) {
+    if (percent) return 2;
     if (!(spread > 0)) return 4;
     const double digits = 1 - floor(log10(spread));
     return digits < 0 ? 0 : digits > 8 ? 8 : (int)digits;
@@ -205,7 +204,8 @@ static int decimals(const style *with, double spread) {
 static void put_value(FILE *out, const style *with, double value, double spread, bool sign) {
     char text[64];
     if (with->percent) value *= 100;
-    snprintf(text, sizeof text, sign ? "%+.*f" : "%.*f", decimals(with, spread), value);
+    snprintf(text, sizeof text, sign ? "%+.*f" : "%.*f",
+             sweep_table_decimals(with->percent, spread), value);
     if (*text == '-') {
         fputs(with->minus, out);
         fputs(text + 1, out);
@@ -248,8 +248,8 @@ static void put_cell(FILE *out, const style *with, const table_cell *cell) {
     if (with->latex) fputc('$', out);
 }
 
-static void put_label(FILE *out, const style *with, const char *text) {
-    if (!with->latex) {
+void sweep_table_put_label(FILE *out, bool latex, const char *text) {
+    if (!latex) {
         put_text(out, text, "\\|*`<", "\\");
         return;
     }
@@ -263,6 +263,10 @@ static void put_label(FILE *out, const style *with, const char *text) {
         else
             fputc(*text, out);
     }
+}
+
+static void put_label(FILE *out, const style *with, const char *text) {
+    sweep_table_put_label(out, with->latex, text);
 }
 
 static void put_p(FILE *out, double p) {

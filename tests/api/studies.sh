@@ -5,31 +5,47 @@ well_formed() { # well_formed NAME FILE
     check "$1" python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$2"
 }
 jq -n '{title: "Penalties <&> sizes", sweep: {name: "study of <digits>", base: {dataset: {name: "digits", validation_size: 200},
-        model: {preset: "mlp", widths: [8]}, training: {iterations: 2000, batch_size: 20, evaluate_every: 1000}},
+        model: {preset: "mlp", widths: [8]}, training: {iterations: 2000, batch_size: 20, evaluate_every: 1000}, analysis: {gradient_norms: {samples: 30}}},
     axes: [{name: "N", pointer: "/dataset/train_size", values: [50, 100]},
       {name: "method", values: [{label: "none", set: {}}, {label: "DataGrad: 1", set: {"/regularizers": [{type: "datagrad", weight: 1}]}},
         {label: "DataGrad: 5", set: {"/regularizers": [{type: "datagrad", weight: 5}]}}]}],
     seeds: [1, 2], baseline: {method: "none"}},
   sizes: {quick: {sweep: {base: {training: {iterations: 20, evaluate_every: 20}}}}},
-  tables: [{file: "accuracy", rows: "method", columns: "N"}],
+  tables: [{file: "accuracy", rows: "method", columns: "N"}, {file: "measures", rows: "method", columns: "N", metrics: [
+    {metric: "test_accuracy", label: "accuracy | all", percent: true}, {metric: "gradient_norm.test.mean", direction: "lower"},
+    {metric: "gradient_norm.test.mean", over: "gradient_norm.train.mean", label: "gap"}, {metric: "cpu_seconds", relative: true, label: "cost"}]}],
   figures: [{file: "dots", kind: "dots"}, {file: "curves", kind: "curves", rows: "method", columns: "N", logarithmic: true},
-    {file: "map", kind: "map", rows: "method", columns: "N"}]}' >"$folder/own.json"
+    {file: "map", kind: "map", rows: "method", columns: "N"}, {file: "norms", kind: "norms", rows: "method", columns: "N"}]}' >"$folder/own.json"
 output=$("$gradreg" study "$folder/own.json" --check --server "$url"); equal "study: checked" "$(sed -n 2p <<<"$output" | cut -d';' -f1)" "6 arms, 12 experiments, 24000 iterations"
 out=$folder/study
 output=$("$gradreg" study "$folder/own.json" --quick --server "$url" --out "$out" 2>&1); equal "study" $? 0
 holds "study: progress" "$output" "12 of 12 experiments have ended"
 holds "study: table" "$output" "| none |"
-equal "study: files" "$(ls "$out" | tr '\n' ' ')" "accuracy.csv accuracy.md accuracy.tex curves.svg dots.svg experiments.csv map.svg study.json "
+equal "study: files" "$(ls "$out" | tr '\n' ' ')" "accuracy.csv accuracy.md accuracy.tex curves.svg dots.svg experiments.csv map.svg measures.csv measures.md measures.tex norms.csv norms.svg norms_ratio.svg study.json "
 id=$(jq -r '.sweeps[0].id' "$out/study.json")
 equal "study: every experiment" "$(tail -n +2 "$out/experiments.csv" | wc -l)" 12
 # A line of experiments.csv leads to the experiment that its number comes from.
 line=$(sed -n 2p "$out/experiments.csv")
 one=$(curl -s "$api/experiments/${line%%,*}")
 equal "study: traced" "$(cut -d, -f3 <<<"$line") $(jq -r '[.sweep.id, .metrics.test_accuracy] | @csv' <<<"$one")" "$id $id,$(cut -d, -f7 <<<"${line//\"*\"/x}" | jq .)"
-for figure in dots curves map; do well_formed "study: $figure" "$out/$figure.svg"; done
+for figure in dots curves map norms norms_ratio; do well_formed "study: $figure" "$out/$figure.svg"; done
 equal "study: means and seeds as dots" "$(grep -c '<circle' "$out/dots.svg")" $((6 + 12 + 4))
 equal "study: curves, and their differences" "$(grep -o 'fill="[^"]*" fill-opacity="0.15"' "$out/curves.svg" | wc -l)" 5
 equal "study: a cell for each arm" "$(grep -c '>[0-9.]*</text>' "$out/map.svg" | tr -d '\n')" $((6 + 2 + 1))
+# A column for each measure: means as the server has them, ratios of an experiment's two metrics, ratios to the baseline.
+equal "study: measures" "$(sed -n 1p "$out/measures.md")" '| method, N | accuracy \| all in % | gradient_norm.test.mean | gap | cost |'
+equal "study: a line for each arm and measure" "$(tail -n +2 "$out/measures.csv" | wc -l)" $((6 * 4))
+equal "study: every metric of a table" "$(head -n 1 "$out/experiments.csv" | grep -o 'gradient_norm[^,]*' | tr '\n' ' ')" "gradient_norm.test.mean gradient_norm.train.mean "
+wanted=$(curl -s "$api/experiments?sweep=$id" | jq '[.experiments[] | select(.spec.dataset.train_size == 100 and (.spec.regularizers | length) == 1 and .spec.regularizers[0].weight == 5)
+    | .metrics | ."gradient_norm.test.mean" / ."gradient_norm.train.mean" | log] | add / length | exp')
+found=$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"DataGrad: 5\"" && $2 == "\"100\"" && $3 == "\"gap\"" {print $7}')
+equal "study: the mean of logarithms of ratios" "$(jq -n "($wanted / ${found:-0} - 1) | fabs < 1e-9")" true
+equal "study: the baseline relative to itself" "$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"none\"" && $3 == "\"cost\"" {print $7 + 0, $8 + 0, $9 + 0}' | sort -u)" "1 1 1"
+# Distributions: of each experiment, norm and kind of point a line, and a median in the figure.
+equal "study: norms" "$(tail -n +2 "$out/norms.csv" | wc -l)" $((12 * 3 * 5))
+line=$(tr -d '\r' <"$out/norms.csv" | grep ',softmax,segments,' | sed -n 2p)
+equal "study: norms, traced" "$(awk -F, '{print $(NF - 2)}' <<<"$line" | jq .)" "$(curl -s "$api/experiments/${line%%,*}/analysis" | jq '.gradient_norms | .softmax.points.segments.quantiles[.probabilities | index(0.5)]')"
+equal "study: norms, medians" "$(grep -c '<circle' "$out/norms.svg") $(grep -c '<circle' "$out/norms_ratio.svg")" "$((6 * 3 * 5 * 2 + 5)) $((6 * 3 * 4 + 4))"
 # Again: the server has it.
 sweeps=$(curl -s "$api/sweeps?limit=200" | jq '.sweeps | length')
 cp -r "$out" "$folder/before"
@@ -64,6 +80,9 @@ equal "study: smoothers" "$(tail -n +2 "$folder/toy/smoothers.csv" | awk -F, '$4
 # What is refused.
 output=$("$gradreg" study toy3 --server "$url" 2>&1); equal "study: unknown" "$? $output" '1 gradreg study: toy3: no study is called "toy3"; did you mean "toy1"?'
 output=$("$gradreg" study toy1 --size tiny --server "$url" 2>&1); equal "study: no such size" "$? $output" '1 gradreg study: toy1: the study toy1 has no size "tiny"'
+jq '.tables[1].metrics[0] = {label: "x"}' "$folder/own.json" >"$folder/bad.json"
+output=$("$gradreg" study "$folder/bad.json" --quick --server "$url" --out "$folder/bad" 2>&1); equal "study: a measure without a metric" "$?" 1
+holds "study: says which" "$output" '/tables: each of "metrics" has a "metric"'
 jq '.figures[0].file = "../x"' "$folder/own.json" >"$folder/bad.json"
 output=$("$gradreg" study "$folder/bad.json" --server "$url" 2>&1); equal "study: a file elsewhere" "$?" 1; holds "study: says so" "$output" "/figures: each has a \"file\""
 holds "study: list" "$("$gradreg" study --list)" "confidence_penalty"
