@@ -191,11 +191,26 @@ static gr_status value_of(const measures *of, const measure *by, int index, valu
 /* -- for people
  * ----------------------------------------------------------------------------------------- */
 
+static void put_text(FILE *out, bool latex, const char *text) {
+    fprintf(out, "%s%s", *text != '-' ? "" : latex ? "-" : "−", text + (*text == '-'));
+}
+
+/* Two digits of the spread; what is too small for that, or has no spread, by its own digits. */
 static void put_number(FILE *out, bool latex, bool percent, double number, double spread) {
     char text[64];
-    snprintf(text, sizeof text, "%.*f", sweep_table_decimals(percent, spread),
-             percent ? 100 * number : number);
-    fprintf(out, "%s%s", *text != '-' ? "" : latex ? "-" : "−", text + (*text == '-'));
+    if (!percent && (!(spread > 0) || spread < 1e-5))
+        snprintf(text, sizeof text, "%.3g", number);
+    else
+        snprintf(text, sizeof text, "%.*f", sweep_table_decimals(percent, spread),
+                 percent ? 100 * number : number);
+    put_text(out, latex, text);
+}
+
+/* Three digits: ratios go over many powers of ten. */
+static void put_ratio(FILE *out, bool latex, double number) {
+    char text[64];
+    snprintf(text, sizeof text, number >= 100 && number < 1e5 ? "%.0f" : "%.3g", number);
+    put_text(out, latex, text);
 }
 
 static void put_value(FILE *out, bool latex, const measure *by, const value *from) {
@@ -211,12 +226,12 @@ static void put_value(FILE *out, bool latex, const measure *by, const value *fro
         put_number(out, latex, false, from->center, 0.1);
         break;
     case FORM_OVER:
-        put_number(out, latex, false, from->center, half);
+        put_ratio(out, latex, from->center);
         if (isnan(half)) break;
         fputs(latex ? "\\;[" : " [", out);
-        put_number(out, latex, false, from->band.low, half);
+        put_ratio(out, latex, from->band.low);
         fputs(", ", out);
-        put_number(out, latex, false, from->band.high, half);
+        put_ratio(out, latex, from->band.high);
         fputc(']', out);
         break;
     case FORM_MEAN:

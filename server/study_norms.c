@@ -262,7 +262,6 @@ static void draw_panel(figure *out, const norms *of, int row, int norm, int plac
                           .x = {.low = 0, .high = of->column_count},
                           .y = scale_of(of, norm, ratios),
                           .title = title,
-                          .x_label = of->axis,
                           .no_x_ticks = true};
     figure_panel_begin(out, &panel);
     if (ratios) {
@@ -273,6 +272,8 @@ static void draw_panel(figure *out, const norms *of, int row, int norm, int plac
     for (int point = ratios; point < POINTS; point++)
         (ratios ? draw_ratios : draw_boxes)(out, of, &panel, row, norm, point);
     figure_panel_end(out);
+    figure_text(out, panel.left + PANEL / 2.0, panel.top + PANEL_HEIGHT + 34, FIGURE_MIDDLE, 12,
+                "#222222", of->axis);
     for (int column = 0; column < of->column_count; column++)
         figure_text(out, panel.left + (column + 0.5) * PANEL / of->column_count,
                     panel.top + PANEL_HEIGHT + 16, FIGURE_MIDDLE, 11, "#222222",
