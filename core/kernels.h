@@ -68,6 +68,17 @@ typedef struct gr_winograd {
     int64_t kernel, padding;
 } gr_winograd;
 
+enum { GR_MAXIMUM_MOMENTS = 2 };
+
+/* Contiguous parameters at an optimiser's step. */
+typedef struct gr_step {
+    int64_t count;
+    gr_real *parameters, *gradients; /* the gradients are zero afterwards */
+    gr_real *moments[GR_MAXIMUM_MOMENTS];
+    gr_real decay; /* so many times the parameter joins its gradient first; 0: nothing does */
+    gr_real kept;  /* and of so much of the parameter the step is taken off; 1: of all */
+} gr_step;
+
 typedef struct gr_kernels {
     const char *name;
     int64_t vector_lanes; /* reals in a vector */
@@ -183,19 +194,18 @@ typedef struct gr_kernels {
                  const gr_real *t, const gr_real *a, gr_real center, const gr_plane *plane,
                  bool add, gr_real *bend, const gr_plane *t_plane, gr_real *t_out);
 
-    /* Adam's step (Kingma & Ba 2015, PyTorch's constants' places) over one contiguous block. */
-    void (*adam)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
-                 gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
-                 gr_real second_correction, gr_real epsilon);
+    /* -- optimisers' steps: all that is done to the parameters, in one pass. Each returns the sum
+     * of the parameters' squares before the step where it decays them, else 0. -- */
+    /* Adam (Kingma & Ba 2015, PyTorch's constants' places); moments: first and second. */
+    double (*adam)(const gr_step *step, gr_real beta1, gr_real beta2, gr_real step_size,
+                   gr_real second_correction, gr_real epsilon);
     /* velocity = momentum·velocity + g; parameters -= rate·velocity, or with Nesterov's look-ahead
-     * rate·(g + momentum·velocity). */
-    void (*momentum)(int64_t count, gr_real *parameters, const gr_real *gradients,
-                     gr_real *velocity, gr_real rate, gr_real momentum, bool nesterov);
+     * rate·(g + momentum·velocity). moments: velocity. */
+    double (*momentum)(const gr_step *step, gr_real rate, gr_real momentum, bool nesterov);
     /* squares = alpha·squares + (1 - alpha)·g²; velocity = momentum·velocity + g/(√squares + ε);
-     * parameters -= rate·velocity. */
-    void (*rmsprop)(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *squares,
-                    gr_real *velocity, gr_real rate, gr_real alpha, gr_real epsilon,
-                    gr_real momentum);
+     * parameters -= rate·velocity. moments: squares and velocity. */
+    double (*rmsprop)(const gr_step *step, gr_real rate, gr_real alpha, gr_real epsilon,
+                      gr_real momentum);
 } gr_kernels;
 
 /* The best set for this processor, or the one that GRADREG_KERNELS names ("avx512", "avx2",

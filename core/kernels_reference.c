@@ -388,41 +388,60 @@ static void bend(int64_t positions, int64_t samples, int64_t stride, const gr_re
     }
 }
 
-static void adam(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *first,
-                 gr_real *second, gr_real beta1, gr_real beta2, gr_real step_size,
-                 gr_real second_correction, gr_real epsilon) {
-    for (int64_t i = 0; i < count; i++) {
-        const double g = (double)gradients[i];
+/* What joins the gradient and what is kept of the parameter, for all optimisers. */
+static double decay_step(const gr_step *step) {
+    double squares = 0;
+    if (step->decay != 0)
+        squares = decay(step->count, step->decay, step->parameters, step->gradients);
+    for (int64_t i = 0; i < step->count; i++) step->parameters[i] *= step->kept;
+    return squares;
+}
+
+static double adam(const gr_step *step, gr_real beta1, gr_real beta2, gr_real step_size,
+                   gr_real second_correction, gr_real epsilon) {
+    gr_real *first = step->moments[0], *second = step->moments[1];
+    const double squares = decay_step(step);
+    for (int64_t i = 0; i < step->count; i++) {
+        const double g = (double)step->gradients[i];
         const double m = (double)beta1 * (double)first[i] + (1 - (double)beta1) * g;
         const double v = (double)beta2 * (double)second[i] + (1 - (double)beta2) * g * g;
         const double root = sqrt(v) * (double)second_correction + (double)epsilon;
         first[i] = (gr_real)m;
         second[i] = (gr_real)v;
-        parameters[i] = (gr_real)((double)parameters[i] - (double)step_size * m / root);
+        step->parameters[i] = (gr_real)((double)step->parameters[i] - (double)step_size * m / root);
+        step->gradients[i] = 0;
     }
+    return squares;
 }
 
-static void momentum(int64_t count, gr_real *parameters, const gr_real *gradients,
-                     gr_real *velocity, gr_real rate, gr_real kept, bool nesterov) {
-    for (int64_t i = 0; i < count; i++) {
-        const double g = (double)gradients[i];
+static double momentum(const gr_step *step, gr_real rate, gr_real kept, bool nesterov) {
+    gr_real *velocity = step->moments[0];
+    const double squares = decay_step(step);
+    for (int64_t i = 0; i < step->count; i++) {
+        const double g = (double)step->gradients[i];
         const double v = (double)kept * (double)velocity[i] + g;
-        const double step = nesterov ? g + (double)kept * v : v;
+        const double moved = nesterov ? g + (double)kept * v : v;
         velocity[i] = (gr_real)v;
-        parameters[i] = (gr_real)((double)parameters[i] - (double)rate * step);
+        step->parameters[i] = (gr_real)((double)step->parameters[i] - (double)rate * moved);
+        step->gradients[i] = 0;
     }
+    return squares;
 }
 
-static void rmsprop(int64_t count, gr_real *parameters, const gr_real *gradients, gr_real *squares,
-                    gr_real *velocity, gr_real rate, gr_real alpha, gr_real epsilon, gr_real kept) {
-    for (int64_t i = 0; i < count; i++) {
-        const double g = (double)gradients[i];
-        const double s = (double)alpha * (double)squares[i] + (1 - (double)alpha) * g * g;
+static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real epsilon,
+                      gr_real kept) {
+    gr_real *mean_squares = step->moments[0], *velocity = step->moments[1];
+    const double squares = decay_step(step);
+    for (int64_t i = 0; i < step->count; i++) {
+        const double g = (double)step->gradients[i];
+        const double s = (double)alpha * (double)mean_squares[i] + (1 - (double)alpha) * g * g;
         const double v = (double)kept * (double)velocity[i] + g / (sqrt(s) + (double)epsilon);
-        squares[i] = (gr_real)s;
+        mean_squares[i] = (gr_real)s;
         velocity[i] = (gr_real)v;
-        parameters[i] = (gr_real)((double)parameters[i] - (double)rate * v);
+        step->parameters[i] = (gr_real)((double)step->parameters[i] - (double)rate * v);
+        step->gradients[i] = 0;
     }
+    return squares;
 }
 
 const gr_kernels gr_kernels_reference = {

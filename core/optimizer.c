@@ -2,7 +2,6 @@
 #include "core/optimizer.h"
 
 #include <math.h>
-#include <string.h>
 
 static const gr_kind *const optimizers[] = {&gr_optimizer_sgd.kind,
                                             &gr_optimizer_momentum.kind,
@@ -38,35 +37,25 @@ gr_status gr_optimizer_check(const gr_settings *optimizer, gr_error *error) {
     return kind->check ? kind->check(optimizer, error) : GR_OK;
 }
 
-/* Parameters whose arrays fit the second-level cache: all that is done to them is done while they
- * are there. */
-enum { STEP_PARAMETERS = 16384 };
-
 double gr_optimizer_step(const gr_settings *optimizer, const gr_network *network,
                          const gr_kernels *kernels, int64_t number, double learning_rate,
                          double decay, gr_real *parameters, gr_real *gradients,
                          gr_real *const moments[GR_MAXIMUM_MOMENTS]) {
     const gr_optimizer_kind *kind = gr_optimizer_kind_of(optimizer);
     const double decoupled = kind->decoupled_decay ? kind->decoupled_decay(optimizer) : 0;
-    const gr_real kept = (gr_real)(1 - learning_rate * decoupled);
     double squares = 0;
     for (int i = 0; i < network->node_count; i++)
         for (int p = 0; p < network->nodes[i].parameter_count; p++) {
             const gr_parameter *parameter = &network->nodes[i].parameters[p];
             const bool decays = parameter->shape.rank >= 2;
-            int64_t first = parameter->offset, count;
-            const int64_t end = first + gr_shape_elements(&parameter->shape);
-            for (; first < end; first += count) {
-                count = end - first < STEP_PARAMETERS ? end - first : STEP_PARAMETERS;
-                gr_real *w = parameters + first, *g = gradients + first;
-                gr_real *moment[GR_MAXIMUM_MOMENTS] = {NULL};
-                for (int m = 0; m < kind->moments; m++) moment[m] = moments[m] + first;
-                if (decays && decay != 0) squares += kernels->decay(count, (gr_real)decay, w, g);
-                if (decays && decoupled > 0)
-                    for (int64_t e = 0; e < count; e++) w[e] *= kept;
-                kind->step(optimizer, kernels, count, number, learning_rate, w, g, moment);
-                memset(g, 0, (size_t)count * sizeof *g);
-            }
+            gr_step step = {.count = gr_shape_elements(&parameter->shape),
+                            .parameters = parameters + parameter->offset,
+                            .gradients = gradients + parameter->offset,
+                            .decay = decays ? (gr_real)decay : 0,
+                            .kept = decays ? (gr_real)(1 - learning_rate * decoupled) : 1};
+            for (int m = 0; m < kind->moments; m++)
+                step.moments[m] = moments[m] + parameter->offset;
+            squares += kind->step(optimizer, kernels, number, learning_rate, &step);
         }
     return squares;
 }

@@ -7,8 +7,6 @@
 #include "core/network.h"
 #include "gradreg/settings.h"
 
-enum { GR_MAXIMUM_MOMENTS = 2 };
-
 typedef struct gr_optimizer_kind {
     gr_kind kind;
     int moments; /* blocks of state, each as large as the parameters */
@@ -16,10 +14,9 @@ typedef struct gr_optimizer_kind {
     /* The weight of a decay beside the gradient (Loshchilov & Hutter 2019): before each step the
      * weights of rank >= 2 lose this share of the learning rate. NULL: no such decay. */
     double (*decoupled_decay)(const gr_settings *settings);
-    /* Step number `step` (from 1) over contiguous blocks of `count` numbers. */
-    void (*step)(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
-                 int64_t step, double learning_rate, gr_real *parameters, const gr_real *gradients,
-                 gr_real *const moments[GR_MAXIMUM_MOMENTS]);
+    /* Step number `number` (from 1): what the kernel returns. */
+    double (*step)(const gr_settings *settings, const gr_kernels *kernels, int64_t number,
+                   double learning_rate, const gr_step *step);
 } gr_optimizer_kind;
 
 typedef struct gr_schedule_kind {

@@ -1,7 +1,5 @@
 /* The elementwise kernels, simple enough for the compiler's own vectors, and the table of the set.
  */
-#include <math.h>
-
 #include "core/kernels/vector.h"
 
 #define TEXT_OF(name) #name
@@ -156,60 +154,153 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
         gather_of(size, windows, step, row_stride, probes, samples, winner, in, out);
 }
 
-INLINE gr_real root_of(gr_real x) {
-#ifdef GR_DOUBLE
-    return sqrt(x);
-#else
-    return sqrtf(x);
-#endif
+/* -- weight decay and optimisers
+ * ------------------------------------------------------------------------------------ */
+
+/* Sums of squares, in double. */
+typedef struct square_sums {
+    wide_vector part[WIDE_PARTS];
+} square_sums;
+
+INLINE void add_squares(square_sums *sums, vector v) {
+    wide_vector wide[WIDE_PARTS];
+    widen(v, wide);
+    for (int part = 0; part < WIDE_PARTS; part++) sums->part[part] += wide[part] * wide[part];
+}
+
+INLINE double total_of(const square_sums *sums) {
+    double total = 0;
+    for (int part = 0; part < WIDE_PARTS; part++)
+        for (int64_t lane = 0; lane < VECTOR_LANES / WIDE_PARTS; lane++)
+            total += sums->part[part][lane];
+    return total;
 }
 
 static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {
-    wide_vector squares = {0};
+    square_sums squares = {0};
     const vector factor = broadcast(weight);
     FOR_EACH_VECTOR (i, count) {
-        const int64_t left = count - i;
-        const bool whole = left >= VECTOR_LANES;
-        const vector w = whole ? load(parameters + i) : load_part(parameters + i, left);
-        const vector g = whole ? load(gradients + i) : load_part(gradients + i, left);
-        const wide_vector wide = __builtin_convertvector(w, wide_vector);
-        squares += wide * wide;
-        store_lanes(gradients + i, left, g + factor * w);
+        const vector w = load_lanes(parameters + i, count - i);
+        add_squares(&squares, w);
+        store_lanes(gradients + i, count - i, load_lanes(gradients + i, count - i) + factor * w);
     }
-    double sum = 0;
-    for (int lane = 0; lane < VECTOR_LANES; lane++) sum += squares[lane];
-    return sum;
+    return total_of(&squares);
 }
 
-static void adam(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
-                 gr_real *restrict first, gr_real *restrict second, gr_real beta1, gr_real beta2,
-                 gr_real step_size, gr_real second_correction, gr_real epsilon) {
-    for (int64_t i = 0; i < count; i++) {
-        first[i] = beta1 * first[i] + (1 - beta1) * gradients[i];
-        second[i] = beta2 * second[i] + (1 - beta2) * gradients[i] * gradients[i];
-        parameters[i] -= step_size * first[i] / (root_of(second[i]) * second_correction + epsilon);
-    }
+/* A vector of a step's parameters: `left` lanes from `first` on, which are more than a whole vector
+ * has or fewer. A constant, so that a step is one run of instructions: where a branch stood between
+ * a product and its sum the compiler would round both, and in another loop perhaps only the sum. */
+typedef struct portion {
+    const gr_step *step;
+    int64_t first, left;
+    bool whole;
+} portion;
+
+INLINE vector get(const portion *p, const gr_real *array) {
+    return p->whole ? load(array + p->first) : load_part(array + p->first, p->left);
 }
 
-static void momentum(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
-                     gr_real *restrict velocity, gr_real rate, gr_real kept, bool nesterov) {
-    /* g + momentum·v, or v itself as 0·g + 1·v: no branch in the loop. */
-    const gr_real of_gradient = nesterov ? 1 : 0, of_velocity = nesterov ? kept : 1;
-    for (int64_t i = 0; i < count; i++) {
-        velocity[i] = kept * velocity[i] + gradients[i];
-        parameters[i] -= rate * (of_gradient * gradients[i] + of_velocity * velocity[i]);
-    }
+INLINE void set(const portion *p, gr_real *array, vector v) {
+    if (p->whole)
+        store(array + p->first, v);
+    else
+        store_part(array + p->first, p->left, v);
 }
 
-static void rmsprop(int64_t count, gr_real *restrict parameters, const gr_real *restrict gradients,
-                    gr_real *restrict squares, gr_real *restrict velocity, gr_real rate,
-                    gr_real alpha, gr_real epsilon, gr_real kept) {
-    for (int64_t i = 0; i < count; i++) {
-        const gr_real g = gradients[i];
-        squares[i] = alpha * squares[i] + (1 - alpha) * g * g;
-        velocity[i] = kept * velocity[i] + g / (root_of(squares[i]) + epsilon);
-        parameters[i] -= rate * velocity[i];
+/* What an optimiser takes off its parameters, given their gradient. Sets the moments. */
+typedef vector rule_function(const portion *p, vector g, const gr_real *constants);
+
+INLINE void descend(rule_function *rule, const bool decays, const portion *p,
+                    const gr_real *constants, square_sums *squares) {
+    const gr_step *s = p->step;
+    const vector w = get(p, s->parameters);
+    vector g = get(p, s->gradients);
+    if (decays) {
+        add_squares(squares, w);
+        g += broadcast(s->decay) * w;
     }
+    /* Rounded, as by a pass of its own. */
+    const vector rest = settled(broadcast(s->kept) * w);
+    set(p, s->parameters, rest - rule(p, g, constants));
+    set(p, s->gradients, (vector){0});
+}
+
+INLINE double descend_all(rule_function *rule, const bool decays, const gr_step *step,
+                          const gr_real *constants) {
+    const gr_step s = *step;
+    square_sums squares = {0};
+    portion p = {.step = &s, .whole = true};
+    for (; s.count - p.first >= VECTOR_LANES; p.first += VECTOR_LANES)
+        descend(rule, decays, &p, constants, &squares);
+    p.left = s.count - p.first;
+    p.whole = false;
+    if (p.left > 0) descend(rule, decays, &p, constants, &squares);
+    return total_of(&squares);
+}
+
+INLINE double descend_by(rule_function *rule, const gr_step *step, const gr_real *constants) {
+    return step->decay != 0 ? descend_all(rule, true, step, constants)
+                            : descend_all(rule, false, step, constants);
+}
+
+/* So much of `old` and the rest of `now`; which of the products is rounded is not left to the
+ * compiler. */
+INLINE vector mean(gr_real share, vector old, vector now) {
+    return settled(share * old) + (1 - share) * now;
+}
+
+INLINE vector adam_rule(const portion *p, vector g, const gr_real *constants) {
+    const gr_real beta1 = constants[0], beta2 = constants[1], step_size = constants[2],
+                  second_correction = constants[3], epsilon = constants[4];
+    gr_real *const *moments = p->step->moments;
+    const vector first = mean(beta1, get(p, moments[0]), g);
+    const vector second = mean(beta2, get(p, moments[1]), g * g);
+    set(p, moments[0], first);
+    set(p, moments[1], second);
+    return step_size * first / (square_root(second) * second_correction + epsilon);
+}
+
+static double adam(const gr_step *step, gr_real beta1, gr_real beta2, gr_real step_size,
+                   gr_real second_correction, gr_real epsilon) {
+    const gr_real constants[] = {beta1, beta2, step_size, second_correction, epsilon};
+    return descend_by(adam_rule, step, constants);
+}
+
+INLINE vector momentum_rule(const portion *p, vector g, const gr_real *constants) {
+    const gr_real rate = constants[0], kept = constants[1];
+    const vector velocity = kept * get(p, p->step->moments[0]) + g;
+    set(p, p->step->moments[0], velocity);
+    return rate * velocity;
+}
+
+INLINE vector nesterov_rule(const portion *p, vector g, const gr_real *constants) {
+    const gr_real rate = constants[0], kept = constants[1];
+    const vector velocity = kept * get(p, p->step->moments[0]) + g;
+    set(p, p->step->moments[0], velocity);
+    return rate * (kept * velocity + g);
+}
+
+static double momentum(const gr_step *step, gr_real rate, gr_real kept, bool nesterov) {
+    const gr_real constants[] = {rate, kept};
+    return nesterov ? descend_by(nesterov_rule, step, constants)
+                    : descend_by(momentum_rule, step, constants);
+}
+
+INLINE vector rmsprop_rule(const portion *p, vector g, const gr_real *constants) {
+    const gr_real rate = constants[0], alpha = constants[1], epsilon = constants[2],
+                  kept = constants[3];
+    gr_real *const *moments = p->step->moments;
+    const vector squares = mean(alpha, get(p, moments[0]), g * g);
+    const vector velocity = kept * get(p, moments[1]) + g / (square_root(squares) + epsilon);
+    set(p, moments[0], squares);
+    set(p, moments[1], velocity);
+    return rate * velocity;
+}
+
+static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real epsilon,
+                      gr_real kept) {
+    const gr_real constants[] = {rate, alpha, epsilon, kept};
+    return descend_by(rmsprop_rule, step, constants);
 }
 
 const gr_kernels SET(GR_KERNEL_SET) = {

@@ -3,6 +3,7 @@
 #ifndef CORE_KERNELS_VECTOR_H
 #define CORE_KERNELS_VECTOR_H
 
+#include <math.h>
 #include <string.h>
 
 #include "core/kernels.h"
@@ -24,9 +25,6 @@
 typedef gr_real vector
     __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(gr_real)), may_alias));
 
-/* A vector's lanes in double. */
-typedef double wide_vector __attribute__((vector_size(VECTOR_BYTES / sizeof(gr_real) * 8)));
-
 /* One name per set: KERNEL(convolve) is convolve_avx512, … */
 #define KERNEL_JOIN(name, set) name##_##set
 #define KERNEL_EXPAND(name, set) KERNEL_JOIN(name, set)
@@ -37,15 +35,19 @@ INLINE vector load(const gr_real *p) {
     return *(const vector *)p;
 }
 
-/* The same, in a register for all its uses: the compiler is not to load it again for each. */
-INLINE vector load_once(const gr_real *p) {
-    vector v = load(p);
+/* A value as it is now: the compiler neither makes it again nor joins it with what follows. */
+INLINE vector settled(vector v) {
 #if defined(GR_KERNEL_SET_avx512)
     __asm__("" : "+v"(v));
 #elif defined(__x86_64__)
     __asm__("" : "+x"(v));
 #endif
     return v;
+}
+
+/* In a register for all its uses: the compiler is not to load it again for each. */
+INLINE vector load_once(const gr_real *p) {
+    return settled(load(p));
 }
 
 INLINE void store(gr_real *p, vector v) {
@@ -155,12 +157,51 @@ INLINE vector choose(mask m, vector yes, vector no) {
 
 #endif
 
-/* The first `left` lanes, at most all. */
+/* The first `left` lanes, at most all; zero in the others. */
+INLINE vector load_lanes(const gr_real *p, int64_t left) {
+    return left >= VECTOR_LANES ? load(p) : load_part(p, left);
+}
 INLINE void store_lanes(gr_real *p, int64_t left, vector v) {
     if (left >= VECTOR_LANES)
         store(p, v);
     else
         store_part(p, left, v);
+}
+
+/* A vector's lanes in double, in as many vectors as that takes. */
+enum { WIDE_PARTS = sizeof(double) / sizeof(gr_real) };
+typedef double wide_vector __attribute__((vector_size(VECTOR_BYTES)));
+
+INLINE void widen(vector v, wide_vector wide[WIDE_PARTS]) {
+#if defined(GR_DOUBLE)
+    wide[0] = v;
+#elif defined(GR_KERNEL_SET_avx512)
+    wide[0] = (wide_vector)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+    wide[1] = (wide_vector)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
+#elif defined(GR_KERNEL_SET_avx2)
+    wide[0] = (wide_vector)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v));
+    wide[1] = (wide_vector)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1));
+#else
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++)
+        wide[lane * 2 / VECTOR_LANES][lane % (VECTOR_LANES / 2)] = v[lane];
+#endif
+}
+
+/* Correctly rounded. */
+INLINE vector square_root(vector v) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return (vector)_mm512_sqrt_ps((__m512)v);
+#elif defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    return (vector)_mm256_sqrt_ps((__m256)v);
+#else
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++)
+#ifdef GR_DOUBLE
+        v[lane] = sqrt(v[lane]);
+#else
+        v[lane] = sqrtf(v[lane]);
+#endif
+    return v;
+#endif
 }
 
 /* 32-bit indices in memory, as integers of a lane's width. */

@@ -40,15 +40,14 @@ static const gr_option options[] = {
                       .default_json = "0.01"},
 };
 
-static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
-                 int64_t number, double learning_rate, gr_real *parameters,
-                 const gr_real *gradients, gr_real *const moments[GR_MAXIMUM_MOMENTS]) {
+static double step(const gr_settings *settings, const gr_kernels *kernels, int64_t number,
+                   double learning_rate, const gr_step *step) {
     const double beta1 = gr_number(settings, BETA1), beta2 = gr_number(settings, BETA2);
     const double first_correction = 1 - pow(beta1, (double)number);
     const double second_correction = 1 - pow(beta2, (double)number);
-    kernels->adam(count, parameters, gradients, moments[0], moments[1], (gr_real)beta1,
-                  (gr_real)beta2, (gr_real)(learning_rate / first_correction),
-                  (gr_real)(1 / sqrt(second_correction)), (gr_real)gr_number(settings, EPSILON));
+    return kernels->adam(
+        step, (gr_real)beta1, (gr_real)beta2, (gr_real)(learning_rate / first_correction),
+        (gr_real)(1 / sqrt(second_correction)), (gr_real)gr_number(settings, EPSILON));
 }
 
 static double decoupled_decay(const gr_settings *settings) {

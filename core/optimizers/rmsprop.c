@@ -28,13 +28,12 @@ static const gr_option options[] = {
                   .default_json = "0"},
 };
 
-static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
-                 int64_t number, double learning_rate, gr_real *parameters,
-                 const gr_real *gradients, gr_real *const moments[GR_MAXIMUM_MOMENTS]) {
+static double step(const gr_settings *settings, const gr_kernels *kernels, int64_t number,
+                   double learning_rate, const gr_step *step) {
     (void)number;
-    kernels->rmsprop(count, parameters, gradients, moments[0], moments[1], (gr_real)learning_rate,
-                     (gr_real)gr_number(settings, ALPHA), (gr_real)gr_number(settings, EPSILON),
-                     (gr_real)gr_number(settings, MOMENTUM));
+    return kernels->rmsprop(step, (gr_real)learning_rate, (gr_real)gr_number(settings, ALPHA),
+                            (gr_real)gr_number(settings, EPSILON),
+                            (gr_real)gr_number(settings, MOMENTUM));
 }
 
 const gr_optimizer_kind gr_optimizer_rmsprop = {

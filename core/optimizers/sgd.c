@@ -30,12 +30,11 @@ static gr_status check(const gr_settings *settings, gr_error *error) {
     return GR_OK;
 }
 
-static void step(const gr_settings *settings, const gr_kernels *kernels, int64_t count,
-                 int64_t number, double learning_rate, gr_real *parameters,
-                 const gr_real *gradients, gr_real *const moments[GR_MAXIMUM_MOMENTS]) {
+static double step(const gr_settings *settings, const gr_kernels *kernels, int64_t number,
+                   double learning_rate, const gr_step *step) {
     (void)number;
-    kernels->momentum(count, parameters, gradients, moments[0], (gr_real)learning_rate,
-                      (gr_real)gr_number(settings, MOMENTUM), gr_boolean(settings, NESTEROV));
+    return kernels->momentum(step, (gr_real)learning_rate, (gr_real)gr_number(settings, MOMENTUM),
+                             gr_boolean(settings, NESTEROV));
 }
 
 const gr_optimizer_kind gr_optimizer_sgd = {

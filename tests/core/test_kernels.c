@@ -847,9 +847,107 @@ static void test_decay(void **state) {
     }
 }
 
-/* -- Adam
+/* -- optimisers' steps
  * --------------------------------------------------------------------------------------------------
  */
+
+static gr_step step_of(guarded *parameters, guarded *gradients, guarded *first, guarded *second) {
+    return (gr_step){.count = (int64_t)(parameters->bytes / sizeof(gr_real)),
+                     .parameters = parameters->data,
+                     .gradients = gradients->data,
+                     .moments = {first->data, second->data},
+                     .kept = 1};
+}
+
+static void assert_cleared(const char *what, const guarded *gradients) {
+    for (size_t i = 0; i < gradients->bytes / sizeof(gr_real); i++)
+        if (((const gr_real *)gradients->data)[i] != 0)
+            fail_msg("%s: gradient %lld is not cleared", what, (long long)i);
+    guarded_check(gradients, what);
+}
+
+enum { MOMENTUM, NESTEROV, RMSPROP, ADAM, STEPS };
+static const char *const step_names[] = {"momentum", "momentum (nesterov)", "rmsprop", "adam"};
+static const gr_real step_rate = (gr_real)0.01, step_kept = (gr_real)0.9,
+                     step_alpha = (gr_real)0.95, step_epsilon = (gr_real)1e-3;
+
+/* The velocity is moment 0 of `step`, and squares are moment 1. */
+static double make_step(const gr_kernels *set, int kernel, const gr_step *step) {
+    gr_step turned = *step;
+    turned.moments[0] = step->moments[1];
+    turned.moments[1] = step->moments[0];
+    if (kernel == ADAM)
+        return set->adam(step, step_kept, step_alpha, step_rate, (gr_real)1.7, step_epsilon);
+    if (kernel == RMSPROP)
+        return set->rmsprop(&turned, step_rate, step_alpha, step_epsilon, step_kept);
+    return set->momentum(step, step_rate, step_kept, kernel == NESTEROV);
+}
+
+/* A decay within a step is that of the decay kernel before it, to the last bit; and what is kept of
+ * the parameter is all that `kept` changes. */
+static void test_decay_in_steps(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    const gr_real weight = (gr_real)0.37, share = (gr_real)0.8;
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++)
+        for (int i = -1; i < sets * STEPS; i++) {
+            const gr_kernels *kernels = i < 0 ? &gr_kernels_reference : set[i / STEPS];
+            const int kernel = i < 0 ? (int)test % STEPS : i % STEPS;
+            const int64_t count = chosen(test, 0, 1, 300);
+            guarded w = guarded_normal(count, test, 1), g = guarded_normal(count, test, 2);
+            guarded m = guarded_normal(count, test, 3), normal = guarded_normal(count, test, 4);
+            guarded v = guarded_absolute(&normal);
+            enum { APART, AT_ONCE, KEPT, WAYS };
+            guarded at[WAYS][4];
+            double squares[WAYS];
+            char shape[64], what[256];
+            snprintf(shape, sizeof shape, "case %u: %lld parameters", test, (long long)count);
+            set_name(kernels, step_names[kernel], shape, what);
+            for (int way = 0; way < WAYS; way++) {
+                const guarded *const from[] = {&w, &g, &m, &v};
+                for (int a = 0; a < 4; a++) at[way][a] = guarded_copy(from[a]);
+                gr_step step = step_of(&at[way][0], &at[way][1], &at[way][2], &at[way][3]);
+                if (way == APART)
+                    squares[way] = kernels->decay(count, weight, w.data, step.gradients);
+                else
+                    step.decay = weight;
+                if (way == KEPT) step.kept = share;
+                const double sum = make_step(kernels, kernel, &step);
+                if (way != APART)
+                    squares[way] = sum;
+                else if (sum != 0)
+                    fail_msg("%s: a sum of squares without decay", what);
+                assert_cleared(what, &at[way][1]);
+            }
+            if (squares[APART] != squares[AT_ONCE] || squares[APART] != squares[KEPT])
+                fail_msg("%s: sums of squares %.17g, %.17g and %.17g", what, squares[APART],
+                         squares[AT_ONCE], squares[KEPT]);
+            for (int a = 0; a < 4; a++) {
+                const size_t bytes = (size_t)count * sizeof(gr_real);
+                if (memcmp(at[APART][a].data, at[AT_ONCE][a].data, bytes) != 0)
+                    fail_msg("%s: array %d differs with the decay in the step", what, a);
+                if (a > 0 && memcmp(at[KEPT][a].data, at[AT_ONCE][a].data, bytes) != 0)
+                    fail_msg("%s: array %d differs with less kept", what, a);
+            }
+            for (int64_t e = 0; e < count; e++) {
+#define AT(array) ((double)((const gr_real *)(array).data)[e])
+                const double wanted = AT(at[AT_ONCE][0]) - (1 - (double)share) * AT(w);
+                const double magnitude = fabs(AT(at[AT_ONCE][0])) + 2 * fabs(AT(w));
+                if (!(fabs(AT(at[KEPT][0]) - wanted) <= 4 * UNIT_ROUNDOFF * magnitude))
+                    fail_msg("%s: parameter %lld is %.9g, not %.9g", what, (long long)e,
+                             AT(at[KEPT][0]), wanted);
+#undef AT
+            }
+            for (int way = 0; way < WAYS; way++)
+                for (int a = 0; a < 4; a++) {
+                    guarded_check(&at[way][a], what);
+                    guarded_free(&at[way][a]);
+                }
+            guarded *const all[] = {&w, &g, &m, &normal, &v};
+            for (size_t a = 0; a < sizeof all / sizeof *all; a++) guarded_free(all[a]);
+        }
+}
 
 /* One step's bounds. Each moment is a sum of two terms of at most three factors: 4u of their
  * magnitudes. The step is moment·size/(root·correction + ε): the first moment's error passes
@@ -872,15 +970,20 @@ static void test_adam(void **state) {
         if (count > 1) ((gr_real *)g.data)[0] = 0;
         guarded m_size = guarded_absolute(&m), g_size = guarded_absolute(&g);
         guarded reference[] = {guarded_copy(&p), guarded_copy(&m), guarded_copy(&v)};
-        gr_kernels_reference.adam(count, reference[0].data, g.data, reference[1].data,
-                                  reference[2].data, beta1, beta2, size, correction, epsilon);
+        guarded used = guarded_copy(&g);
+        const gr_step expected = step_of(&reference[0], &used, &reference[1], &reference[2]);
+        gr_kernels_reference.adam(&expected, beta1, beta2, size, correction, epsilon);
+        guarded_free(&used);
         for (int i = 0; i < sets; i++) {
             char what[256], shape[64];
             snprintf(shape, sizeof shape, "case %u: %lld parameters", test, (long long)count);
             set_name(set[i], "adam", shape, what);
             guarded got[] = {guarded_copy(&p), guarded_copy(&m), guarded_copy(&v)};
-            set[i]->adam(count, got[0].data, g.data, got[1].data, got[2].data, beta1, beta2, size,
-                         correction, epsilon);
+            used = guarded_copy(&g);
+            const gr_step taken = step_of(&got[0], &used, &got[1], &got[2]);
+            set[i]->adam(&taken, beta1, beta2, size, correction, epsilon);
+            assert_cleared(what, &used);
+            guarded_free(&used);
             for (int64_t e = 0; e < count; e++) {
 #define AT(array) ((double)((const gr_real *)(array).data)[e])
                 const double moment = (double)beta1 * AT(m_size) + (1 - (double)beta1) * AT(g_size);
@@ -912,10 +1015,7 @@ static void test_momentum_and_rmsprop(void **state) {
     (void)state;
     int sets;
     const gr_kernels *const *set = runnable_sets(&sets);
-    const gr_real rate = (gr_real)0.01, kept = (gr_real)0.9, alpha = (gr_real)0.95,
-                  epsilon = (gr_real)1e-3;
-    enum { MOMENTUM, NESTEROV, RMSPROP, KERNELS };
-    static const char *const names[] = {"momentum", "momentum (nesterov)", "rmsprop"};
+    const gr_real rate = step_rate, kept = step_kept, epsilon = step_epsilon;
     for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
         const int64_t count = chosen(test, 0, 1, 300);
         guarded p = guarded_normal(count, test, 1), g = guarded_normal(count, test, 2);
@@ -923,25 +1023,22 @@ static void test_momentum_and_rmsprop(void **state) {
         for (int64_t i = 0; i < count; i++) /* mean squares are not negative; some are zero */
             ((gr_real *)s.data)[i] *= i % 5 ? ((gr_real *)s.data)[i] : 0;
         if (count > 1) ((gr_real *)g.data)[0] = 0;
-        for (int kernel = 0; kernel < KERNELS; kernel++) {
+        for (int kernel = 0; kernel < ADAM; kernel++) {
             guarded wanted[] = {guarded_copy(&p), guarded_copy(&v), guarded_copy(&s)};
-            if (kernel == RMSPROP)
-                gr_kernels_reference.rmsprop(count, wanted[0].data, g.data, wanted[2].data,
-                                             wanted[1].data, rate, alpha, epsilon, kept);
-            else
-                gr_kernels_reference.momentum(count, wanted[0].data, g.data, wanted[1].data, rate,
-                                              kept, kernel == NESTEROV);
+            guarded used = guarded_copy(&g);
+            gr_step taken = step_of(&wanted[0], &used, &wanted[1], &wanted[2]);
+            make_step(&gr_kernels_reference, kernel, &taken);
+            guarded_free(&used);
             for (int i = 0; i < sets; i++) {
                 char what[256], shape[64];
                 snprintf(shape, sizeof shape, "case %u: %lld parameters", test, (long long)count);
-                set_name(set[i], names[kernel], shape, what);
+                set_name(set[i], step_names[kernel], shape, what);
                 guarded got[] = {guarded_copy(&p), guarded_copy(&v), guarded_copy(&s)};
-                if (kernel == RMSPROP)
-                    set[i]->rmsprop(count, got[0].data, g.data, got[2].data, got[1].data, rate,
-                                    alpha, epsilon, kept);
-                else
-                    set[i]->momentum(count, got[0].data, g.data, got[1].data, rate, kept,
-                                     kernel == NESTEROV);
+                used = guarded_copy(&g);
+                taken = step_of(&got[0], &used, &got[1], &got[2]);
+                make_step(set[i], kernel, &taken);
+                assert_cleared(what, &used);
+                guarded_free(&used);
                 for (int64_t e = 0; e < count; e++) {
 #define AT(array) fabs((double)((const gr_real *)(array).data)[e])
                     const double scaled =
@@ -1012,6 +1109,7 @@ int main(void) {
         cmocka_unit_test(test_decay),
         cmocka_unit_test(test_adam),
         cmocka_unit_test(test_momentum_and_rmsprop),
+        cmocka_unit_test(test_decay_in_steps),
         cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,7 @@ static void check(const char *text, textbook_step *textbook, double alpha, const
     for (int i = 0; i < sets; i++) {
         gr_real theta[COUNT], g[COUNT], moment[2][COUNT] = {{0}};
         double wanted[COUNT], state[COUNT][2] = {{0}}, moved = 0;
+        const gr_step step = {COUNT, theta, g, {moment[0], moment[1]}, .kept = 1};
         for (int e = 0; e < COUNT; e++) theta[e] = (gr_real)(wanted[e] = (double)(e % 5));
         for (int t = 1; t <= STEPS; t++) {
             const double rate = t > STEPS / 2 ? alpha / 10 : alpha; /* as a schedule changes it */
@@ -97,8 +98,7 @@ static void check(const char *text, textbook_step *textbook, double alpha, const
                 g[e] = (gr_real)gradient_at((double)theta[e], e, t);
                 textbook(&wanted[e], state[e], gradient_at(wanted[e], e, t), t, rate, o);
             }
-            gr_real *const moments[] = {moment[0], moment[1]};
-            kind->step(&settings, set[i], COUNT, t, rate, theta, g, moments);
+            kind->step(&settings, set[i], t, rate, &step);
         }
         for (int e = 0; e < COUNT; e++) {
             moved += fabs(wanted[e] - (double)(e % 5));
@@ -240,8 +240,8 @@ static void test_clip_value(void **state) {
 }
 
 /* Weight decay in the optimiser's own pass is what a gradient with it added would have given, to
- * the bit, with every kind; weights are the arrays of rank 2 and more, of which the larger one
- * takes several rounds. The gradients are zero afterwards. */
+ * the bit, with every kind; weights are the arrays of rank 2 and more. The gradients are zero
+ * afterwards. */
 static void test_coupled_decay(void **state) {
     (void)state;
     static const gr_shape input = {3, {1, 4, 4}};
@@ -278,8 +278,8 @@ static void test_coupled_decay(void **state) {
                     for (int64_t e = 0; e < gr_shape_elements(&parameter->shape); e++)
                         at[0][parameter->offset + e] *= (gr_real)(1 - 0.001 * decoupled);
                 }
-            kind->step(&settings, gr_kernels_choose(), count, t, 0.001, at[0], at[1],
-                       (gr_real *[]){at[2], at[3]});
+            const gr_step step = {count, at[0], at[1], {at[2], at[3]}, .kept = 1};
+            kind->step(&settings, gr_kernels_choose(), t, 0.001, &step);
             const double squares =
                 gr_optimizer_step(&settings, network, gr_kernels_choose(), t, 0.001, decay, at[4],
                                   at[5], (gr_real *[]){at[6], at[7]});
@@ -301,10 +301,9 @@ static void test_adam_first_step(void **state) {
     (void)state;
     gr_settings settings = settings_build(&gr_optimizer_family, "{type: adam}");
     gr_real theta[] = {1, 1, 1, 1}, first[4] = {0}, second[4] = {0};
-    const gr_real g[] = {(gr_real)1e-4, 1000, -3, 0};
-    gr_real *const moments[] = {first, second};
-    gr_optimizer_kind_of(&settings)->step(&settings, gr_kernels_choose(), 4, 1, 0.001, theta, g,
-                                          moments);
+    gr_real g[] = {(gr_real)1e-4, 1000, -3, 0};
+    const gr_step step = {4, theta, g, {first, second}, .kept = 1};
+    gr_optimizer_kind_of(&settings)->step(&settings, gr_kernels_choose(), 1, 0.001, &step);
     static const double expected[] = {0.999, 0.999, 1.001, 1};
     for (int i = 0; i < 4; i++) assert_near((double)theta[i], expected[i], 1e-3 * 2e-4);
     gr_settings_clear(&settings);
