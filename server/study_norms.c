@@ -10,7 +10,7 @@
 #include "server/sweep_follow.h"
 
 enum { POINTS = 5, NORMS = 3, MAXIMUM_COLUMNS = 16, MAXIMUM_ROWS = 8 };
-enum { PANEL = 330, PANEL_HEIGHT = 230, LEFT = 70, TOP = 36, GAP = 66, BELOW = 62 };
+enum { PANEL = 330, PANEL_HEIGHT = 230, LEFT = 70, TOP = 36, GAP = 66, BELOW = 74 };
 
 /* As the analysis gradient_norms calls them. */
 static const char *const point_names[POINTS] = {"train", "test", "noise", "segments", "uniform"};

@@ -127,10 +127,32 @@ static metric_names metrics_of(const study *of) {
     return names;
 }
 
+/* "lenet", "resnet 3"; of explicit layers "layers". */
+static void put_model(FILE *out, const cJSON *spec) {
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(spec, "model");
+    const double width = sweep_number(model, "width", 0);
+    fprintf(out, ",%s", study_text(model, "preset", "layers"));
+    if (width > 0) fprintf(out, " %.0f", width);
+}
+
+/* Names of the regularisers, those of a gradient penalty being its probe's: "weight_decay+loss". */
+static void put_methods(FILE *out, const cJSON *spec) {
+    const cJSON *one;
+    const char *before = "";
+    fputc(',', out);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(spec, "regularizers")) {
+        const char *type = study_text(one, "type", "");
+        if (sweep_number(one, "weight", 1) == 0) continue;
+        fprintf(out, "%s%s", before, study_text(one, "probe", type));
+        before = "+";
+    }
+}
+
 static void put_header(const metric_names *metrics, FILE *out) {
     fputs("id,role,sweep,arm,seed,state", out);
     for (size_t i = 0; i < metrics->count; i++) fprintf(out, ",%s", metrics->items[i]);
-    fputs(",elapsed_seconds,cpu_seconds,iterations,spec_sha256,data_sha256,engine_version,"
+    fputs(",model,methods,batch_size,elapsed_seconds,cpu_seconds,iterations,spec_sha256,data_"
+          "sha256,engine_version,"
           "kernels\r\n",
           out);
 }
@@ -143,13 +165,17 @@ static gr_status put_experiment(const cJSON *one, int64_t sweep, const char *rol
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(one, "metrics");
     const cJSON *environment = cJSON_GetObjectItemCaseSensitive(one, "environment");
     char hash[DIGEST_SIZE];
-    if (!spec_hash(cJSON_GetObjectItemCaseSensitive(one, "spec"), hash))
-        return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    const cJSON *spec = cJSON_GetObjectItemCaseSensitive(one, "spec");
+    if (!spec_hash(spec, hash)) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     fprintf(out, "%.0f,%s,%lld", sweep_number(one, "id", 0), role, (long long)sweep);
     put_quoted(out, study_text(arm, "label", ""));
     fprintf(out, ",%.0f,%s", sweep_number(place, "seed", 0), study_text(one, "state", ""));
     for (size_t i = 0; i < metrics->count; i++)
         put_value(out, cJSON_GetObjectItemCaseSensitive(values, metrics->items[i]));
+    put_model(out, spec);
+    put_methods(out, spec);
+    put_value(out, cJSON_GetObjectItemCaseSensitive(
+                       cJSON_GetObjectItemCaseSensitive(spec, "training"), "batch_size"));
     put_value(out, cJSON_GetObjectItemCaseSensitive(one, "elapsed_seconds"));
     put_value(out, cJSON_GetObjectItemCaseSensitive(one, "cpu_seconds"));
     put_value(out, cJSON_GetObjectItemCaseSensitive(

@@ -53,11 +53,21 @@ output=$("$gradreg" study "$folder/own.json" --quick --server "$url" --out "$out
 holds "study: found" "$output" "has it already: sweep $id"
 equal "study: no second sweep" "$(curl -s "$api/sweeps?limit=200" | jq '.sweeps | length')" "$sweeps"
 check "study: the same files" diff -r -x study.json "$folder/before" "$out"
+equal "study: what was trained" "$(grep -o ',mlp,[a-z+]*,20,' "$out/experiments.csv" | sort | uniq -c | tr -s ' ' | tr -d '\n')" " 4 ,mlp,,20, 8 ,mlp,loss,20,"
+# PyTorch's time, by a table in which an iteration takes 2 ms, and 5 s with the penalty: 20 iterations of 4 and of 8 experiments.
+if command -v python3 >/dev/null; then
+    printf '| %s | 1 | 1 | 1 | 1 %% | %s | 1× |\n' "mlp plain, batch 20" 2 "mlp datagrad, batch 20" 5000 "lenet plain" 7 >"$folder/performance.md"
+    holds "study: estimate" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" " for 240 iterations. PyTorch would take about 13 minutes, "
+    sed -i 2d "$folder/performance.md"
+    holds "study: estimate of a part" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" "about 0 s for the 4 of 12 experiments"
+fi
 # Tuning: of each group the best by the first sweep's metric, at each N, runs again.
 jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline) | .figures = [] | .final = {axis: "method", sweep: {name: "tuned", metric: "test_accuracy",
-    seeds: [7], baseline: {method: "none"}}}' "$folder/own.json" >"$folder/tuned.json"
+    seeds: [7], baseline: {method: "none"},
+    base: {analysis: {calibration: true}}}}' "$folder/own.json" >"$folder/tuned.json"
 output=$("$gradreg" study "$folder/tuned.json" --quick --server "$url" --out "$folder/tuned" 2>&1); equal "study: tuned" $? 0
 equal "study: tuned, arms" "$(jq -c '[.sweeps[1].arm_list[].levels | [.N, .method]]' "$folder/tuned/study.json")" '[["50","none"],["50","DataGrad"],["100","none"],["100","DataGrad"]]'
+equal "study: tuned, measured in the end" "$(jq -c '[.sweeps[].spec.base.analysis.calibration != null]' "$folder/tuned/study.json")" "[false,true]"
 while IFS=, read -r n compared winner mean; do
     [ "$compared" = '"DataGrad"' ] || continue
     weight=$(tr -d '"\r' <<<"${winner#*: }")
