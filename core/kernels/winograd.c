@@ -429,9 +429,10 @@ static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, b
         b->first_tile += b->tiles;
     if (b->first_tile == tiles) b->first_tile = 0, b->first_lane += b->lanes;
     if (b->first_lane >= lanes) return false;
+    /* Whole vectors of lanes as long as there are; the rest of many tiles fills vectors too. */
     const int64_t lanes_left = lanes - b->first_lane;
-    b->lanes = share(lanes_left, positions);
-    if (b->lanes < lanes_left) b->lanes = winograd_rounded(b->lanes);
+    const int64_t whole = lanes_left / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
+    b->lanes = whole ? winograd_rounded(share(whole, positions)) : lanes_left;
     const int64_t most = positions / b->lanes;
     b->tiles = share(tiles - b->first_tile, most < WINOGRAD_TILES ? most : WINOGRAD_TILES);
     b->positions = b->tiles * b->lanes;
