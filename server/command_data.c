@@ -15,6 +15,7 @@
 #include "server/data_fetch.h"
 #include "server/files.h"
 #include "server/paths.h"
+#include "server/user_files.h"
 
 static const char usage[] =
     "Usage: gradreg data list  [--data-dir DIR]\n"
@@ -75,9 +76,7 @@ static void show_progress(void *context, const char *file, int64_t done, int64_t
 static const char *state_of(const gr_kind *kind, const char *data_directory) {
     if (data_fetch_possible(kind->name))
         return data_fetch_present(kind->name, data_directory) ? "ready" : "not fetched";
-    const bool reads_files =
-        gr_kind_option(kind, "file") >= 0 || gr_kind_option(kind, "inputs") >= 0;
-    return reads_files ? "your files" : "built in";
+    return user_file_kind(kind) ? "your files" : "built in";
 }
 
 static int list(const char *data_directory) {
@@ -94,35 +93,27 @@ static gr_status add(const char *file, const char *name, const char *data_direct
                      gr_error *error) {
     static const size_t maximum = (size_t)512 << 20; /* what the data sets read */
     const char *slash = strrchr(file, '/');
-    char *folder = NULL, *target = NULL;
+    file_replacement *written = NULL;
+    char *target = NULL;
     void *bytes = NULL;
     size_t count;
+    bool made = false;
+    gr_error cause = {0};
     gr_status status;
     if (!name) name = slash ? slash + 1 : file;
-    if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 128)
-        return gr_fail(error, GR_INVALID,
-                       "\"%s\" cannot be the name: one without slashes and without a dot in front, "
-                       "of at most 128 bytes, is needed (--as NAME)",
-                       name);
-    if (asprintf(&folder, "%s/" PATHS_DATASETS "/user", data_directory) < 0) folder = NULL;
-    if (folder) target = paths_join(folder, name);
-    if (!target) {
-        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
-        goto cleanup;
-    }
-    if (faccessat(AT_FDCWD, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        status = gr_fail(error, GR_CONFLICT, "%s is there already: choose another name (--as NAME)",
-                         target);
-        goto cleanup;
-    }
+    if (user_file_check_name(name, &cause) != GR_OK)
+        return gr_fail(error, GR_INVALID, "\"%s\" cannot be the name: %s (--as NAME)", name,
+                       cause.message);
     GR_TRY_OR(cleanup, file_read(file, maximum, &bytes, &count, error));
-    GR_TRY_OR(cleanup, paths_make_directories(folder, error));
-    GR_TRY_OR(cleanup, file_replace(target, bytes, count, error));
-    printf("%s: specs can name it \"%s\" now\n", target, name);
+    GR_TRY_OR(cleanup, user_file_prepare(data_directory, name, &target, error));
+    GR_TRY_OR(cleanup, file_replacement_begin(target, &written, error));
+    GR_TRY_OR(cleanup, file_replacement_write(written, bytes, count, error));
+    GR_TRY_OR(cleanup, user_file_keep(data_directory, name, written, &made, error));
+    printf("%s: specs can name it \"%s\"%s\n", target, name, made ? " now" : ", as it was");
 cleanup:
+    file_replacement_abandon(written);
     free(bytes);
     free(target);
-    free(folder);
     return status;
 }
 

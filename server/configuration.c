@@ -46,6 +46,8 @@ static const struct key {
                                  "what is logged, and what is graver"},
     [CONFIGURATION_BODY_LIMIT] = {"body_limit", KIND_NUMBER, "1048576", 1024, 67108864, NULL,
                                   "bytes of one request's body"},
+    [CONFIGURATION_UPLOAD_LIMIT] = {"upload_limit", KIND_NUMBER, "536870912", 0, 536870912, NULL,
+                                    "bytes of one data file that is sent"},
     [CONFIGURATION_REQUEST_SECONDS] = {"request_seconds", KIND_NUMBER, "30", 1, 3600, NULL,
                                        "for one request to arrive"},
     [CONFIGURATION_CONNECTIONS] = {"connections", KIND_NUMBER, "512", 8, 100000, NULL, "at once"},

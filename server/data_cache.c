@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
 #include <nettle/sha2.h>
 
+#include "server/user_files.h"
+
+enum { KEY_SIZE = GR_DATASET_KEY_SIZE + 512 };
+
 typedef struct entry {
-    char key[GR_DATASET_KEY_SIZE];
+    char key[KEY_SIZE];
     gr_dataset *dataset; /* NULL while it is being loaded */
     char hash[65];
     struct entry *next;
@@ -64,6 +70,28 @@ static void hash_content(const gr_dataset *dataset, char hash[65]) {
     for (size_t i = 0; i < sizeof digest; i++) snprintf(hash + 2 * i, 3, "%02x", digest[i]);
 }
 
+/* The settings, and which files they name: a user's file that was replaced is another data set. */
+static void make_key(const data_cache *cache, const gr_settings *settings, char key[KEY_SIZE]) {
+    gr_dataset_key(settings, key);
+    size_t used = strlen(key);
+    for (size_t i = 0; user_file_options[i] && user_file_kind(settings->kind); i++) {
+        const int option = gr_kind_option(settings->kind, user_file_options[i]);
+        char *path;
+        struct stat about;
+        if (option < 0 || settings->values[option].type != GR_STRING ||
+            asprintf(&path, "%s/user/%s", cache->directory, gr_string(settings, option)) < 0)
+            continue;
+        if (stat(path, &about) == 0)
+            used += (size_t)snprintf(
+                key + used, KEY_SIZE - used, " %llx.%llx.%llx.%lx",
+                (unsigned long long)about.st_ino, (unsigned long long)about.st_size,
+                (unsigned long long)about.st_mtim.tv_sec, (unsigned long)about.st_mtim.tv_nsec);
+        else /* nothing that was loaded is it */
+            used += (size_t)snprintf(key + used, KEY_SIZE - used, " gone");
+        free(path);
+    }
+}
+
 /* With the lock held. */
 static entry *find(const data_cache *cache, const char *key) {
     for (entry *at = cache->entries; at; at = at->next)
@@ -81,8 +109,8 @@ static void drop(data_cache *cache, entry *unwanted) {
 
 gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
                          const gr_dataset **dataset, char hash[65], gr_error *error) {
-    char key[GR_DATASET_KEY_SIZE];
-    gr_dataset_key(dataset_settings, key);
+    char key[KEY_SIZE];
+    make_key(cache, dataset_settings, key);
     gr_status status = GR_OK;
     pthread_mutex_lock(&cache->lock);
     entry *found;
@@ -121,8 +149,8 @@ gr_status data_cache_get(data_cache *cache, const gr_settings *dataset_settings,
 gr_status data_cache_look(data_cache *cache, const gr_settings *dataset_settings,
                           const gr_dataset **dataset, gr_dataset **owned, char hash[65],
                           gr_error *error) {
-    char key[GR_DATASET_KEY_SIZE];
-    gr_dataset_key(dataset_settings, key);
+    char key[KEY_SIZE];
+    make_key(cache, dataset_settings, key);
     *owned = NULL;
     pthread_mutex_lock(&cache->lock);
     const entry *found = find(cache, key);

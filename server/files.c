@@ -9,10 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool file_is_full(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+}
+
 static gr_status fail(gr_error *error, const char *path, const char *what) {
-    const gr_status status = errno == ENOENT                      ? GR_NOT_FOUND
-                             : errno == ENOSPC || errno == EDQUOT ? GR_NO_SPACE
-                                                                  : GR_IO;
+    const gr_status status = errno == ENOENT       ? GR_NOT_FOUND
+                             : file_is_full(errno) ? GR_NO_SPACE
+                                                   : GR_IO;
     return gr_fail(error, status, "%s: %s: %s", path, what, strerror(errno));
 }
 
@@ -216,6 +220,19 @@ gr_status file_replacement_finish(file_replacement *replacement, gr_error *error
     status = file_sync_folder(path, error);
     replacement_free(replacement);
     return status;
+}
+
+const char *file_replacement_temporary(const file_replacement *replacement) {
+    return replacement->temporary;
+}
+
+gr_status file_replacement_link(file_replacement *replacement, const char *path, gr_error *error) {
+    if (fsync(replacement->file) != 0) return fail(error, path, "cannot be written");
+    if (link(replacement->temporary, path) != 0) {
+        if (errno == EEXIST) return gr_fail(error, GR_CONFLICT, "%s: is there already", path);
+        return fail(error, path, "cannot be made");
+    }
+    return file_sync_folder(path, error);
 }
 
 gr_status file_replace(const char *path, const void *bytes, size_t count, gr_error *error) {

@@ -2,9 +2,14 @@
 #ifndef SERVER_FILES_H
 #define SERVER_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "gradreg/status.h"
+
+/* Whether this errno says that there is no space: on the disk, in a quota, or because of the limit
+ * of a file's size (RLIMIT_FSIZE). */
+bool file_is_full(int reason);
 
 /* The content of a regular file of at most `maximum` bytes, followed by a NUL that is not counted.
  * Owned by the caller (free). GR_NOT_FOUND, GR_INVALID (no regular file), GR_TOO_LARGE, GR_IO,
@@ -33,5 +38,10 @@ gr_status file_replacement_write(file_replacement *replacement, const void *byte
                                  gr_error *error);
 gr_status file_replacement_finish(file_replacement *replacement, gr_error *error);
 void file_replacement_abandon(file_replacement *replacement);
+/* Where it lies until then. Borrowed. */
+const char *file_replacement_temporary(const file_replacement *replacement);
+/* Gives the whole of it a further name on the same disk, synced: GR_CONFLICT where there is
+ * something of that name. It has to be abandoned still. */
+gr_status file_replacement_link(file_replacement *replacement, const char *path, gr_error *error);
 
 #endif

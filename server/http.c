@@ -32,6 +32,8 @@ enum {
     CONNECTIONS_PER_THREAD = 8,     /* where few connections are allowed: each has to find room */
     STREAM_BLOCK = 16 * 1024,       /* bytes asked of a stream at once */
     DRAIN_LIMIT = 64 * 1024 * 1024, /* of a refused body; then the connection is cut */
+    MAXIMUM_UPLOADS = 4,            /* files received at once */
+    UPLOAD_STEP = 1024 * 1024,      /* bytes that have the time of a request to arrive */
     SLOWEST_CLIENT = 32 * 1024,     /* bytes per second that a client must take of a long answer */
     CLOCK_MILLISECONDS = 250,
     MAXIMUM_REQUEST_HEADERS = 100,
@@ -69,6 +71,7 @@ struct http_server {
     bool clock_stops;
     atomic_int streams;
     atomic_size_t body_bytes;
+    atomic_int uploads;
     uint64_t first_id; /* request ids count from here */
     atomic_uint_fast64_t requests;
 };
@@ -102,6 +105,10 @@ struct exchange {
     char *body;
     size_t length, capacity;
     uint64_t drained;
+    bool takes_file;        /* as its route: */
+    file_replacement *file; /* NULL: it is not received */
+    uint64_t file_length;
+    gr_error file_error; /* why it could not be written; status GR_OK: it could */
 };
 
 static int64_t now_milliseconds(void) {
@@ -446,12 +453,17 @@ static void note_route(http_server *server, struct exchange *exchange) {
     http_request_clear(&request);
 }
 
+static uint64_t limit_of(const http_server *server, const struct exchange *exchange) {
+    return exchange->takes_file ? server->options.upload_limit : server->options.body_limit;
+}
+
 static enum MHD_Result answer_too_large(http_server *server, struct MHD_Connection *handle,
                                         struct exchange *exchange) {
     http_response answer = {0};
     note_route(server, exchange);
-    http_answer_problem(&answer, 413, NULL, "the body is larger than %zu bytes, which is the limit",
-                        server->options.body_limit);
+    http_answer_problem(&answer, 413, NULL,
+                        "the body is larger than %llu bytes, which is the limit",
+                        (unsigned long long)limit_of(server, exchange));
     return send_answer(server, handle, exchange, &answer);
 }
 
@@ -488,7 +500,10 @@ static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
 static void answer_parsed(http_server *server, struct exchange *exchange, http_request *request,
                           http_response *answer) {
     gr_error error = {0};
-    if (http_request_parse(request, exchange->target, &error) == GR_OK)
+    if (exchange->file_error.status != GR_OK) {
+        note_route(server, exchange);
+        http_answer_error(answer, &exchange->file_error);
+    } else if (http_request_parse(request, exchange->target, &error) == GR_OK)
         http_dispatch(&server->options, request, answer, &exchange->route);
     else
         http_answer_error(answer, &error);
@@ -508,6 +523,8 @@ static enum MHD_Result answer_request(http_server *server, struct MHD_Connection
     http_request request = {.method = strcmp(method, "HEAD") == 0 ? "GET" : method,
                             .body = exchange->body ? exchange->body : "",
                             .body_length = exchange->length,
+                            .file = exchange->file,
+                            .file_length = exchange->file_length,
                             .header = library_header,
                             .connection = handle};
     set_deadline(server, connection_of(handle), true,
@@ -566,6 +583,8 @@ static void end_exchange(http_server *server, struct connection *connection, boo
     connection->exchange = NULL;
     report(server, connection, old, completed);
     atomic_fetch_sub(&server->body_bytes, old->capacity);
+    if (old->file) atomic_fetch_sub(&server->uploads, 1);
+    file_replacement_abandon(old->file);
     free(old->body);
     free(old->target);
     free(old);
@@ -580,9 +599,72 @@ static void on_completed(void *context, struct MHD_Connection *handle, void **re
     set_deadline(server, connection, false, (int64_t)server->options.request_seconds * 1000);
 }
 
+/* Opens the file of a request whose route takes one. Who may not send it is told so when the body
+ * has been drained, as others are whose body is refused; or at once, if they wait to be asked. */
+static void begin_file(http_server *server, struct MHD_Connection *handle, const char *method,
+                       struct exchange *exchange) {
+    http_request request = {
+        .method = method, .body = "", .header = library_header, .connection = handle};
+    http_response answer = {0};
+    const http_route *route;
+    if (strcmp(method, "POST") == 0 &&
+        http_request_parse(&request, exchange->target, NULL) == GR_OK) {
+        char allow[96];
+        int status;
+        route = http_find_route(server->options.tables, &request, &status, allow, sizeof allow);
+        exchange->takes_file = route && (route->traits & HTTP_TAKES_FILE);
+    }
+    if (exchange->takes_file && http_admit(&server->options, &request, &answer, &route)) {
+        gr_error *error = &exchange->file_error;
+        char *path = NULL;
+        if (atomic_fetch_add(&server->uploads, 1) >= MAXIMUM_UPLOADS)
+            gr_fail(error, GR_TOO_MANY, "%d files are being received: try again later",
+                    MAXIMUM_UPLOADS);
+        else if (!server->options.upload_folder ||
+                 asprintf(&path, "%s/file", server->options.upload_folder) < 0)
+            gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");
+        else if (file_replacement_begin(path, &exchange->file, error) != GR_OK)
+            exchange->file = NULL;
+        if (!exchange->file) atomic_fetch_sub(&server->uploads, 1);
+        free(path);
+    }
+    http_response_clear(&answer);
+    http_request_clear(&request);
+}
+
+/* Its sender has the time of a request for every step of it. */
+static void receive_file(http_server *server, struct connection *connection,
+                         struct exchange *exchange, const char *data, size_t size) {
+    const gr_status status =
+        file_replacement_write(exchange->file, data, size, &exchange->file_error);
+    if (status == GR_NO_SPACE) /* not where our folders are */
+        gr_fail(&exchange->file_error, status,
+                "the file cannot be stored: no space is left on the disk that holds the data "
+                "directory");
+    if (status != GR_OK) {
+        file_replacement_abandon(exchange->file);
+        exchange->file = NULL;
+        atomic_fetch_sub(&server->uploads, 1);
+        return;
+    }
+    if (exchange->file_length / UPLOAD_STEP != (exchange->file_length + size) / UPLOAD_STEP)
+        set_deadline(server, connection, false, (int64_t)server->options.request_seconds * 1000);
+    exchange->file_length += size;
+}
+
 /* Keeps a part of the body, or notes why the body is refused and drops it. */
-static void receive(http_server *server, struct exchange *exchange, const char *data, size_t size) {
-    if (exchange->length + size > server->options.body_limit) exchange->refused_too_large = true;
+static void receive(http_server *server, struct connection *connection, struct exchange *exchange,
+                    const char *data, size_t size) {
+    const uint64_t there = exchange->takes_file ? exchange->file_length : exchange->length;
+    if (there + size > limit_of(server, exchange)) exchange->refused_too_large = true;
+    if (exchange->file && !exchange->refused_too_large) {
+        receive_file(server, connection, exchange, data, size);
+        return;
+    }
+    if (exchange->takes_file) {
+        exchange->drained += size;
+        return;
+    }
     if (exchange->refused_too_large || exchange->refused_no_memory) {
         exchange->drained += size;
         return;
@@ -610,11 +692,12 @@ static void receive(http_server *server, struct exchange *exchange, const char *
 /* True where the announced body is too large to be worth receiving. A client that waits for "100
  * Continue" is told at once; to others the answer would be lost in a reset connection unless the
  * body is drained first. */
-static bool refuse_announced(const http_server *server, struct MHD_Connection *handle) {
+static bool refuse_announced(const http_server *server, struct MHD_Connection *handle,
+                             const struct exchange *exchange) {
     const char *announced = library_header(handle, "Content-Length");
     if (announced == NULL) return false;
     unsigned long long length = strtoull(announced, NULL, 10);
-    return length > server->options.body_limit &&
+    return length > limit_of(server, exchange) &&
            (length > DRAIN_LIMIT || library_header(handle, "Expect") != NULL);
 }
 
@@ -628,11 +711,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
     if (!exchange->begun) {
         exchange->begun = true;
         http_printable(method, exchange->method, sizeof exchange->method);
-        return refuse_announced(server, handle) ? answer_too_large(server, handle, exchange)
-                                                : MHD_YES;
+        begin_file(server, handle, method, exchange);
+        if (refuse_announced(server, handle, exchange))
+            return answer_too_large(server, handle, exchange);
+        return exchange->takes_file && !exchange->file && library_header(handle, "Expect")
+                   ? answer_request(server, handle, method, exchange)
+                   : MHD_YES;
     }
     if (*size > 0) {
-        receive(server, exchange, data, *size);
+        receive(server, connection_of(handle), exchange, data, *size);
         *size = 0;
         return exchange->drained > DRAIN_LIMIT ? MHD_NO : MHD_YES;
     }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "gradreg/status.h"
+#include "server/files.h"
 #include "server/json.h"
 
 enum {
@@ -56,6 +57,10 @@ typedef struct http_request {
     size_t query_count;
     const char *body; /* never NULL; followed by a NUL that is not part of it */
     size_t body_length;
+    /* Where the route takes a file, the body is not there but here: whole, and abandoned after the
+     * answer. Else NULL. */
+    file_replacement *file;
+    uint64_t file_length;
     http_identity identity;
     const char *(*header)(const void *connection, const char *name);
     const void *connection;
@@ -159,7 +164,8 @@ enum {
     HTTP_TAKES_JSON = 1, /* the body is a JSON document: other content types are 415 */
     HTTP_NEEDS_NOTHING = 2,
     HTTP_NEEDS_READ = 4,
-    HTTP_NEEDS_ADMIN = 8
+    HTTP_NEEDS_ADMIN = 8,
+    HTTP_TAKES_FILE = 16 /* the body is any bytes, received into a file, if its sender may */
 };
 
 typedef struct http_route {
@@ -225,6 +231,8 @@ typedef struct http_options {
                           gr_error *error);
     void (*on_record)(void *context, const http_record *record); /* from the server's threads */
     size_t body_limit;                                           /* bytes of one body; 0: 1 MiB */
+    const char *upload_folder; /* where files are received; NULL: none are taken */
+    uint64_t upload_limit;     /* bytes of one file */
     /* 0 in each of these means its default. */
     int request_seconds;     /* bounds the time from the first byte of a request to the last, and
                                 idleness; 30 */
@@ -240,6 +248,11 @@ typedef struct http_options {
  * route that was found, or NULL. */
 void http_dispatch(const http_options *options, http_request *request, http_response *answer,
                    const http_route **route);
+
+/* The first half of it: whether the handler of the route that the request has would be asked. False
+ * where the answer, which it fills, is one of the dispatcher. */
+bool http_admit(const http_options *options, http_request *request, http_response *answer,
+                const http_route **route);
 
 typedef struct http_server http_server;
 gr_status http_start(const http_options *options, http_server **server, gr_error *error);

@@ -68,16 +68,35 @@ static bool refuse_unknown_query(const http_route *route, const http_request *re
     return false;
 }
 
+/* What the bytes of a file may call themselves: a form is no file. */
+static bool is_file_type(const char *type) {
+    static const char *const accepted[] = {"application/octet-stream", "text/csv",
+                                           "application/x-www-form-urlencoded"};
+    const size_t length = strcspn(type, "; \t");
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+        if (length == strlen(accepted[i]) && strncasecmp(type, accepted[i], length) == 0)
+            return true;
+    return false;
+}
+
 static bool refuse_body(const http_route *route, const http_request *request,
                         http_response *answer) {
     char shown[96];
     const char *type = http_header(request, "Content-Type");
     const char *coding = http_header(request, "Content-Encoding");
-    if (!(route->traits & HTTP_TAKES_JSON)) return false;
+    if (!(route->traits & (HTTP_TAKES_JSON | HTTP_TAKES_FILE))) return false;
     if (coding && strcasecmp(coding, "identity") != 0) {
         http_answer_problem(answer, 415, NULL,
                             "the body's Content-Encoding must be identity, not %s",
                             http_printable(coding, shown, sizeof shown));
+        return true;
+    }
+    if (route->traits & HTTP_TAKES_FILE) {
+        if (type == NULL || is_file_type(type)) return false;
+        http_answer_problem(answer, 415, NULL,
+                            "the body is the bytes of one file, as application/octet-stream or "
+                            "text/csv, not %s (curl --data-binary @FILE)",
+                            http_printable(type, shown, sizeof shown));
         return true;
     }
     const bool is_patch = strcmp(route->method, "PATCH") == 0;
@@ -135,15 +154,15 @@ static bool refuse_without_scope(const http_options *options, const http_route *
     return true;
 }
 
-void http_dispatch(const http_options *options, http_request *request, http_response *answer,
-                   const http_route **found) {
+bool http_admit(const http_options *options, http_request *request, http_response *answer,
+                const http_route **found) {
     char allow[96];
     int status;
     json_memory_forget();
     const http_route *route =
         http_find_route(options->tables, request, &status, allow, sizeof allow);
-    if (found) *found = route;
-    if (refuse_strangers(options, request, answer)) return;
+    *found = route;
+    if (refuse_strangers(options, request, answer)) return false;
     if (route == NULL) {
         char shown[200];
         if (status == 204)
@@ -155,10 +174,18 @@ void http_dispatch(const http_options *options, http_request *request, http_resp
             http_answer_problem(answer, 404, NULL, "there is nothing at %s",
                                 http_printable(request->path, shown, sizeof shown));
         if (*allow) http_answer_header(answer, "Allow", "%s", allow);
-        return;
+        return false;
     }
-    if (refuse_without_scope(options, route, request, answer)) return;
-    if (refuse_unknown_query(route, request, answer) || refuse_body(route, request, answer)) return;
+    return !refuse_without_scope(options, route, request, answer) &&
+           !refuse_unknown_query(route, request, answer) && !refuse_body(route, request, answer);
+}
+
+void http_dispatch(const http_options *options, http_request *request, http_response *answer,
+                   const http_route **found) {
+    const http_route *route;
+    const bool admitted = http_admit(options, request, answer, &route);
+    if (found) *found = route;
+    if (!admitted) return;
     gr_error error = {0};
     gr_status result = route->handler(options->context, request, answer, &error);
     if (result != GR_OK) {

@@ -95,7 +95,7 @@ static cJSON *responses_of(const http_route *route, const cJSON *operation) {
         add_answer(responses, always[i], trouble);
     if (http_route_scope(route) != HTTP_SCOPE_PUBLIC) add_answer(responses, 401, trouble);
     if (changes || http_route_scope(route) == HTTP_SCOPE_ADMIN) add_answer(responses, 403, trouble);
-    if (route->traits & HTTP_TAKES_JSON) {
+    if (route->traits & (HTTP_TAKES_JSON | HTTP_TAKES_FILE)) {
         add_answer(responses, 413, trouble);
         add_answer(responses, 415, trouble);
     }

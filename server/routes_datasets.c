@@ -1,4 +1,5 @@
 /* Data sets: which there are, what one holds, its samples as numbers and as a sheet of pictures. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "server/png.h"
 #include "server/settings_parse.h"
 #include "server/spec.h"
+#include "server/user_files.h"
 
 enum {
     DEFAULT_SAMPLES = 50,
@@ -19,24 +21,54 @@ enum {
     GAP = 2 /* pixels between pictures */
 };
 
+/* The address of one, its name escaped (RFC 3986). */
+static void write_link(const char *name, char *link, size_t size) {
+    size_t used = (size_t)snprintf(link, size, API_BASE "/datasets/");
+    for (const char *c = name; *c && used + 4 < size; c++)
+        used += (size_t)snprintf(link + used, size - used,
+                                 isalnum((unsigned char)*c) || strchr("-._~", *c) ? "%c" : "%%%02X",
+                                 (unsigned char)*c);
+}
+
+/* What no file can be called, none is. */
+static gr_status check_shown(const char *name, gr_error *error) {
+    char shown[64];
+    if (user_file_check_name(name, NULL) == GR_OK) return GR_OK;
+    return gr_fail(error, GR_NOT_FOUND,
+                   "there is no data set and no data file \"%s\": GET " API_BASE
+                   "/datasets lists them",
+                   http_printable(name, shown, sizeof shown));
+}
+
 /* -- all
  * --------------------------------------------------------------------------------------------- */
-
-static bool has_option(const gr_kind *kind, const char *name) {
-    return gr_kind_option(kind, name) >= 0;
-}
 
 /* "ready", "not fetched", "generated", or "your files": its options name files of the user's. */
 static const char *state_of(const struct api *api, const gr_kind *kind) {
     if (data_fetch_possible(kind->name))
         return data_fetch_present(kind->name, api->data_directory) ? "ready" : "not fetched";
-    return has_option(kind, "file") || has_option(kind, "inputs") ? "your files" : "generated";
+    return user_file_kind(kind) ? "your files" : "generated";
+}
+
+static cJSON *file_json(const user_file *file) {
+    cJSON *object = cJSON_CreateObject();
+    char text[2 * sizeof(API_BASE) + 400], modified[32];
+    json_time(file->modified_at, modified);
+    cJSON_AddStringToObject(object, "name", file->name);
+    json_put(object, "bytes", json_integer(file->bytes));
+    cJSON_AddStringToObject(object, "modified_at", modified);
+    write_link(file->name, text, sizeof text);
+    cJSON_AddStringToObject(object, "link", text);
+    return object;
 }
 
 static gr_status get_datasets(void *context, const http_request *request, http_response *response,
                               gr_error *error) {
     const struct api *api = context;
-    (void)request, (void)error;
+    user_file *files;
+    size_t count;
+    (void)request;
+    GR_TRY(user_files_list(api->data_directory, &files, &count, error));
     cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "datasets");
     for (size_t i = 0; gr_dataset_family.kinds[i]; i++) {
         const gr_kind *kind = gr_dataset_family.kinds[i];
@@ -45,11 +77,107 @@ static gr_status get_datasets(void *context, const http_request *request, http_r
         cJSON_AddStringToObject(one, "name", kind->name);
         cJSON_AddStringToObject(one, "help", kind->help);
         cJSON_AddStringToObject(one, "state", state_of(api, kind));
-        snprintf(link, sizeof link, API_BASE "/datasets/%s", kind->name);
+        write_link(kind->name, link, sizeof link);
         cJSON_AddStringToObject(one, "link", link);
         json_append(list, one);
     }
+    list = cJSON_AddArrayToObject(document, "files");
+    for (size_t i = 0; i < count; i++) json_append(list, file_json(&files[i]));
+    user_files_free(files, count);
     http_answer_json(response, 200, document);
+    return GR_OK;
+}
+
+/* -- the user's files
+ * ------------------------------------------------------------------------------------------- */
+
+static gr_status answer_file(const struct api *api, const char *name, int status,
+                             http_response *response, gr_error *error) {
+    user_file found;
+    char hash[65];
+    GR_TRY(user_file_find(api->data_directory, name, &found, error));
+    const gr_status result = user_file_hash(api->data_directory, name, hash, error);
+    if (result == GR_OK) {
+        cJSON *document = file_json(&found);
+        cJSON_AddStringToObject(document, "sha256", hash);
+        http_answer_json(response, status, document);
+    }
+    user_file_clear(&found);
+    return result;
+}
+
+static gr_status post_file(void *context, const http_request *request, http_response *response,
+                           gr_error *error) {
+    const struct api *api = context;
+    const char *name = http_query(request, "name");
+    char link[HTTP_HEADER_VALUE_SIZE * 2];
+    bool made;
+    if (!name)
+        return gr_fail(error, GR_INVALID,
+                       "the query parameter \"name\" is missing: what specs will call the file");
+    GR_TRY(user_file_check_name(name, error));
+    if (!request->file) return gr_fail(error, GR_INTERNAL, "the file was not received");
+    if (request->file_length == 0)
+        return gr_fail(error, GR_INVALID, "the body is empty: it should be the file's bytes");
+    GR_TRY(user_file_keep(api->data_directory, name, request->file, &made, error));
+    GR_TRY(answer_file(api, name, made ? 201 : 200, response, error));
+    write_link(name, link, sizeof link);
+    if (made && strlen(link) < HTTP_HEADER_VALUE_SIZE)
+        http_answer_header(response, "Location", "%s", link);
+    return GR_OK;
+}
+
+/* Trainings that have not ended, and will read this file. */
+static gr_status find_users(const struct api *api, const char *name, int64_t **ids, size_t *count,
+                            gr_error *error) {
+    char *text = NULL;
+    size_t length;
+    filter *tree = NULL;
+    filter_problem wrong;
+    FILE *out = open_memstream(&text, &length);
+    if (!out) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+    fputs("state IN ('queued', 'running', 'paused') AND (", out);
+    for (size_t i = 0; user_file_options[i]; i++) {
+        fprintf(out, "%sparams.dataset.%s = '", i ? " OR " : "", user_file_options[i]);
+        for (const char *c = name; *c; c++) fprintf(out, "%s%c", *c == '\'' ? "'" : "", *c);
+        fputc('\'', out);
+    }
+    fputc(')', out);
+    gr_status status = GR_OUT_OF_MEMORY;
+    if (fclose(out) == 0) status = filter_parse(text, NULL, &tree, &wrong);
+    free(text);
+    if (status != GR_OK) return gr_fail(error, GR_INTERNAL, "who uses the file cannot be told");
+    status = store_list_ids(api->store, &(listing){.state = -1, .limit = 1000, .filter = tree}, ids,
+                            count, error);
+    filter_free(tree);
+    return status;
+}
+
+/* What was loaded of it stays with those that have loaded it. */
+static gr_status delete_file(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    const struct api *api = context;
+    const char *name = request->parameters[0];
+    user_file found;
+    int64_t *ids, first;
+    size_t count;
+    if (gr_family_kind(&gr_dataset_family, name))
+        return gr_fail(error, GR_CONFLICT,
+                       "the data set \"%s\" is none of your files: it stays where it is", name);
+    GR_TRY(check_shown(name, error));
+    GR_TRY(user_file_find(api->data_directory, name, &found, error));
+    user_file_clear(&found);
+    GR_TRY(find_users(api, name, &ids, &count, error));
+    first = count ? ids[count - 1] : 0;
+    free(ids);
+    if (count)
+        return gr_fail(error, GR_CONFLICT,
+                       "%s%zu experiment%s not ended and need%s the data file \"%.128s\": cancel "
+                       "them first (the oldest is %lld)",
+                       count == 1000 ? "at least " : "", count, count == 1 ? " has" : "s have",
+                       count == 1 ? "s" : "", name, (long long)first);
+    GR_TRY(user_file_remove(api->data_directory, name, error));
+    response->status = 204;
     return GR_OK;
 }
 
@@ -134,8 +262,13 @@ static cJSON *shape_json(const gr_shape *shape) {
 static gr_status get_dataset(void *context, const http_request *request, http_response *response,
                              gr_error *error) {
     struct api *api = context;
+    const char *name = request->parameters[0];
     chosen it;
     bool answered;
+    if (!gr_family_kind(&gr_dataset_family, name) && user_file_check_name(name, NULL) == GR_OK) {
+        const gr_status status = answer_file(api, name, 200, response, error);
+        if (status != GR_NOT_FOUND) return status;
+    }
     GR_TRY(choose(api, request, &it, &answered, response, error));
     if (answered) return GR_OK;
     const gr_dataset_information *about = it.about;
@@ -321,6 +454,7 @@ static gr_status get_samples(void *context, const http_request *request, http_re
 static const http_parameter dataset_query[] = {
     {"options", "the data set's options as in a spec, a JSON object; defaults where not given"},
     {0}};
+static const http_parameter file_query[] = {{"name", "what specs will call the file; needed"}, {0}};
 static const http_parameter samples_query[] = {
     {"options", "the data set's options as in a spec, a JSON object; defaults where not given"},
     {"split", "training or test; training where it is not given"},
@@ -333,6 +467,11 @@ static const http_parameter samples_query[] = {
 const http_route datasets_routes[] = {
     {"GET", API_BASE "/datasets", get_datasets, "the data sets, and whether they are there", NULL,
      0},
+    {"POST", API_BASE "/datasets", post_file,
+     "bring a file of your own, which specs can then name: the body is its bytes", file_query,
+     HTTP_TAKES_FILE},
+    {"DELETE", API_BASE "/datasets/{name}", delete_file,
+     "remove a file of your own that no training needs", NULL, HTTP_NEEDS_ADMIN},
     {"GET", API_BASE "/datasets/{name}", get_dataset, "what one data set holds", dataset_query, 0},
     {"GET", API_BASE "/datasets/{name}/samples", get_samples,
      "samples as they are, not standardised: numbers, or a sheet of pictures", samples_query, 0},

@@ -6,6 +6,7 @@
 
 #include "server/paths.h"
 #include "server/server_log.h"
+#include "server/user_files.h"
 
 /* Other machines may reach the server only when there is a token. */
 static gr_status require_token_elsewhere(const listen_address *address, int64_t tokens,
@@ -59,6 +60,8 @@ static gr_status start_http(service *self, const configuration *chosen, gr_error
         .identify = api_identify,
         .on_record = api_record,
         .body_limit = (size_t)configuration_number(chosen, CONFIGURATION_BODY_LIMIT),
+        .upload_folder = self->receiving,
+        .upload_limit = (uint64_t)configuration_number(chosen, CONFIGURATION_UPLOAD_LIMIT),
         .request_seconds = (int)configuration_number(chosen, CONFIGURATION_REQUEST_SECONDS),
         .maximum_connections = (int)configuration_number(chosen, CONFIGURATION_CONNECTIONS),
         .maximum_connections_per_address =
@@ -106,6 +109,7 @@ gr_status service_start(service *self, const configuration *chosen, gr_error *er
     store_limit_queue(api->store, configuration_number(chosen, CONFIGURATION_QUEUE_LIMIT));
     GR_TRY(prepare_access(self, chosen, error));
     self->datasets = paths_join(api->data_directory, PATHS_DATASETS);
+    GR_TRY(user_file_receiving_folder(api->data_directory, &self->receiving, error));
     api->data = self->datasets ? data_cache_create(self->datasets) : NULL;
     api->events = events_create();
     api->streams = api->events ? event_streams_create(api) : NULL;
@@ -135,6 +139,7 @@ void service_stop(service *self) {
     if (self->address.socket >= 0) close(self->address.socket);
     tls_files_clear(&self->tls);
     statistics_destroy(&api->statistics);
+    free(self->receiving);
     free(self->datasets);
 }
 

@@ -15,6 +15,7 @@ typedef struct service {
     tls_files tls;
     bool https;
     char *datasets;
+    char *receiving; /* folder of files that are being received */
     retention *retention;
     sweep_keeper *sweeps;
     http_server *http;

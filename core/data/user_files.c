@@ -38,9 +38,10 @@ gr_status gr_user_read(const char *directory, const char *name, const char *plac
     }
     gr_status status = gr_file_content(*path, false, maximum_bytes, bytes, count, error);
     if (status == GR_NOT_FOUND)
-        return gr_fail_at(error, GR_NOT_FOUND, place,
-                          "there is no %s; \"gradreg data add\" puts a file there",
-                          gr_path_shown(*path));
+        return gr_fail_at(
+            error, GR_NOT_FOUND, place,
+            "there is no %s; \"gradreg data add\" or POST /datasets puts a file there",
+            gr_path_shown(*path));
     if (status != GR_OK) return gr_user_status(status, place, error);
     /* From here on the name says enough, and a client need not learn where our folders are. */
     memmove(*path, *path + strlen(*path) - strlen(name), strlen(name) + 1);

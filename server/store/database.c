@@ -1,9 +1,10 @@
 #include "server/store/database.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "server/files.h"
 
 enum {
     APPLICATION_ID = 0x67726567, /* "greg": PRAGMA application_id, says whose file it is */
@@ -13,7 +14,7 @@ enum {
 gr_status database_fail(database *db, int code, const char *what, gr_error *error) {
     int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
     /* Where the log's index cannot grow, SQLite calls a full disk an I/O error. */
-    if ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)) code = SQLITE_FULL;
+    if ((code & 0xff) == SQLITE_IOERR && file_is_full(system)) code = SQLITE_FULL;
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_NOMEM:

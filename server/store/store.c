@@ -28,7 +28,7 @@ int64_t clock_monotonic(void) {
 
 static gr_status not_writable(const char *path, gr_error *error) {
     int reason = errno;
-    return gr_fail(error, reason == ENOSPC || reason == EDQUOT ? GR_NO_SPACE : GR_IO,
+    return gr_fail(error, file_is_full(reason) ? GR_NO_SPACE : GR_IO,
                    "the data directory cannot be used: %.300s: %s; choose one that this user may "
                    "write to (--data-dir)",
                    path, strerror(reason));

@@ -21,7 +21,7 @@ nowhere() {
 }
 nowhere "no secret is stored" "$reader" "$data"/gradreg.db*
 
-start --workers 1 --require-token --queue-limit 2
+start --workers 1 --require-token --queue-limit 2 --upload-limit 1048576
 equal "public: health" "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz")" 200
 equal "public: dashboard" "$(curl -s -o /dev/null -w '%{http_code}' "$url/")" 200
 equal "public: who am I" "$(curl -s "$api/session" | jq -c '[.token_required, .authenticated, .scope]')" '[true,false,"public"]'
@@ -47,7 +47,7 @@ while read -r method path takes_json public; do
     [ "$method" = GET ] || problem "$method $path: origin" 403 "origin" -X "$method" -H "$permitted" -H "Origin: http://evil.example" "$place"
     [ "$takes_json" = true ] || continue
     problem "$method $path: type" 415 "text/plain" -X "$method" -H "$permitted" -H "Content-Type: text/plain" -d x "$place"
-    problem "$method $path: size" 413 "1048576" -X "$method" -H "$permitted" -H "Content-Type: application/json" --data-binary "@$folder/large" "$place"
+    problem "$method $path: size" 413 "1048576" -X "$method" -H "$permitted" --data-binary "@$folder/large" "$place"
 done < <(jq -r '.paths | to_entries[] | .key as $path | .value | to_entries[]
     | "\(.key | ascii_upcase) \($path) \(.value.responses | has("415")) \(.value.security == [])"' "$folder/openapi.json")
 # queue length of one token
@@ -58,6 +58,8 @@ problem "queue: one too many" 429 "queue_limit" -H "Authorization: Bearer $write
 ask -H "Authorization: Bearer $admin" -d "$(spec 50)" "$api/experiments"; equal "queue: another token's" "$status" 201
 curl -s -X POST -H "Authorization: Bearer $writer" "$api/experiments/$((blocker + 1))/cancel" >/dev/null
 ask -H "Authorization: Bearer $writer" -d "$(spec 50)" "$api/experiments"; equal "queue: room again" "$status" 201
+problem "data file: a reader brings none" 403 submit -H "Authorization: Bearer $reader" -d x "$api/datasets?name=x.csv"
+problem "data file: removing needs admin" 403 admin -X DELETE -H "Authorization: Bearer $writer" "$api/datasets/x.csv"
 problem "purge needs admin" 403 admin -X POST -H "Authorization: Bearer $writer" "$api/experiments/$blocker/purge"
 problem "purge of many needs admin" 403 admin -H "Authorization: Bearer $writer" -d '{"action": "purge", "ids": [1]}' "$api/experiments/actions"
 # sessions

@@ -43,3 +43,53 @@ problem "predict: nobody" 404 "experiment 9999" -d '{"inputs": [[1]]}' "$api/exp
 id=$(submit 100000000)
 problem "predict: no model yet" 409 "once it has succeeded" -d '{"inputs": [[1]]}' "$api/experiments/$id/predict"
 curl -s -X POST "$api/experiments/$id/cancel" >/dev/null; state "$id" cancelled
+
+# files of one's own
+printf 'a,b,kind\n' >"$folder/table.csv"; for i in $(seq 40); do echo "$i,$((i % 7)),k$((i % 2))"; done >>"$folder/table.csv"
+# bring NAME [CURL-ARGUMENT…]: sends the file $sent
+bring() { local name; name=$(jq -rn --arg n "$1" '$n | @uri'); shift; ask "$@" -H 'Content-Type: text/csv' --data-binary "@$sent" "$api/datasets?name=$name"; }
+sent=$folder/table.csv
+bring "my table.csv"
+equal "file: made" "$status $(jq -c '[.name, .bytes, .sha256, .link]' <<<"$body")" \
+    "201 [\"my table.csv\",$(stat -c %s "$sent"),\"$(sha256sum <"$sent" | cut -d' ' -f1)\",\"/api/v1/datasets/my%20table.csv\"]"
+holds "file: where it is" "$headers" "Location: /api/v1/datasets/my%20table.csv"
+made=$body
+bring "my table.csv"; equal "file: the same again" "$status $body" "200 $made"
+bring "my table.csv" -H "Transfer-Encoding: chunked"; equal "file: in chunks" "$status $body" "200 $made"
+ask "$url$(jq -r .link <<<"$made")"; equal "file: looked at" "$status $body" "200 $made"
+ask "$api/datasets"; equal "file: listed" "$(jq -c .files <<<"$body")" "$(jq -c '[del(.sha256)]' <<<"$made")"
+ask -G --data-urlencode 'options={"file": "my table.csv", "label": "kind"}' "$api/datasets/csv"
+equal "file: read" "$status $(jq -c '[.classes, .training_samples + .test_samples]' <<<"$body")" "200 [2,40]"
+first=$(jq -r .sha256 <<<"$body")
+sent=$folder/other.csv; sed 's/^1,/-1,/' "$folder/table.csv" >"$sent"
+problem "file: other content" 409 "with other content" -H 'Content-Type: text/csv' --data-binary "@$sent" "$api/datasets?name=my%20table.csv"
+: >"$folder/empty"
+problem "file: empty" 400 "empty" -H 'Content-Type: text/csv' --data-binary "@$folder/empty" "$api/datasets?name=x.csv"
+problem "file: without a name" 400 '\"name\" is missing' --data-binary "@$sent" "$api/datasets"
+for name in ../x.csv .x a/b %0Ax; do problem "file: the name $name" 400 "no slashes" --data-binary "@$sent" "$api/datasets?name=$name"; done
+problem "file: a data set's name" 400 "name of a data set" --data-binary "@$sent" "$api/datasets?name=mnist"
+problem "file: a form" 415 "bytes of one file" -F "file=@$sent" "$api/datasets?name=x.csv"
+problem "file: compressed" 415 "identity" -H 'Content-Encoding: gzip' --data-binary "@$sent" "$api/datasets?name=x.csv"
+problem "file: of another origin" 403 "another origin" -H 'Origin: http://elsewhere.example' --data-binary "@$sent" "$api/datasets?name=x.csv"
+problem "file: of another origin, waiting to be asked" 403 "another origin" -H 'Expect: 100-continue' -H 'Origin: http://elsewhere.example' --data-binary "@$sent" "$api/datasets?name=x.csv"
+truncate -s 536870913 "$folder/large.npy"
+problem "file: too large" 413 "536870912" -H 'Expect: 100-continue' -T "$folder/large.npy" -X POST "$api/datasets?name=x.npy"
+truncate -s 3000000 "$folder/large.npy"; sent=$folder/large.npy; bring "large.npy"
+equal "file: larger than any other body" "$status $(jq .bytes <<<"$body")" "201 3000000"
+# what stands for a training that will read it
+id=$(curl -s -d "$(spec 100000000 '.dataset = {name: "csv", file: "my table.csv", label: "kind"} | .training.batch_size = 4')" "$api/experiments" | jq .id)
+problem "file: needed" 409 "cancel them first (the oldest is $id)" -X DELETE "$api/datasets/my%20table.csv"
+curl -s -X POST "$api/experiments/$id/cancel" >/dev/null; state "$id" cancelled
+ask -X DELETE "$api/datasets/my%20table.csv"; equal "file: removed" "$status $body" "204 "
+problem "file: gone" 404 "lists them" "$api/datasets/my%20table.csv"
+problem "file: removed before" 404 "no data file" -X DELETE "$api/datasets/my%20table.csv"
+problem "file: what no file can be called" 404 "lists them" -X DELETE "$api/datasets/..%2Fsecret"
+problem "file: a data set" 409 "none of your files" -X DELETE "$api/datasets/digits"
+problem "file: gone for specs too" 404 "there is no" -G --data-urlencode 'options={"file": "my table.csv", "label": "kind"}' "$api/datasets/csv"
+# another file of that name is another data set
+sent=$folder/other.csv; bring "my table.csv"; equal "file: another of that name" "$status" 201
+ask -G --data-urlencode 'options={"file": "my table.csv", "label": "kind"}' "$api/datasets/csv"
+check "file: nothing is left of the other" test "$status" = 200 -a "$(jq -r .sha256 <<<"$body")" != "$first"
+id=$(curl -s -d "$(spec 50 '.dataset = {name: "csv", file: "my table.csv", label: "kind"} | .training.batch_size = 4')" "$api/experiments" | jq .id); state "$id" succeeded
+equal "file: trained with what is there now" "$(curl -s "$api/experiments/$id" | jq -r .data_hash)" "$(jq -r .sha256 <<<"$body")"
+equal "file: nothing is left behind" "$(ls -A "$folder/data/datasets/receiving")" ""

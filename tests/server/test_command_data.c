@@ -55,8 +55,13 @@ static void test_add(void **state) {
     for (int i = 0; i < 20; i++) fprintf(file, "%d,%d\n", i, i % 2);
     fclose(file);
     assert_int_equal(add("table.csv", NULL), 0);
-    assert_int_equal(add("table.csv", NULL), 1); /* is there already */
+    assert_int_equal(add("table.csv", NULL), 0); /* is there already, as it is */
     assert_int_equal(add("table.csv", "other.csv"), 0);
+    file = fopen(path, "a");
+    fputs("20,0\n", file);
+    fclose(file);
+    assert_int_equal(add("table.csv", NULL), 1);    /* with other content */
+    assert_int_equal(add("table.csv", "mnist"), 2); /* is a data set */
     assert_int_equal(add("nothing.csv", NULL), 1);
     assert_int_equal(add("", "folder.csv"), 2); /* a folder is no file */
     static const char *const names[] = {"../x", "/x", ".x", "", "a/b"};

@@ -43,7 +43,7 @@ static void test_routes_are_documented(void **state) {
                        "query") == 0;
             assert_int_equal(found, wanted);
             assert_true(cJSON_HasObjectItem(documented, "requestBody") ==
-                        ((route->traits & HTTP_TAKES_JSON) != 0));
+                        ((route->traits & (HTTP_TAKES_JSON | HTTP_TAKES_FILE)) != 0));
         }
     const cJSON *path;
     cJSON_ArrayForEach(path, cJSON_GetObjectItemCaseSensitive(document, "paths")) operations +=
