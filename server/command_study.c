@@ -216,6 +216,7 @@ static gr_status write_outputs(const study *of, client *server, int64_t sweep, g
         GR_TRY(write_table(of, server, sweep, item, first, error));
         first = false;
     }
+    GR_TRY(study_claims(of, server, sweep, error));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(of->document, "figures"))
         GR_TRY(write_figure(of, server, sweep, item, error));
     return GR_OK;

@@ -61,6 +61,10 @@ gr_status study_records(const study *of, client *server, int64_t sweep, const ch
 gr_status study_measures(const study *of, client *server, int64_t sweep, const cJSON *item,
                          bool print, gr_error *error);
 
+/* Writes claims.md: what the definition's "claims" say, and whether the sweep bears it out
+ * (study_claims.c). Nothing where there are none. */
+gr_status study_claims(const study *of, client *server, int64_t sweep, gr_error *error);
+
 /* The SVG of a figure (free), of a table in JSON (study_figures.c): kinds "dots", "curves" and
  * "map". GR_INVALID for another kind. */
 gr_status study_figure(const cJSON *item, const cJSON *table, char **svg, gr_error *error);

@@ -14,6 +14,8 @@ jq -n '{title: "Penalties <&> sizes", sweep: {name: "study of <digits>", base: {
   tables: [{file: "accuracy", rows: "method", columns: "N"}, {file: "measures", rows: "method", columns: "N", metrics: [
     {metric: "test_accuracy", label: "accuracy | all", percent: true}, {metric: "gradient_norm.test.mean", direction: "lower"},
     {metric: "gradient_norm.test.mean", over: "gradient_norm.train.mean", label: "gap"}, {metric: "cpu_seconds", relative: true, label: "cost"}]}],
+  claims: [{claim: "it helps", better: ["N=100, DataGrad: 5", "N=100, none"]}, {claim: "more with less", more: ["N=50, DataGrad: 5", "N=50, none", "N=100, DataGrad: 5", "N=100, none"]},
+    {claim: "no matter", equal: ["N=50, none", "N=50, none"]}],
   figures: [{file: "dots", kind: "dots"}, {file: "curves", kind: "curves", rows: "method", columns: "N", logarithmic: true},
     {file: "map", kind: "map", rows: "method", columns: "N"}, {file: "norms", kind: "norms", rows: "method", columns: "N"}]}' >"$folder/own.json"
 output=$("$gradreg" study "$folder/own.json" --check --server "$url"); equal "study: checked" "$(sed -n 2p <<<"$output" | cut -d';' -f1)" "6 arms, 12 experiments, 24000 iterations"
@@ -21,7 +23,7 @@ out=$folder/study
 output=$("$gradreg" study "$folder/own.json" --quick --server "$url" --out "$out" 2>&1); equal "study" $? 0
 holds "study: progress" "$output" "12 of 12 experiments have ended"
 holds "study: table" "$output" "| none |"
-equal "study: files" "$(ls "$out" | tr '\n' ' ')" "accuracy.csv accuracy.md accuracy.tex curves.svg dots.svg experiments.csv map.svg measures.csv measures.md measures.tex norms.csv norms.svg norms_ratio.svg study.json "
+equal "study: files" "$(ls "$out" | tr '\n' ' ')" "accuracy.csv accuracy.md accuracy.tex claims.md curves.svg dots.svg experiments.csv map.svg measures.csv measures.md measures.tex norms.csv norms.svg norms_ratio.svg study.json "
 id=$(jq -r '.sweeps[0].id' "$out/study.json")
 equal "study: every experiment" "$(tail -n +2 "$out/experiments.csv" | wc -l)" 12
 # A line of experiments.csv leads to the experiment that its number comes from.
@@ -41,6 +43,11 @@ wanted=$(curl -s "$api/experiments?sweep=$id" | jq '[.experiments[] | select(.sp
 found=$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"DataGrad: 5\"" && $2 == "\"100\"" && $3 == "\"gap\"" {print $7}')
 equal "study: the mean of logarithms of ratios" "$(jq -n "($wanted / ${found:-0} - 1) | fabs < 1e-9")" true
 equal "study: the baseline relative to itself" "$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"none\"" && $3 == "\"cost\"" {print $7 + 0, $8 + 0, $9 + 0}' | sort -u)" "1 1 1"
+# Claims: differences by seed as the table has them, differences of differences, and an arm against itself.
+gains=$(curl -s "$api/sweeps/$id/table?rows=N&columns=method&format=json" | jq -c '[.cells[] | select(.column == 2) | .difference.mean * 100]')
+equal "study: claims" "$(sed -n '3,5s/^| \(.*\) | [^|]* | \([-+0-9.]*\)[^|]*|[^|]*| 2 |.*/\1 \2/p' "$out/claims.md")" "$(jq -r 'def two: (if . < 0 then "-" else "+" end) as $s | fabs * 100 | round
+    | "\($s)\(. / 100 | floor).\(. % 100 | tostring | if length < 2 then "0" + . else . end)"; "it helps \(.[1] | two)", "more with less \(.[0] - .[1] | two)", "no matter +0.00"' <<<"$gains")"
+holds "study: nothing claimed, nothing found" "$(sed -n 5p "$out/claims.md")" "no difference shown"
 # Distributions: of each experiment, norm and kind of point a line, and a median in the figure.
 equal "study: norms" "$(tail -n +2 "$out/norms.csv" | wc -l)" $((12 * 3 * 5))
 line=$(tr -d '\r' <"$out/norms.csv" | grep ',softmax,segments,' | sed -n 2p)
@@ -62,7 +69,7 @@ if command -v python3 >/dev/null; then
     holds "study: estimate of a part" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" "about 0 s for the 4 of 12 experiments"
 fi
 # Tuning: of each group the best by the first sweep's metric, at each N, runs again.
-jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline) | .figures = [] | .final = {axis: "method", sweep: {name: "tuned", metric: "test_accuracy",
+jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline, .claims) | .figures = [] | .final = {axis: "method", sweep: {name: "tuned", metric: "test_accuracy",
     seeds: [7], baseline: {method: "none"},
     base: {analysis: {calibration: true}}}}' "$folder/own.json" >"$folder/tuned.json"
 output=$("$gradreg" study "$folder/tuned.json" --quick --server "$url" --out "$folder/tuned" 2>&1); equal "study: tuned" $? 0
@@ -90,6 +97,8 @@ equal "study: smoothers" "$(tail -n +2 "$folder/toy/smoothers.csv" | awk -F, '$4
 # What is refused.
 output=$("$gradreg" study toy3 --server "$url" 2>&1); equal "study: unknown" "$? $output" '1 gradreg study: toy3: no study is called "toy3"; did you mean "toy1"?'
 output=$("$gradreg" study toy1 --size tiny --server "$url" 2>&1); equal "study: no such size" "$? $output" '1 gradreg study: toy1: the study toy1 has no size "tiny"'
+jq '.claims[0].better[0] = "N=100, DropGrad"' "$folder/own.json" >"$folder/bad.json"
+output=$("$gradreg" study "$folder/bad.json" --quick --server "$url" --out "$folder/bad" 2>&1); holds "study: a claim of no arm" "$? $output" '/claims: the sweep has no arm "N=100, DropGrad"'
 jq '.tables[1].metrics[0] = {label: "x"}' "$folder/own.json" >"$folder/bad.json"
 output=$("$gradreg" study "$folder/bad.json" --quick --server "$url" --out "$folder/bad" 2>&1); equal "study: a measure without a metric" "$?" 1
 holds "study: says which" "$output" '/tables: each of "metrics" has a "metric"'
@@ -98,6 +107,9 @@ output=$("$gradreg" study "$folder/bad.json" --server "$url" 2>&1); equal "study
 holds "study: list" "$("$gradreg" study --list)" "confidence_penalty"
 # Every size of a study of the paper fits its sweep (the full ones: examples.sh; two are left out for their many arms).
 for file in ../../examples/paper/studies/*.json; do
+    # Claims are of arms that there are.
+    equal "claims of $file" "$(jq -n --slurpfile study "$file" --slurpfile sweep "../../examples/paper/$(basename "$file")" -c '[$study[0].claims[]? | .better, .equal, .more | arrays | .[]]
+        - [[$sweep[0].axes[] | .name as $name | .values | map(if type == "object" then .label else "\($name)=\(.)" end)] | combinations | join(", ")]')" "[]"
     case $file in *reference_methods* | *weight_decay_map*) continue ;; esac
     for size in $(jq -r '.sizes | keys[]' "$file"); do
         body=$(jq -n --slurpfile study "$file" --slurpfile sweep "../../examples/paper/$(basename "$file")" --arg size "$size" \
