@@ -73,6 +73,7 @@ static int serve(const configuration *chosen) {
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk to who writes it */
     /* Else each thread gives the pages of an answer back to the system at its end, to be given them
      * again, zeroed, for the next. */
     mallopt(M_TRIM_THRESHOLD, KEPT_FREE);

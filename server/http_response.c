@@ -139,6 +139,7 @@ int http_status_of(gr_status status) {
     case GR_TOO_MANY:
         return 429;
     case GR_OUT_OF_MEMORY:
+    case GR_IO: /* a disk or a file system that refuses: whoever runs the server can help */
         return 503;
     case GR_NO_SPACE:
         return 507;

@@ -29,7 +29,7 @@ static const struct {
     {422, "Well formed, but not valid"},
     {428, "If-Match is missing"},
     {429, "Too many at once"},
-    {503, "Starting, stopping, or too much at once: try again"},
+    {503, "Starting, stopping, too much at once, or a disk that refuses: try again"},
     {507, "No space left to store it"},
 };
 

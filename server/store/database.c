@@ -1,5 +1,6 @@
 #include "server/store/database.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,10 @@ enum {
 };
 
 gr_status database_fail(database *db, int code, const char *what, gr_error *error) {
+    /* A failed commit does not tell the connection why the system refused, but left errno. */
+    const int left = errno;
     int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    if (system == 0 && (code & 0xff) == SQLITE_IOERR) system = left;
     /* Where the log's index cannot grow, SQLite calls a full disk an I/O error. */
     if ((code & 0xff) == SQLITE_IOERR && file_is_full(system)) code = SQLITE_FULL;
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
@@ -45,6 +49,7 @@ gr_status database_fail(database *db, int code, const char *what, gr_error *erro
 }
 
 gr_status database_execute(database *db, const char *sql, gr_error *error) {
+    errno = 0;
     int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     if (code != SQLITE_OK) return database_fail(db, code, "database", error);
     return GR_OK;
@@ -109,6 +114,7 @@ gr_status database_prepare(database *db, const char *sql, sqlite3_stmt **stateme
 }
 
 gr_status database_step(database *db, sqlite3_stmt *statement, bool *row, gr_error *error) {
+    errno = 0;
     int code = sqlite3_step(statement);
     *row = code == SQLITE_ROW;
     if (code == SQLITE_ROW) return GR_OK;
