@@ -134,6 +134,7 @@ struct gr_layer_kind {
     /* out may be in, d_in may be d_out, t_out may be t_in; such a kind has neither parameters nor
      * curvature. */
     bool in_place;
+    bool passes_on;    /* in place, and no number changes in any pass: only the shape does */
     bool reads_output; /* others than forward read a_out: the next layer must not overwrite it */
 };
 

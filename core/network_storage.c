@@ -4,15 +4,23 @@
 #include "core/layers/window.h"
 #include "core/network.h"
 
-/* A layer that works in place writes over its input, unless that is the network's input or is read
- * by others too. A sum does so with its first input, unless another layer has been there: its
- * adjoint is then still that of the input when the shortcut needs it. */
+/* Whether value v is read again after the next layer's work: the network's input, the output of a
+ * layer that reads it, or one of these under another shape. */
+static bool must_stay(const gr_network *network, int v) {
+    while (v > 0 && network->storage[v] != v && network->nodes[v - 1].kind->passes_on)
+        v = network->nodes[v - 1].inputs[0];
+    return v == 0 || network->nodes[v - 1].kind->reads_output;
+}
+
+/* A layer that works in place writes over its input, unless that must stay or is read by others
+ * too. A sum does so with its first input, unless another layer has been there: its adjoint is then
+ * still that of the input when the shortcut needs it. */
 static bool overwrites(const gr_network *network, int i) {
     const gr_node *node = &network->nodes[i];
     const int input = node->inputs[0];
-    if (input == 0 || network->nodes[input - 1].kind->reads_output || network->consumers[input] > 1)
-        return false;
-    return gr_node_is_sum(node) ? network->storage[input] == input : node->kind->in_place;
+    if (network->consumers[input] > 1) return false;
+    if (gr_node_is_sum(node)) return network->storage[input] == input && !must_stay(network, input);
+    return node->kind->passes_on || (node->kind->in_place && !must_stay(network, input));
 }
 
 /* What slots follow from: of a value its first and last reader; of a place, under its owner's

@@ -27,4 +27,5 @@ const gr_layer_kind gr_layer_flatten = {
     .tangent = copy,
     .stretch = gr_stretch_one,
     .in_place = true,
+    .passes_on = true,
 };
