@@ -64,6 +64,8 @@ gr_status study_measures(const study *of, client *server, int64_t sweep, const c
 /* Writes claims.md: what the definition's "claims" say, and whether the sweep bears it out
  * (study_claims.c). Nothing where there are none. */
 gr_status study_claims(const study *of, client *server, int64_t sweep, gr_error *error);
+/* The same of a table in JSON; *text: free, also after an error. */
+gr_status study_claims_text(const cJSON *claims, const cJSON *table, char **text, gr_error *error);
 
 /* The SVG of a figure (free), of a table in JSON (study_figures.c): kinds "dots", "curves" and
  * "map". GR_INVALID for another kind. */

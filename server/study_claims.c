@@ -148,11 +148,10 @@ static void put_line(FILE *out, const claim *of, bool percent, double level) {
     fprintf(out, " %zu | %s |\n", test->n, outcome(of, level));
 }
 
-static gr_status write_claims(const study *of, const cJSON *table, const claim *claims,
-                              size_t count, gr_error *error) {
-    char *text = NULL;
+static gr_status write_text(const cJSON *table, const claim *claims, size_t count, char **text,
+                            gr_error *error) {
     size_t size;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_memstream(text, &size);
     if (!out) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     const bool percent = strstr(study_text(table, "metric", ""), "accuracy") != NULL;
     const double confidence = sweep_number(table, "confidence", 0.95);
@@ -165,30 +164,34 @@ static gr_status write_claims(const study *of, const cJSON *table, const claim *
             "\nDifferences of the %s by seed, of which more is better, ± half of the %g %% "
             "interval; p of the paired t-test with Holm's correction for these %zu claims.\n",
             study_text(table, "metric", ""), 100 * confidence, count);
-    const bool closed = fclose(out) == 0;
-    const gr_status status = closed ? study_write(of, "claims", "md", text, error)
-                                    : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    if (status == GR_OK) printf("%s\n", text);
-    free(text);
-    return status;
+    return fclose(out) == 0 ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
+}
+
+gr_status study_claims_text(const cJSON *list, const cJSON *table, char **text, gr_error *error) {
+    claim claims[MAXIMUM_CLAIMS];
+    size_t count = 0;
+    const cJSON *item;
+    *text = NULL;
+    if (cJSON_GetArraySize(list) > MAXIMUM_CLAIMS)
+        return gr_fail(error, GR_INVALID, "/claims: at most %d", MAXIMUM_CLAIMS);
+    cJSON_ArrayForEach(item, list) {
+        GR_TRY(read_claim(item, &claims[count], error));
+        GR_TRY(compare(table, &claims[count++], error));
+    }
+    GR_TRY(correct(claims, count, error));
+    return write_text(table, claims, count, text, error);
 }
 
 gr_status study_claims(const study *of, client *server, int64_t sweep, gr_error *error) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(of->document, "claims"), *item;
-    claim claims[MAXIMUM_CLAIMS];
-    size_t count = 0;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(of->document, "claims");
     cJSON *table;
+    char *text = NULL;
     if (!list) return GR_OK;
-    if (cJSON_GetArraySize(list) > MAXIMUM_CLAIMS)
-        return gr_fail(error, GR_INVALID, "/claims: at most %d", MAXIMUM_CLAIMS);
     GR_TRY(study_table(server, sweep, NULL, &table, error));
-    gr_status status = GR_OK;
-    cJSON_ArrayForEach(item, list) {
-        if (status == GR_OK) status = read_claim(item, &claims[count], error);
-        if (status == GR_OK) status = compare(table, &claims[count++], error);
-    }
-    if (status == GR_OK) status = correct(claims, count, error);
-    if (status == GR_OK) status = write_claims(of, table, claims, count, error);
+    gr_status status = study_claims_text(list, table, &text, error);
+    if (status == GR_OK) status = study_write(of, "claims", "md", text, error);
+    if (status == GR_OK) printf("%s\n", text);
+    free(text);
     cJSON_Delete(table);
     return status;
 }

@@ -294,7 +294,26 @@ static void test_gradient_norms_of_images(void **state) {
     end(&s);
 }
 
-/* A row of the softmax's Jacobian that is far below the spacing of numbers at 1 is not nothing. */
+/* Of two classes, ‖∂p/∂x‖_F = √2 p₁p₂ ‖∂(z₁ - z₂)/∂x‖, and p₁p₂ without a 1 - p. */
+static double saturated_norm(subject *s, const double *x) {
+    double moved[16], squares = 0, difference[2];
+    memcpy(moved, x, (size_t)s->features * sizeof *x);
+    for (int64_t f = 0; f < s->features; f++) {
+        for (int side = 0; side < 2; side++) {
+            moved[f] = x[f] + (side ? step : -step);
+            const double *z = outputs_at(s, moved);
+            difference[side] = z[0] - z[1];
+        }
+        moved[f] = x[f];
+        squares += pow((difference[1] - difference[0]) / (2 * step), 2);
+    }
+    const double *z = outputs_at(s, x);
+    const double odds = exp(-fabs(z[0] - z[1]));
+    return sqrt(2 * squares) * odds / ((1 + odds) * (1 + odds));
+}
+
+/* Rows of the softmax's Jacobian that are far below the spacing of numbers at 1 are not nothing:
+ * both of them count. */
 static void test_saturated(void **state) {
     (void)state;
     subject s;
@@ -308,9 +327,20 @@ static void test_saturated(void **state) {
             ((double *)s.model.items[i].data)[e] *= 40;
     gr_analysis_clear(&s.analysis);
     require(gr_analyse(&s.spec.plan, s.dataset, &s.model, NULL, NULL, &s.analysis, &error), &error);
+    require(gr_network_from_arrays(s.network, &s.model, s.parameters, s.buffers, &error), &error);
+    double norms[5], x[2];
+    for (int64_t i = 0; i < 5; i++) {
+        int label;
+        point_of(&s, "train", i, 5, x, &label);
+        norms[i] = saturated_norm(&s, x);
+    }
+    gr_sort(norms, 5);
     const double *quantiles = list_of(&s, "gradient_norms/softmax/points/train/quantiles", 11);
-    assert_true(quantiles[0] > 0);
-    assert_true(quantiles[0] < 1e-17);
+    assert_true(norms[0] < 1e-17);
+    const int at[] = {0, 4, 5, 6, 10}; /* the quantiles that are the five themselves */
+    for (int i = 0; i < 5; i++)
+        if (!(fabs(quantiles[at[i]] / norms[i] - 1) < 1e-6))
+            fail_msg("%d: %.15g, not %.15g", i, quantiles[at[i]], norms[i]);
     end(&s);
 }
 

@@ -212,6 +212,59 @@ static void test_choice(void **state) {
     study_clear(&of);
 }
 
+/* Three arms by three seeds: differences of 0.1, 0.11, 0.12 and of -0.2, -0.22, -0.21. */
+static const char compared[] =
+    "{\"metric\":\"%s\",\"better\":\"%s\",\"confidence\":0.95,\"cells\":["
+    "{\"label\":\"a\",\"values\":[[1,0.5],[2,0.5],[3,0.5],[4,0.1]]},"
+    "{\"label\":\"b\",\"values\":[[3,0.62],[1,0.6],[2,0.61]]},"
+    "{\"label\":\"c\",\"values\":[[1,0.3],[2,0.28],[3,0.29]]}]}";
+
+static void check_claims(const char *metric, const char *better, const char *const wanted[]) {
+    static const char claims[] = "[{\"claim\":\"one\",\"better\":[\"b\",\"a\"]},{\"claim\":\"two\","
+                                 "\"better\":[\"c\",\"a\"]},"
+                                 "{\"claim\":\"three\",\"equal\":[\"a\",\"a\"]},"
+                                 "{\"claim\":\"four\",\"more\":[\"b\",\"a\",\"c\",\"a\"]}]";
+    char json[600], *text;
+    snprintf(json, sizeof json, compared, metric, better);
+    cJSON *parsed = cJSON_Parse(json), *list = cJSON_Parse(claims);
+    assert_int_equal(study_claims_text(list, parsed, &text, &error), GR_OK);
+    for (int i = 0; wanted[i]; i++)
+        if (!strstr(text, wanted[i])) fail_msg("no \"%s\" in\n%s", wanted[i], text);
+    free(text);
+    cJSON_Delete(list);
+    cJSON_Delete(parsed);
+}
+
+/* The p values without correction are 2·P(T₂ > 0.11·√3/0.01) = 0.0027, 0.00075 (0.21) and, of the
+ * differences 0.3, 0.33, 0.33, 0.00098: Holm's are 0.0027, 0.0023 and 0.0023. */
+static void test_claims(void **state) {
+    (void)state;
+    check_claims("test_accuracy", "higher",
+                 (const char *const[]){
+                     "| one | b − a | +11.00 ± 2.48 | 0.0027 | 3 | holds |",
+                     "| two | c − a | -21.00 ± 2.48 | 0.0023 | 3 | the opposite |",
+                     "| three | a − a | +0.00 ± 0.00 | – | 4 | no difference shown |",
+                     "| four | b − a, less c − a | +32.00 ± 4.30 | 0.0023 | 3 | holds |", NULL});
+    check_claims("test_loss", "lower",
+                 (const char *const[]){"| one | b − a | -0.110 ± 0.025 | 0.0027 | 3 | the opposite",
+                                       "| two | c − a | +0.210 ± 0.025 | 0.0023 | 3 | holds |",
+                                       NULL});
+    static const char *const bad[] = {"[{\"claim\":\"x\",\"better\":[\"a\"]}]",
+                                      "[{\"claim\":\"x\",\"better\":[\"a\",\"d\"]}]",
+                                      "[{\"claim\":\"x\",\"more\":[\"a\",\"b\"]}]", "[{}]"};
+    char json[600], *text;
+    snprintf(json, sizeof json, compared, "test_loss", "lower");
+    cJSON *parsed = cJSON_Parse(json);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cJSON *list = cJSON_Parse(bad[i]);
+        assert_int_equal(study_claims_text(list, parsed, &text, &error), GR_INVALID);
+        assert_non_null(strstr(error.message, "/claims: "));
+        free(text);
+        cJSON_Delete(list);
+    }
+    cJSON_Delete(parsed);
+}
+
 static void test_definitions(void **state) {
     (void)state;
     study of;
@@ -228,10 +281,11 @@ static void test_definitions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),  cmocka_unit_test(test_ticks),
-        cmocka_unit_test(test_colours), cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_panel),   cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_choice),  cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_places),      cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_colours),     cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_panel),       cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_choice),      cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_definitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
