@@ -289,6 +289,7 @@ static void put_notes(FILE *out, bool latex, const measures *of, size_t least, s
         relative |= of->items[i].form == FORM_RELATIVE;
         compared |=
             of->items[i].form == FORM_MEAN &&
+            cJSON_IsString(cJSON_GetObjectItemCaseSensitive(of->items[i].table, "better")) &&
             cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(of->items[i].table, "baseline"));
     }
     const char *per_cent = latex ? "\\%" : "%";
