@@ -21,7 +21,8 @@ export async function showAnalysis(place, id, signal) {
   }
 }
 
-const power = (exponent) => Number.isInteger(exponent) ? number(10 ** exponent, 3) : '';
+// Between powers of ten, where less than two of them fit: rounded.
+const power = (exponent) => number(10 ** exponent, Number.isInteger(exponent) ? 3 : 2);
 const share = (value) => `${Math.round(value * 1000) / 10}\u202f%`; // short, for axes
 const plain = (value) => number(value, 3);
 

@@ -46,7 +46,7 @@ export function figure({title, x, series, xLabel, yLabel, xText, yText, xRange, 
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = {stroke: colour('--muted'), grid, ticks: {...grid, size: 5}, font, labelFont: font, gap: 6, labelGap: 2};
     plot = new uPlot({
-      width: place.clientWidth, height: place.clientHeight, padding: [10, 16, 0, 0], legend: {show: false},
+      width: place.clientWidth, height: place.clientHeight, padding: [10, 22, 0, 0], legend: {show: false},
       cursor: {show: false},
       scales: {x: {time: false, ...(xRange && {range: xRange})}, y: {...(yRange && {range: yRange})}},
       axes: [

@@ -118,6 +118,39 @@ try {
     assert.equal(await page.locator('.progress').getAttribute('aria-valuenow'), '100');
   });
 
+  await step('what was measured of a model stands on its page, as the API has it', async () => {
+    const {spec} = await api(address, 'GET', '/experiments/1');
+    const analysis = {gradient_norms: {samples: 100}, robustness: {attack: 'fgsm', epsilons: [0.1], samples: 50}, calibration: true,
+      transitions: {paths: 2, points: 60}, lipschitz: true, input_gradients: {count: 2}};
+    const {id} = await api(address, 'POST', '/experiments',
+      {...spec, analysis, training: {...spec.training, iterations: 60, evaluate_every: 60}});
+    await page.goto(`${address}/#/experiments/${id}`);
+    const section = page.getByRole('region', {name: 'Analysis'});
+    await section.getByText('Input gradients of test images').waitFor({timeout: SECONDS * 1000});
+    const measured = await api(address, 'GET', `/experiments/${id}/analysis`);
+    assert.deepEqual(await section.locator(':scope > h3').allTextContents(), ['Gradient norms, at the training points and beyond',
+      'Robustness, calibration, sensitivity', 'Input gradients of test images']);
+    const shown = await section.textContent();
+    const percent = (value) => `${(value * 100).toFixed(2)}\u00a0%`;
+    for (const part of [`Calibration error ${percent(measured.calibration.ece)}`,
+      `50 test samples, ${percent(measured.robustness.clean_accuracy)} of them right`]) {
+      assert.ok(shown.includes(part), `there is no "${part}": ${shown}`);
+    }
+    const units = await section.locator('[title$=" units"]').getAttribute('title');
+    assert.equal(Number(units.replace(/\D/g, '')), measured.transitions.units);
+    const counts = await section.locator('.measures tbody tr td:nth-child(2)').allTextContents();
+    assert.deepEqual(counts.map((each) => Number(each.replace(/\D/g, ''))),
+      ['train', 'test', 'noise', 'segments', 'uniform'].map((set) => measured.gradient_norms.logits.points[set].n));
+    const drawn = await section.locator('.gradient-pictures canvas').evaluateAll((canvases) => canvases.map((canvas) =>
+      new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size));
+    assert.equal(drawn.length, 4, 'two images and their gradients');
+    assert.ok(drawn.every((levels) => levels > 4), `pictures have so many levels: ${drawn}`);
+    await fitsEverywhere('the analysis');
+    await api(address, 'DELETE', `/experiments/${id}`);
+    await page.goto(`${address}/#/experiments/1`);
+    await until('the first one again', async () => await points() > 0);
+  });
+
   await step('the page has every point that the API has, and the same after a reload', async () => {
     const {series} = await api(address, 'GET', '/experiments/1/metrics');
     const stored = Object.values(series).reduce((sum, each) => sum + each.length, 0);
