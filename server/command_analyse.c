@@ -60,9 +60,7 @@ static gr_status analyse(const struct arguments *arguments, data_cache *data, pr
 
 static int run(const struct arguments *arguments) {
     gr_error error = {0};
-    char *folder = paths_join(paths_data_directory(arguments->data_directory), PATHS_DATASETS);
-    data_cache *data = folder ? data_cache_create(folder) : NULL;
-    free(folder);
+    data_cache *data = data_cache_create(paths_data_directory(arguments->data_directory));
     problems found = {0};
     const gr_status status = data
                                  ? analyse(arguments, data, &found, &error)

@@ -74,9 +74,7 @@ static int run(const struct arguments *arguments) {
         fprintf(stderr, "gradreg predict: --%s\n%s", error.message, usage);
         return 2;
     }
-    char *folder = paths_join(paths_data_directory(arguments->data_directory), PATHS_DATASETS);
-    data_cache *data = folder ? data_cache_create(folder) : NULL;
-    free(folder);
+    data_cache *data = data_cache_create(paths_data_directory(arguments->data_directory));
     problems found = {0};
     gr_status status = data ? predict(arguments, part, data, &found, &error)
                             : gr_fail(&error, GR_OUT_OF_MEMORY, "no memory for the data sets");

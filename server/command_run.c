@@ -267,9 +267,7 @@ static int run(const struct arguments *arguments) {
         command_print_error("run", &error);
         return 1;
     }
-    char *folder = paths_join(paths_data_directory(arguments->data_directory), PATHS_DATASETS);
-    data_cache *data = folder ? data_cache_create(folder) : NULL;
-    free(folder);
+    data_cache *data = data_cache_create(paths_data_directory(arguments->data_directory));
     int result = 1;
     problems found = {0};
     experiment_setup setup = {0};

@@ -12,6 +12,7 @@
 
 #include <nettle/sha2.h>
 
+#include "server/paths.h"
 #include "server/user_files.h"
 
 enum { KEY_SIZE = GR_DATASET_KEY_SIZE + 512 };
@@ -30,10 +31,10 @@ struct data_cache {
     entry *entries;
 };
 
-data_cache *data_cache_create(const char *directory) {
+data_cache *data_cache_create(const char *data_directory) {
     data_cache *cache = calloc(1, sizeof *cache);
     if (!cache) return NULL;
-    cache->directory = strdup(directory);
+    cache->directory = paths_join(data_directory, PATHS_DATASETS);
     if (!cache->directory) {
         free(cache);
         return NULL;

@@ -6,8 +6,8 @@
 
 typedef struct data_cache data_cache;
 
-/* `directory` is the data sets' folder (<data-dir>/datasets); copied. NULL without memory. */
-data_cache *data_cache_create(const char *directory);
+/* The data sets are in the folder `datasets` of this directory. NULL without memory. */
+data_cache *data_cache_create(const char *data_directory);
 void data_cache_free(data_cache *cache);
 
 /* The loaded data set and the SHA-256 (hex) of its content. Loads it on first use; concurrent

@@ -259,24 +259,29 @@ static cJSON *shape_json(const gr_shape *shape) {
     return list;
 }
 
-static gr_status get_dataset(void *context, const http_request *request, http_response *response,
-                             gr_error *error) {
-    struct api *api = context;
-    const char *name = request->parameters[0];
+/* Answers by what was chosen, if it could be. */
+static gr_status answer_chosen(struct api *api, const http_request *request,
+                               gr_status (*answer)(const http_request *, const chosen *,
+                                                   http_response *, gr_error *),
+                               http_response *response, gr_error *error) {
     chosen it;
     bool answered;
-    if (!gr_family_kind(&gr_dataset_family, name) && user_file_check_name(name, NULL) == GR_OK) {
-        const gr_status status = answer_file(api, name, 200, response, error);
-        if (status != GR_NOT_FOUND) return status;
-    }
     GR_TRY(choose(api, request, &it, &answered, response, error));
     if (answered) return GR_OK;
-    const gr_dataset_information *about = it.about;
+    const gr_status status = answer(request, &it, response, error);
+    chosen_clear(&it);
+    return status;
+}
+
+static gr_status answer_dataset(const http_request *request, const chosen *it,
+                                http_response *response, gr_error *error) {
+    (void)request, (void)error;
+    const gr_dataset_information *about = it->about;
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "name", about->name);
     cJSON_AddStringToObject(document, "description", about->description);
-    json_put(document, "options", spec_settings_document(&gr_dataset_family, &it.settings));
-    cJSON_AddStringToObject(document, "sha256", it.hash);
+    json_put(document, "options", spec_settings_document(&gr_dataset_family, &it->settings));
+    cJSON_AddStringToObject(document, "sha256", it->hash);
     json_put(document, "input_shape", shape_json(&about->input_shape));
     json_put(document, "classes",
              about->classes ? json_integer(about->classes) : cJSON_CreateNull());
@@ -289,9 +294,19 @@ static gr_status get_dataset(void *context, const http_request *request, http_re
     json_put(document, "test_samples", json_integer(about->test_samples));
     json_put(document, "default_validation_size", json_integer(about->default_validation_size));
     cJSON_AddBoolToObject(document, "knows_derivatives", about->knows_derivatives);
-    chosen_clear(&it);
     http_answer_json(response, 200, document);
     return GR_OK;
+}
+
+static gr_status get_dataset(void *context, const http_request *request, http_response *response,
+                             gr_error *error) {
+    struct api *api = context;
+    const char *name = request->parameters[0];
+    if (!gr_family_kind(&gr_dataset_family, name) && user_file_check_name(name, NULL) == GR_OK) {
+        const gr_status status = answer_file(api, name, 200, response, error);
+        if (status != GR_NOT_FOUND) return status;
+    }
+    return answer_chosen(api, request, answer_dataset, response, error);
 }
 
 /* -- samples
@@ -438,25 +453,18 @@ static gr_status answer_samples(const http_request *request, const chosen *it,
 
 static gr_status get_samples(void *context, const http_request *request, http_response *response,
                              gr_error *error) {
-    struct api *api = context;
-    chosen it;
-    bool answered;
-    GR_TRY(choose(api, request, &it, &answered, response, error));
-    if (answered) return GR_OK;
-    const gr_status status = answer_samples(request, &it, response, error);
-    chosen_clear(&it);
-    return status;
+    return answer_chosen(context, request, answer_samples, response, error);
 }
 
 /* -- routes
  * ------------------------------------------------------------------------------------------ */
 
-static const http_parameter dataset_query[] = {
-    {"options", "the data set's options as in a spec, a JSON object; defaults where not given"},
-    {0}};
+#define OPTIONS_PARAMETER \
+    { "options", "the data set's options as in a spec, a JSON object; defaults where not given" }
+static const http_parameter dataset_query[] = {OPTIONS_PARAMETER, {0}};
 static const http_parameter file_query[] = {{"name", "what specs will call the file; needed"}, {0}};
 static const http_parameter samples_query[] = {
-    {"options", "the data set's options as in a spec, a JSON object; defaults where not given"},
+    OPTIONS_PARAMETER,
     {"split", "training or test; training where it is not given"},
     {"from", "the first sample, from 0"},
     {"limit", "at most so many, 1 to 500; 50 where it is not given"},

@@ -108,9 +108,8 @@ gr_status service_start(service *self, const configuration *chosen, gr_error *er
     GR_TRY(store_open(api->data_directory, &api->store, error));
     store_limit_queue(api->store, configuration_number(chosen, CONFIGURATION_QUEUE_LIMIT));
     GR_TRY(prepare_access(self, chosen, error));
-    self->datasets = paths_join(api->data_directory, PATHS_DATASETS);
     GR_TRY(user_file_receiving_folder(api->data_directory, &self->receiving, error));
-    api->data = self->datasets ? data_cache_create(self->datasets) : NULL;
+    api->data = data_cache_create(api->data_directory);
     api->events = events_create();
     api->streams = api->events ? event_streams_create(api) : NULL;
     if (api->data == NULL || api->streams == NULL)
@@ -140,7 +139,6 @@ void service_stop(service *self) {
     tls_files_clear(&self->tls);
     statistics_destroy(&api->statistics);
     free(self->receiving);
-    free(self->datasets);
 }
 
 bool service_is_well(service *self) {

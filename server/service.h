@@ -14,7 +14,6 @@ typedef struct service {
     listen_address address;
     tls_files tls;
     bool https;
-    char *datasets;
     char *receiving; /* folder of files that are being received */
     retention *retention;
     sweep_keeper *sweeps;

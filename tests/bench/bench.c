@@ -106,9 +106,7 @@ gr_status bench_subject_open(const bench_options *options, bench_subject *subjec
         GR_TRY(file_read_input(MAXIMUM_SPEC_FILE, &text, &length, error));
     else
         GR_TRY(file_read(options->spec, MAXIMUM_SPEC_FILE, &text, &length, error));
-    char *folder = need(paths_join(paths_data_directory(options->data_directory), PATHS_DATASETS));
-    subject->data = need(data_cache_create(folder));
-    free(folder);
+    subject->data = need(data_cache_create(paths_data_directory(options->data_directory)));
     const gr_status status =
         experiment_setup_check(text, length, subject->data, &subject->setup, NULL, NULL, error);
     free(text);

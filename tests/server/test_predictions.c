@@ -13,6 +13,7 @@
 
 #include "server/experiment_setup.h"
 #include "server/files.h"
+#include "server/paths.h"
 #include "server/predictions.h"
 
 static char folder[] = "/tmp/gradreg-predictions-XXXXXX";
@@ -21,7 +22,7 @@ static data_cache *data;
 static void write_table(const char *text) {
     char path[128];
     gr_error error = {0};
-    snprintf(path, sizeof path, "%s/user/t.csv", folder);
+    snprintf(path, sizeof path, "%s/datasets/user/t.csv", folder);
     if (file_replace(path, text, strlen(text), &error) != GR_OK) fail_msg("%s", error.message);
 }
 
@@ -29,8 +30,8 @@ static int set_up(void **state) {
     (void)state;
     char path[128];
     if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/user", folder);
-    if (mkdir(path, 0700) != 0) return -1;
+    snprintf(path, sizeof path, "%s/datasets/user", folder);
+    if (paths_make_directories(path, NULL) != GR_OK) return -1;
     data = data_cache_create(folder);
     return data ? 0 : -1;
 }
