@@ -5,7 +5,7 @@
 
 EXPERIMENTS.csv is what gradreg study wrote. The estimate is, for each experiment, its iterations times PyTorch's time of one with the
 same network, batch size and penalty in the table of PERFORMANCE.md (tools/bench --into). Several penalties add up what each adds to plain
-training. Experiments whose network or method was not measured are left out on both sides, and counted.
+training. Experiments whose network or method was not measured are left out on both sides, and counted; so are those without a processor time.
 """
 import csv, re, sys
 
@@ -50,7 +50,7 @@ def main():
         sys.exit(__doc__)
     times = read_table(sys.argv[2])
     all_cpu = all_elapsed = cpu = peer = 0.0
-    all_iterations = left_out = count = 0
+    all_iterations = left_out = unmeasured = count = 0
     with open(sys.argv[1], newline="") as file:
         table = csv.DictReader(file)
         missing = {"model", "methods", "batch_size", "cpu_seconds", "iterations"} - set(table.fieldnames or ())
@@ -60,6 +60,9 @@ def main():
             count += 1
             iterations = int(float(row["iterations"] or 0))
             own = float(row["cpu_seconds"] or 0)
+            if own <= 0:  # not begun, or by a version that did not measure it
+                unmeasured += 1
+                continue
             all_cpu += own
             all_elapsed += float(row["elapsed_seconds"] or 0)
             all_iterations += iterations
@@ -69,8 +72,10 @@ def main():
             else:
                 cpu += own
                 peer += iterations * one / 1000
-    text = "Training: %s of a processor (%s by the clock, beside other work) for %s iterations." % (
-        duration(all_cpu), duration(all_elapsed), format(all_iterations, ","))
+    count -= unmeasured
+    text = "Training: %s of a processor (%s by the clock, beside other work) for %s iterations%s." % (
+        duration(all_cpu), duration(all_elapsed), format(all_iterations, ","),
+        ", without %d experiments that have no processor time" % unmeasured if unmeasured else "")
     if peer > 0 and cpu > 0:
         text += " PyTorch would take about %s%s, %.1f times as long, by its times of an iteration in [performance.md](performance.md)." % (
             duration(peer), " for the %d of %d experiments whose method was measured there (gradreg: %s)" % (count - left_out, count, duration(cpu))
