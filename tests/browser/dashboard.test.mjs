@@ -102,7 +102,7 @@ try {
     await until('a first point', async () => await points() > 0, SECONDS);
     const before = {points: await points(), picture: await chart.screenshot()};
     await until('more points', async () => await points() > before.points + 4, SECONDS);
-    assert.ok(!before.picture.equals(await chart.screenshot()), 'the picture of the curve has changed');
+    await until('the picture of the curve has changed', async () => !before.picture.equals(await chart.screenshot()), SECONDS);
     assert.equal(await state(), 'running');
     await remove(long.id);
     await page.goto(`${address}/#/experiments/1`);

@@ -25,7 +25,7 @@ class Snapshot:
         self.foreign = self.database.execute("PRAGMA foreign_key_check").fetchall()
         there = self.database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'experiments'").fetchone()[0]
         self.rows = {row["id"]: row for row in self.query("SELECT * FROM experiments")} if there else {}
-        self.empty = not there
+        self.empty = not self.rows  # the schema may still be in the making: its migrations are a transaction each
 
     def query(self, sql, *arguments):
         return self.database.execute(sql, arguments).fetchall()
