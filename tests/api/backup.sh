@@ -1,13 +1,15 @@
 # Backup, restore and export, each beside a server at work.
 data=$folder/backed
 start --workers 1
+edit='.training.evaluate_every = 5000 | .training.checkpoint_every = 200'
+long=$(iterations 8 "$edit")
 first=$(submit 200 '.analysis = {calibration: true}'); state "$first" succeeded
-id=$(submit 60000 '.training.evaluate_every = 5000 | .training.checkpoint_every = 200'); state "$id" running
+id=$(submit $long "$edit"); state "$id" running
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$id" | jq '.progress.iteration > 400')" = true ] && break; sleep 0.05; done
 for i in 1 2 3; do # checkpoints come and go meanwhile
     output=$("$gradreg" backup "$folder/backup.$i" --data-dir "$data" 2>&1); equal "backup $i" "$?" 0
 done
-holds "backup: summary" "$output" "2 experiments"
+holds "backup: summary" "$output" "3 experiments"
 output=$("$gradreg" backup "$folder/backup.1" --data-dir "$data" 2>&1); equal "backup to what is there" $? 1
 output=$("$gradreg" backup --check "$folder/backup.3" 2>&1); equal "backup: check" $? 0
 output=$("$gradreg" backup "$folder/backup.none" --data-dir "$folder/nothing" 2>&1); equal "backup of nothing" $? 1
@@ -26,7 +28,7 @@ equal "export: spec" "$(curl -s -d "@$folder/exported/$first/spec.json" "$api/ex
 equal "export: experiment" "$(jq -S 'del(.environment)' "$folder/exported/$first/experiment.json")" "$(curl -s "$api/experiments/$first" | jq -S 'del(.environment)')"
 equal "export: metrics" "$(tail -n +2 "$folder/exported/$first/metrics.csv" | sort)" \
     "$(curl -s "$api/experiments/$first/metrics" | jq -r '.series | to_entries[] | .key as $name | .value[] | "\($name),\(.[0]),\(.[1])"' | sort)"
-equal "export: index" "$(cut -d, -f1 "$folder/exported/index.csv" | sort -n | tr '\n' ' ')" "id $first $id "
+equal "export: index" "$(cut -d, -f1 "$folder/exported/index.csv" | sort -n | tr '\n' ' ')" "id $((first - 1)) $first $id "
 equal "export: archive's content" "$(tar -tf "$folder/exported.tar" | grep -c "gradreg-export/$first/")" 7
 equal "export: analysis" "$(cat "$folder/exported/$first/analysis.json")" "$(curl -s "$api/experiments/$first/analysis")"
 curl -s "$api/experiments/$first/log" | head -1 | cmp - <(head -1 "$folder/exported/$first/log.txt"); equal "export: log" $? 0

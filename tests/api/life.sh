@@ -1,8 +1,6 @@
 # Stops, crashes and what goes on after them.
 start --workers 1
-# Long enough to be stopped in mid-run, on a fast machine too: about four seconds of this one.
-id=$(submit 4000 '.training.evaluate_every = 500'); state "$id" succeeded 120
-long=$(curl -s "$api/experiments/$id" | jq '4 / (.elapsed_seconds + 0.01) * 4000 / 1000 | ceil * 1000')
+long=$(iterations 4 '.training.evaluate_every = 500')
 id=$(submit $long '.training.evaluate_every = 500')
 aside=$(submit 100000000); curl -s -X POST "$api/experiments/$aside/pause" >/dev/null
 ask -H 'Idempotency-Key: life' -d "$(spec 10)" "$api/experiments"; kept=$body
