@@ -174,7 +174,7 @@ struct pen {
 /* Inks every pixel near the piece from p to q (in pixels): full within the radius, fading over one
  * pixel. */
 static void draw_piece(float *ink, float radius, struct point p, struct point q) {
-    float reach = radius + 1;
+    float reach = radius + 1, edge = (radius + 0.6f) * (radius + 0.6f);
     int left = (int)floorf(fminf(p.x, q.x) - reach), right = (int)ceilf(fmaxf(p.x, q.x) + reach);
     int top = (int)floorf(fminf(p.y, q.y) - reach), bottom = (int)ceilf(fmaxf(p.y, q.y) + reach);
     if (left < 0) left = 0;
@@ -189,8 +189,9 @@ static void draw_piece(float *ink, float radius, struct point p, struct point q)
             along = along < 0 ? 0 : along > 1 ? 1 : along;
             vx -= along * ux;
             vy -= along * uy;
-            float distance = sqrtf(vx * vx + vy * vy);
-            float value = radius + 0.5f - distance;
+            float square = vx * vx + vy * vy;
+            if (square > edge) continue; /* no ink, whatever the root's rounding */
+            float value = radius + 0.5f - sqrtf(square);
             value = value < 0 ? 0 : value > 1 ? 1 : value;
             float *pixel = &ink[row * SIDE + column];
             if (value > *pixel) *pixel = value;
@@ -306,14 +307,19 @@ static void draw_sample(const gr_random *random, uint32_t sample, int digit, uin
     }
     float strength = 205 + 50 * next_uniform(&draws);
     float noise = 6 + 14 * (0.5f + 0.5f * next_uniform(&draws));
-    for (int i = 0; i < PIXELS; i += 2) {
-        /* Two pixels a word: the sum of two bytes is noise enough (triangular, deviation 1). */
-        uint32_t word = next_word(&draws);
-        for (int j = 0; j < 2; j++, word >>= 16) {
-            float triangular = ((float)((word & 255) + (word >> 8 & 255)) - 255) * (1 / 104.5f);
-            float value = strength * ink[i + j] + noise * triangular;
-            pixels[i + j] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-        }
+    /* Two pixels a word: the sum of two bytes is noise enough (triangular, deviation 1). Loops of
+     * one kind of work each, which compilers make vectors of. */
+    uint32_t words[PIXELS / 2];
+    int32_t triangular[PIXELS];
+    for (int i = 0; i < PIXELS / 2; i++) words[i] = next_word(&draws);
+    for (int i = 0; i < PIXELS / 2; i++) {
+        triangular[2 * i] = (int32_t)((words[i] & 255) + (words[i] >> 8 & 255));
+        triangular[2 * i + 1] = (int32_t)((words[i] >> 16 & 255) + (words[i] >> 24));
+    }
+    for (int i = 0; i < PIXELS; i++) {
+        float value = strength * ink[i] + noise * (((float)triangular[i] - 255) * (1 / 104.5f));
+        value = value < 0 ? 0 : value > 255 ? 255 : value;
+        pixels[i] = (uint8_t)(int32_t)value;
     }
 }
 
