@@ -8,20 +8,15 @@
 #include <strings.h>
 
 #include "server/filter_internal.h"
+#include "server/nearest.h"
 
-gr_status filter_fail(filter_problem *problem, size_t column, const char *format, ...) {
+gr_status filter_fail(filter_problem *wrong, size_t column, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(problem->detail, sizeof problem->detail, format, arguments);
+    vsnprintf(wrong->detail, sizeof wrong->detail, format, arguments);
     va_end(arguments);
-    /* A message that was cut may end within a character: its last ones go. */
-    size_t length = strlen(problem->detail);
-    if (length == sizeof problem->detail - 1) {
-        while (length > 0 && ((unsigned char)problem->detail[length - 1] & 0xC0) == 0x80) length--;
-        if (length > 0 && (unsigned char)problem->detail[length - 1] >= 0xC0) length--;
-        problem->detail[length] = 0;
-    }
-    problem->column = column;
+    drop_cut_character(wrong->detail);
+    wrong->column = column;
     return GR_INVALID;
 }
 

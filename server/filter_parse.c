@@ -92,6 +92,7 @@ static gr_status check_state(parser *self, const char *text) {
     for (int i = 0; i < STATE_COUNT; i++) names[i] = state_name((experiment_state)i);
     segment where = {.column = self->next.column};
     snprintf(where.text, sizeof where.text, "%.40s", text);
+    drop_cut_character(where.text);
     return filter_unknown(self->lexer.problem, &where, "state", names, STATE_COUNT);
 }
 

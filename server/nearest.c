@@ -55,3 +55,13 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
     }
     return nearest;
 }
+
+void drop_cut_character(char *text) {
+    size_t length = strlen(text), start = length;
+    while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0) return;
+    const unsigned char lead = (unsigned char)text[start - 1];
+    const size_t needed = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (length - (start - 1) < needed) text[start - 1] = '\0';
+}

@@ -8,4 +8,8 @@
  * same), or NULL where none is near. */
 const char *nearest_name(const char *name, const char *const *candidates, size_t count);
 
+/* snprintf may cut a character in two: drops the one that was begun at the end, so that what is
+ * left of UTF-8 is UTF-8. */
+void drop_cut_character(char *text);
+
 #endif

@@ -4,17 +4,7 @@
 #include <string.h>
 
 #include "server/json.h"
-
-/* snprintf may cut a character in two: drops the begun one, so that what is left is UTF-8. */
-static void drop_cut_character(char *text) {
-    size_t length = strlen(text), start = length;
-    while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0) return;
-    const unsigned char lead = (unsigned char)text[start - 1];
-    const size_t needed = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (length - (start - 1) < needed) text[start - 1] = '\0';
-}
+#include "server/nearest.h"
 
 void problems_add(problems *list, const char *pointer, const char *format, ...) {
     const size_t position = list->count++;

@@ -170,6 +170,9 @@ static void errors_point_at_the_column(void **state) {
     assert_refuses("params.name = 'x'", 8, "there is no parameter");
     assert_refuses("params > 1", 1, "params.optimizer.learning_rate");
     assert_refuses("id.x = 1", 4, "has no parts");
+    /* 40 bytes of an unknown state are shown: the character that would be cut is left out. */
+    assert_refuses("state = '0123456789012345678901234567890123456789\u00e9'", 9, "789\"");
+    assert_refuses("state = '012345678901234567890123456789012345678\u00e9'", 9, "678\"");
     assert_refuses("state = succeeded", 9, "a text stands in quotes");
     assert_refuses("state = 'succeded'", 9, "did you mean \"succeeded\"");
     assert_refuses("state IN ('queued', 'x')", 21, "there is no state");
