@@ -38,6 +38,8 @@ gr_status study_write(const study *of, const char *name, const char *extension, 
                       gr_error *error);
 /* "text" of a member, or `otherwise`. */
 const char *study_text(const cJSON *object, const char *name, const char *otherwise);
+/* The value that a cell of a sweep's table has at a seed; NaN: none. */
+double study_at_seed(const cJSON *cell, double seed);
 /* The table that a definition's "tables" or "figures" item names, as JSON (owned). */
 gr_status study_table(client *server, int64_t sweep, const cJSON *item, cJSON **table,
                       gr_error *error);

@@ -56,17 +56,6 @@ static const cJSON *cell_of(const cJSON *table, const char *label, gr_error *err
     return NULL;
 }
 
-static double at_seed(const cJSON *cell, double seed) {
-    const cJSON *pair;
-    cJSON_ArrayForEach(pair, cJSON_GetObjectItemCaseSensitive(cell, "values")) {
-        double own, found;
-        if (json_to_double(cJSON_GetArrayItem(pair, 0), &own) && own == seed &&
-            json_to_double(cJSON_GetArrayItem(pair, 1), &found))
-            return found;
-    }
-    return NAN;
-}
-
 /* -- testing
  * -------------------------------------------------------------------------------------------- */
 
@@ -86,8 +75,8 @@ static gr_status compare(const cJSON *table, claim *of, gr_error *error) {
     cJSON_ArrayForEach(pair, values) {
         double seed;
         if (!json_to_double(cJSON_GetArrayItem(pair, 0), &seed)) continue;
-        double difference = at_seed(cells[0], seed) - at_seed(cells[1], seed);
-        if (cells[2]) difference -= at_seed(cells[2], seed) - at_seed(cells[3], seed);
+        double difference = study_at_seed(cells[0], seed) - study_at_seed(cells[1], seed);
+        if (cells[2]) difference -= study_at_seed(cells[2], seed) - study_at_seed(cells[3], seed);
         if (isfinite(difference)) differences[count++] = sign * difference;
     }
     /* The second half is zeros. */

@@ -18,6 +18,17 @@ const char *study_text(const cJSON *object, const char *name, const char *otherw
     return text ? text : otherwise;
 }
 
+double study_at_seed(const cJSON *cell, double seed) {
+    const cJSON *pair;
+    cJSON_ArrayForEach(pair, cJSON_GetObjectItemCaseSensitive(cell, "values")) {
+        double own, found;
+        if (json_to_double(cJSON_GetArrayItem(pair, 0), &own) && own == seed &&
+            json_to_double(cJSON_GetArrayItem(pair, 1), &found))
+            return found;
+    }
+    return NAN;
+}
+
 /* -- files
  * --------------------------------------------------------------------------------------------- */
 

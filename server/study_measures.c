@@ -112,18 +112,6 @@ static gr_status read_all(client *server, int64_t sweep, const cJSON *item, meas
 /* -- values
  * --------------------------------------------------------------------------------------------- */
 
-/* The cell's value at a seed; NaN: none. */
-static double at_seed(const cJSON *cell, double seed) {
-    const cJSON *pair;
-    cJSON_ArrayForEach(pair, cJSON_GetObjectItemCaseSensitive(cell, "values")) {
-        double own, found;
-        if (json_to_double(cJSON_GetArrayItem(pair, 0), &own) && own == seed &&
-            json_to_double(cJSON_GetArrayItem(pair, 1), &found))
-            return found;
-    }
-    return NAN;
-}
-
 static const cJSON *cell_of_arm(const cJSON *table, double arm) {
     const cJSON *cell;
     cJSON_ArrayForEach(cell, cJSON_GetObjectItemCaseSensitive(table, "cells")) {
@@ -154,7 +142,7 @@ static gr_status summarize_ratios(const measures *of, const measure *by, const c
         if (!json_to_double(cJSON_GetArrayItem(pair, 0), &seed) ||
             !json_to_double(cJSON_GetArrayItem(pair, 1), &own))
             continue;
-        const double ratio = own / at_seed(divisor, seed);
+        const double ratio = own / study_at_seed(divisor, seed);
         const double taken = by->form == FORM_OVER ? log(ratio) : ratio;
         if (isfinite(taken)) ratios[count++] = taken;
     }
