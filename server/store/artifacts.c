@@ -67,7 +67,7 @@ gr_status artifacts_sweep(store *self, gr_error *error) {
                        strerror(errno));
     /* A connection of its own: query-only ones may not even have temporary tables. */
     database db;
-    gr_status status = database_open(&db, self->path, false, error);
+    gr_status status = database_open(&db, self->path, DATABASE_WRITER, error);
     if (status == GR_OK) {
         status = sweep(&db, folder, error);
         database_close(&db);

@@ -15,7 +15,7 @@ gr_status store_copy_database(store *self, const char *path, gr_error *error) {
     sqlite3 *target = NULL;
     database source;
     unlink(path);
-    GR_TRY(database_open(&source, self->path, true, error));
+    GR_TRY(database_open(&source, self->path, DATABASE_READER, error));
     gr_status status = GR_OK;
     int code = sqlite3_open_v2(path, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     sqlite3_backup *backup =

@@ -202,10 +202,10 @@ static gr_status claim(database *db, const char *path, gr_error *error) {
     return GR_OK;
 }
 
-gr_status database_open(database *db, const char *path, bool query_only, gr_error *error) {
+gr_status database_open(database *db, const char *path, database_use use, gr_error *error) {
     *db = (struct database){0};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                (query_only ? 0 : SQLITE_OPEN_CREATE);
+                (use == DATABASE_WRITER ? SQLITE_OPEN_CREATE : 0);
     gr_status status = GR_OK;
     int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
     if (code != SQLITE_OK) {
@@ -221,18 +221,17 @@ gr_status database_open(database *db, const char *path, bool query_only, gr_erro
                          path);
         goto failed;
     }
-    if (!query_only) GR_TRY_OR(failed, claim(db, path, error));
+    if (use == DATABASE_WRITER) GR_TRY_OR(failed, claim(db, path, error));
     GR_TRY_OR(failed, database_execute(db,
                                        "PRAGMA synchronous = FULL;"
                                        "PRAGMA foreign_keys = ON;"
                                        "PRAGMA trusted_schema = OFF;"
                                        "PRAGMA journal_size_limit = 67108864;",
                                        error));
-    /* Lists look at a few places of many experiments. A reader's own copies of pages are worth
-     * nothing after each commit; the mapped file stays where it is, once for all of them. */
-    if (query_only)
-        GR_TRY_OR(failed, database_execute(
-                              db, "PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824", error));
+    if (use != DATABASE_WRITER)
+        GR_TRY_OR(failed, database_execute(db, "PRAGMA query_only = ON", error));
+    if (use == DATABASE_SEARCHER)
+        GR_TRY_OR(failed, database_execute(db, "PRAGMA mmap_size = 1073741824", error));
     return GR_OK;
 
 failed:

@@ -20,10 +20,15 @@ typedef struct database {
     } statements[MAXIMUM_STATEMENTS];
 } database;
 
-/* Opens `path` (created where it is missing and `query_only` is false) with the pragmas that every
- * connection needs; sets up an empty file. Zeroed on failure. GR_IO, GR_CORRUPT, GR_INVALID (not a
- * gradreg database). */
-gr_status database_open(database *db, const char *path, bool query_only, gr_error *error);
+/* What a connection is for. Readers and searchers are query-only. A searcher looks at a few places
+ * of many rows: it maps the file. A reader, of few rows, does not: SQLite unmaps the whole file
+ * after each commit of others, which stops every processor of this process for a moment. */
+typedef enum { DATABASE_WRITER, DATABASE_READER, DATABASE_SEARCHER } database_use;
+
+/* Opens `path` (created where it is missing, for a writer) with the pragmas that every connection
+ * needs; sets up an empty file. Zeroed on failure. GR_IO, GR_CORRUPT, GR_INVALID (not a gradreg
+ * database). */
+gr_status database_open(database *db, const char *path, database_use use, gr_error *error);
 void database_close(database *db);
 
 /* Brings the schema up to the newest embedded migration, each in one transaction; GR_INVALID where

@@ -15,10 +15,11 @@ struct store {
     database writing; /* the writer's thread alone uses it */
     writer *writer;
     readers *readers;
+    readers *searchers; /* for lists */
 };
 
 /* -- readers.c: query-only connections, each used by one thread at a time -- */
-gr_status readers_create(const char *path, readers **pool, gr_error *error);
+gr_status readers_create(const char *path, database_use use, readers **pool, gr_error *error);
 void readers_free(readers *pool); /* NULL is allowed */
 /* Borrows a connection, waiting where all are in use. */
 gr_status readers_take(readers *pool, database **db, gr_error *error);

@@ -436,7 +436,7 @@ gr_status store_list(store *self, const listing *list, experiment **items, size_
     GR_TRY(check(list, error));
     database *db;
     found rows = {.place = next, .place_of = (size_t)list->limit - 1};
-    GR_TRY(readers_take(self->readers, &db, error));
+    GR_TRY(readers_take(self->searchers, &db, error));
     gr_status status = begin_reading(db, error);
     if (status == GR_OK) {
         /* one more tells whether there is another page */
@@ -448,7 +448,7 @@ gr_status store_list(store *self, const listing *list, experiment **items, size_
         if (next && (status != GR_OK || !more)) list_place_clear(next);
         end_reading(db);
     }
-    readers_give(self->readers, db);
+    readers_give(self->searchers, db);
     free(rows.ids);
     return status;
 }
@@ -460,13 +460,13 @@ gr_status store_list_ids(store *self, const listing *list, int64_t **ids, size_t
     *ids = NULL;
     *count = 0;
     GR_TRY(check(list, error));
-    GR_TRY(readers_take(self->readers, &db, error));
+    GR_TRY(readers_take(self->searchers, &db, error));
     gr_status status = begin_reading(db, error);
     if (status == GR_OK) {
         status = find(db, list, list->limit, &rows, error);
         end_reading(db);
     }
-    readers_give(self->readers, db);
+    readers_give(self->searchers, db);
     if (status != GR_OK) {
         free(rows.ids);
         return status;
@@ -481,8 +481,8 @@ gr_status store_records(store *self, const int64_t *ids, size_t id_count, bool t
     database *db;
     *items = NULL;
     *count = 0;
-    GR_TRY(readers_take(self->readers, &db, error));
+    GR_TRY(readers_take(self->searchers, &db, error));
     const gr_status status = read_records(db, ids, id_count, trashed, items, count, error);
-    readers_give(self->readers, db);
+    readers_give(self->searchers, db);
     return status;
 }

@@ -10,19 +10,22 @@ enum { MAXIMUM_READERS = 8 };
 
 struct readers {
     char *path;
+    database_use use;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
     int count, idle_count;
     database *all[MAXIMUM_READERS], *idle[MAXIMUM_READERS];
 };
 
-gr_status readers_create(const char *path, readers **result, gr_error *error) {
+gr_status readers_create(const char *path, database_use use, readers **result,
+                         gr_error *error) {
     readers *pool = calloc(1, sizeof *pool);
     if (pool) pool->path = strdup(path);
     if (!pool || !pool->path) {
         free(pool);
         return gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
     }
+    pool->use = use;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->given, NULL);
     *result = pool;
@@ -50,7 +53,7 @@ gr_status readers_take(readers *pool, database **result, gr_error *error) {
         *result = pool->idle[--pool->idle_count];
     } else {
         database *db = malloc(sizeof *db);
-        status = db ? database_open(db, pool->path, true, error)
+        status = db ? database_open(db, pool->path, pool->use, error)
                     : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");
         if (status == GR_OK)
             *result = pool->all[pool->count++] = db;

@@ -102,6 +102,11 @@ static gr_status recover(database *db, void *context, gr_error *error) {
     return leases_recover(db, limit->expired_before, error);
 }
 
+static gr_status create_readers(store *self, gr_error *error) {
+    GR_TRY(readers_create(self->path, DATABASE_READER, &self->readers, error));
+    return readers_create(self->path, DATABASE_SEARCHER, &self->searchers, error);
+}
+
 gr_status store_open(const char *directory, store **result, gr_error *error) {
     GR_TRY(make_directory(directory, error));
     store *self = calloc(1, sizeof *self);
@@ -116,10 +121,10 @@ gr_status store_open(const char *directory, store **result, gr_error *error) {
         goto failed;
     }
     GR_TRY_OR(failed, make_directory(self->artifacts, error));
-    GR_TRY_OR(failed, database_open(&self->writing, self->path, false, error));
+    GR_TRY_OR(failed, database_open(&self->writing, self->path, DATABASE_WRITER, error));
     GR_TRY_OR(failed, database_migrate(&self->writing, error));
     GR_TRY_OR(failed, facts_complete(&self->writing, error));
-    GR_TRY_OR(failed, readers_create(self->path, &self->readers, error));
+    GR_TRY_OR(failed, create_readers(self, error));
     GR_TRY_OR(failed, writer_start(&self->writing, &self->writer, error));
     recovery all = {INT64_MAX};
     GR_TRY_OR(failed, writer_run(self->writer, recover, &all, error));
@@ -168,9 +173,9 @@ gr_status store_open_beside(const char *directory, store **result, gr_error *err
                          directory);
         goto failed;
     }
-    GR_TRY_OR(failed, database_open(&self->writing, self->path, false, error));
+    GR_TRY_OR(failed, database_open(&self->writing, self->path, DATABASE_WRITER, error));
     GR_TRY_OR(failed, migrate_beside(self, directory, error));
-    GR_TRY_OR(failed, readers_create(self->path, &self->readers, error));
+    GR_TRY_OR(failed, create_readers(self, error));
     GR_TRY_OR(failed, writer_start(&self->writing, &self->writer, error));
     *result = self;
     return GR_OK;
@@ -184,6 +189,7 @@ void store_close(store *self) {
     if (!self) return;
     writer_stop(self->writer);
     readers_free(self->readers);
+    readers_free(self->searchers);
     /* The last connection to close empties the write-ahead log into the database. */
     database_close(&self->writing);
     if (self->lock >= 0) close(self->lock);

@@ -175,6 +175,24 @@ def sync_rate(folder, seconds):
     return rate
 
 
+def interrupts():
+    """How many from devices each core has had."""
+    with open("/proc/interrupts", encoding="utf-8") as file:
+        cores = [int(name.removeprefix("CPU")) for name in file.readline().split()]
+        rows = [line.split() for line in file]
+    return {core: sum(int(row[1 + place]) for row in rows if row[0].rstrip(":").isdigit() and len(row) > len(cores))
+            for place, core in enumerate(cores)}
+
+
+def disk_core(folder):
+    """The core that got most interrupts while the disk was written to; None where there were none."""
+    before = interrupts()
+    sync_rate(folder, 0.3)
+    got = {core: count - before[core] for core, count in interrupts().items()}
+    core = max(got, key=got.get)
+    return core if got[core] > 0 else None
+
+
 def submission():
     return json.dumps({"name": "under load, seed @SEED@", "tags": {"what": "load"}, "seed": 4711,
                        "dataset": {"name": "moons", "n": 2000}, "model": {"preset": "mlp", "widths": [64, 64]},
