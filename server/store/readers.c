@@ -17,8 +17,7 @@ struct readers {
     database *all[MAXIMUM_READERS], *idle[MAXIMUM_READERS];
 };
 
-gr_status readers_create(const char *path, database_use use, readers **result,
-                         gr_error *error) {
+gr_status readers_create(const char *path, database_use use, readers **result, gr_error *error) {
     readers *pool = calloc(1, sizeof *pool);
     if (pool) pool->path = strdup(path);
     if (!pool || !pool->path) {
