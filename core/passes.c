@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/large_memory.h"
+
 static int64_t rounded(int64_t bytes) {
     return (bytes + GR_SLACK_BYTES + GR_ALIGNMENT - 1) / GR_ALIGNMENT * GR_ALIGNMENT;
 }
@@ -35,11 +37,11 @@ static void place_values(arena_layout *layout, const gr_network *network, int fi
 }
 
 static gr_status allocate(int64_t bytes, void **arena, gr_error *error) {
-    *arena = aligned_alloc(GR_ALIGNMENT, (size_t)bytes);
+    *arena =
+        gr_allocate_large((size_t)bytes); /* zeros: whole vectors are read past an array's end */
     if (!*arena)
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for %lld MiB of activations",
                        (long long)(bytes >> 20));
-    memset(*arena, 0, (size_t)bytes); /* whole vectors are read past an array's end */
     return GR_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/blas.h"
 #include "core/early_stopping.h"
+#include "core/large_memory.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
 #include "core/plan.h"
@@ -90,9 +91,9 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     const size_t block = (size_t)training->block_samples;
     const size_t outputs = (size_t)gr_network_outputs(training->network);
     /* Kernels read whole vectors past the end of the parameters: the gradients follow them. */
-    training->parameters =
-        calloc((size_t)gr_training_block_reals(&training->plan, training->network) + GR_SLACK_BYTES,
-               sizeof(gr_real));
+    training->parameters = gr_allocate_large(
+        sizeof(gr_real) * (size_t)gr_training_block_reals(&training->plan, training->network) +
+        GR_SLACK_BYTES);
     training->order = malloc(samples * sizeof(int64_t));
     training->labels = calloc(block, sizeof(int32_t));
     training->targets = calloc(block * outputs, sizeof(gr_real));

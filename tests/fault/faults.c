@@ -67,6 +67,7 @@ const char *faults_function(void) {
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
@@ -74,6 +75,7 @@ FILE *__real_open_memstream(char **text, size_t *size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
@@ -89,6 +91,11 @@ void *__wrap_calloc(size_t count, size_t size) {
 void *__wrap_realloc(void *old, size_t size) {
     return fails(FAULT_MEMORY, "realloc") ? NULL : __real_realloc(old, size);
 }
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+    return fails(FAULT_MEMORY, "posix_memalign") ? ENOMEM
+                                                 : __real_posix_memalign(memory, alignment, size);
+}
+
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {
     return fails(FAULT_MEMORY, "aligned_alloc") ? NULL : __real_aligned_alloc(alignment, size);
 }
