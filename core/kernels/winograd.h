@@ -10,7 +10,8 @@ enum {
     WINOGRAD_ALIGNMENT = 16,  /* reals: whole vectors of every set */
     WINOGRAD_TILES = 32,      /* of a block at most */
     WINOGRAD_CHUNK = 16,      /* target channels whose products are kept at once */
-    WINOGRAD_REALS = 1 << 17, /* of a block's transformed source, about: half a second cache */
+    WINOGRAD_REALS = 3 << 15, /* of a block's transformed source, about: three eighths of a second
+                                 cache of 1 MiB */
     WINOGRAD_LEAST = 48,      /* positions of a block: three of the widest vectors */
     WINOGRAD_MOST = 384,
 };
