@@ -85,6 +85,9 @@ typedef struct gr_site {
     gr_real *out;      /* a_out [out_features][samples] */
     /* Not NULL: d_out and t_out of probes are those of the max-pool that alone reads the output. */
     const gr_picked *picked;
+    /* Not NULL: forward and accumulate do the work of that max-pool too, d_out is at its output,
+     * and what `out` holds afterwards is of no use. */
+    const struct gr_site *pool;
     gr_real *scratch; /* node->scratch_reals */
     void *shared_state;
     void *state; /* state_bytes·samples bytes, written by forward, read by the others */

@@ -241,11 +241,27 @@ static gr_picked picked_of(const gr_pass *pass, const gr_lanes *lanes, gr_range 
     return picked;
 }
 
+/* The max-pool whose work node i does with its own, 0: none: that of the first layer with weights,
+ * whose activations are the largest. A few channels at a time go from one to the other in the
+ * cache, and in the ordinary backward pass nobody asks for the adjoint between them. */
+static int joined_pool(const gr_network *network, int i) {
+    return i == network->first_trained ? network->nodes[i].pool : 0;
+}
+
+static bool is_joined(const gr_network *network, int i) {
+    const int maker = network->nodes[i].inputs[0] - 1;
+    return maker >= 0 && joined_pool(network, maker) == i;
+}
+
 void gr_pass_forward(const gr_pass *pass) {
     const gr_workspace *w = pass->workspace;
+    const gr_network *network = w->network;
     memset(w->bent, 0, (size_t)w->network->node_count * sizeof *w->bent);
     for (int i = 0; i < w->network->node_count; i++) {
-        const gr_site site = site_of(pass, i);
+        if (is_joined(network, i)) continue;
+        gr_site site = site_of(pass, i), pool;
+        const int joined = joined_pool(network, i);
+        if (joined) pool = site_of(pass, joined), site.pool = &pool;
         if (gr_node_is_sum(site.node))
             w->kernels->add(site.node->out_features * pass->samples, site.in,
                             w->a[site.node->inputs[1]], site.out);
@@ -307,13 +323,17 @@ static void descend_sum(const descent *at, int i) {
  * sum of their shares. */
 static void descend(const descent *at, int i) {
     const gr_workspace *w = at->pass->workspace;
-    const int pool = at->lanes ? pool_of(at->pass, at->lanes, at->range, i) : 0;
-    gr_site site = site_of(at->pass, i);
+    const int pool =
+        at->lanes ? pool_of(at->pass, at->lanes, at->range, i) : joined_pool(w->network, i);
+    gr_site site = site_of(at->pass, i), pool_site;
     gr_picked picked;
-    if (pool) picked = picked_of(at->pass, at->lanes, at->range, pool), site.picked = &picked;
+    if (pool && at->lanes)
+        picked = picked_of(at->pass, at->lanes, at->range, pool), site.picked = &picked;
+    else if (pool)
+        pool_site = site_of(at->pass, pool), site.pool = &pool_site;
     const gr_real *d_out = at->d[pool ? pool + 1 : i + 1];
     const gr_node *node = site.node;
-    if (at->lanes && is_done(at->pass, at->lanes, at->range, i)) return;
+    if (at->lanes ? is_done(at->pass, at->lanes, at->range, i) : is_joined(w->network, i)) return;
     if (gr_node_is_sum(node)) {
         descend_sum(at, i);
         return;

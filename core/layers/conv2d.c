@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/layer.h"
+#include "core/layers/window.h"
 
 enum { FILTERS, KERNEL, STRIDE, PADDING };
 enum { PADDING_VALID, PADDING_SAME };
@@ -43,7 +43,8 @@ static const gr_option options[] = {
 enum { WEIGHT, BIAS };
 
 typedef struct geometry {
-    bool product; /* one output pixel, no padding: a matrix product over in·k² */
+    int64_t filter_reals; /* weights of a filter */
+    bool product;         /* one output pixel, no padding: a matrix product over in·k² */
     gr_convolution forward, transposed;
     gr_winograd winograd; /* kernel 0: never */
     gr_pooled_convolution pooled;
@@ -167,6 +168,7 @@ static gr_status configure(gr_node *node, gr_error *error) {
     if (!plan(&g->forward, forward_taps, kernel, stride, padding) ||
         !plan(&g->transposed, transposed_taps, kernel, stride, padding))
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
+    g->filter_reals = channels * kernel * kernel;
     g->pooled = (gr_pooled_convolution){.in_channels = channels,
                                         .in_rows = rows,
                                         .in_columns = columns,
@@ -212,8 +214,49 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
     site->kernels->multiply(node->out_features, node->in_features, lanes, weights, bias, in, out);
 }
 
+/* Filters whose outputs are made at a time where a max-pool follows: it finds them in the cache. */
+enum { JOINED_FILTERS = 4 };
+
+/* The next filters from `first` on, their convolution, and the pool of their outputs; as many as
+ * are left where the algorithm wants all at once. */
+typedef struct joined_part {
+    int64_t first, count;
+    gr_convolution convolution;
+    gr_node pool_node;
+    gr_site pool;
+} joined_part;
+
+static bool next_part(const gr_site *site, joined_part *part) {
+    const geometry *g = site->node->geometry;
+    const int64_t left = g->forward.out_channels - part->first - part->count;
+    part->first += part->count;
+    part->count = left < JOINED_FILTERS || gr_winograd_pays(&g->winograd, site->samples)
+                      ? left
+                      : JOINED_FILTERS;
+    part->convolution = g->forward;
+    part->convolution.out_channels = part->count;
+    if (left)
+        part->pool =
+            gr_window_part(site->pool, part->first, part->count, site->out, &part->pool_node);
+    return left > 0;
+}
+
 static void forward(const gr_site *site) {
-    gather(site, site->samples, gr_site_parameter(site, BIAS), site->in, site->out);
+    const geometry *g = site->node->geometry;
+    const gr_real *bias = gr_site_parameter(site, BIAS);
+    if (!site->pool) {
+        gather(site, site->samples, bias, site->in, site->out);
+        return;
+    }
+    for (joined_part part = {0}; next_part(site, &part);) {
+        if (part.count == g->forward.out_channels)
+            gather(site, site->samples, bias, site->in, site->out);
+        else
+            site->kernels->convolve(&part.convolution,
+                                    gr_site_parameter(site, WEIGHT) + part.first * g->filter_reals,
+                                    bias + part.first, site->samples, site->in, site->out);
+        part.pool.node->kind->forward(&part.pool);
+    }
 }
 
 static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, gr_real *d_in) {
@@ -234,6 +277,25 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
         site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
 }
 
+/* d_weights and d_bias (NULL: none) of `filters`, `convolution` of them alone. */
+static void accumulate_filters(const gr_site *site, const gr_convolution *convolution,
+                               int64_t lanes, const gr_real *d_out, const gr_real *in,
+                               gr_real *d_weights, gr_real *d_bias) {
+    const gr_node *node = site->node;
+    const geometry *g = node->geometry;
+    if (gr_winograd_pays(&g->winograd, lanes))
+        site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
+                                           site->scratch);
+    else if (g->product)
+        site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
+                                           d_weights);
+    else
+        site->kernels->convolve_accumulate(convolution, lanes, d_out, in, d_weights);
+    if (d_bias)
+        site->kernels->row_sums(convolution->out_channels,
+                                node->out.size[1] * node->out.size[2] * lanes, d_out, d_bias);
+}
+
 static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out, const gr_real *in,
                        bool tangent, gr_real *gradients) {
     const gr_node *node = site->node;
@@ -246,17 +308,17 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
                                          NULL, d_out, in, NULL, d_weights, picked->scratch);
         return;
     }
-    if (gr_winograd_pays(&g->winograd, lanes))
-        site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
-                                           site->scratch);
-    else if (g->product)
-        site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
-                                           d_weights);
-    else
-        site->kernels->convolve_accumulate(&g->forward, lanes, d_out, in, d_weights);
-    if (!tangent)
-        site->kernels->row_sums(node->out.size[0], node->out.size[1] * node->out.size[2] * lanes,
-                                d_out, gradients + node->parameters[BIAS].offset);
+    gr_real *d_bias = tangent ? NULL : gradients + node->parameters[BIAS].offset;
+    if (!site->pool) {
+        accumulate_filters(site, &g->forward, lanes, d_out, in, d_weights, d_bias);
+        return;
+    }
+    for (joined_part part = {0}; next_part(site, &part);) {
+        const int64_t windows = part.first * g->pooled.pooled_rows * g->pooled.pooled_columns;
+        part.pool.node->kind->backward(&part.pool, 1, d_out + windows * lanes, site->out);
+        accumulate_filters(site, &part.convolution, lanes, site->out, in,
+                           d_weights + part.first * g->filter_reals, d_bias + part.first);
+    }
 }
 
 static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {

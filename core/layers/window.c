@@ -30,3 +30,18 @@ void gr_window_pair(gr_node *layer, const gr_node *pool) {
     layer->pooled->pooled_columns = pool->out.size[2];
     layer->pool = pool->index;
 }
+
+gr_site gr_window_part(const gr_site *pool, int64_t first, int64_t count, gr_real *in,
+                       gr_node *node) {
+    *node = *pool->node;
+    node->in.size[0] = node->out.size[0] = count;
+    node->in_features = gr_shape_elements(&node->in);
+    node->out_features = gr_shape_elements(&node->out);
+    const int64_t windows = first * node->out.size[1] * node->out.size[2] * pool->samples;
+    gr_site part = *pool;
+    part.node = node;
+    part.in = in;
+    part.out += windows;
+    part.state = (int32_t *)pool->state + windows;
+    return part;
+}

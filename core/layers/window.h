@@ -28,6 +28,11 @@ typedef struct gr_window {
  * says so at that layer. */
 void gr_window_pair(gr_node *layer, const gr_node *pool);
 
+/* The site of a pool for `count` of its channels from `first` on; `in`
+ * [channel][row][column][sample] has theirs alone. `node`: memory for its node. */
+gr_site gr_window_part(const gr_site *pool, int64_t first, int64_t count, gr_real *in,
+                       gr_node *node);
+
 /* Sets node->out and, as its geometry, the window; only whole windows count, as in PyTorch. */
 gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_window **window,
                               gr_error *error);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/model.h"
 #include "core/objective.h"
@@ -38,6 +39,17 @@ typedef struct answer {
     int64_t count;
 } answer;
 
+/* They begin as zeros, which would hide whose they are. */
+static void fill_biases(const gr_network *network, gr_real *parameters) {
+    for (int n = 0; n < network->node_count; n++)
+        for (int i = 0; i < network->nodes[n].parameter_count; i++) {
+            const gr_parameter *parameter = &network->nodes[n].parameters[i];
+            if (strcmp(parameter->name, "bias") != 0) continue;
+            for (int64_t j = 0; j < gr_shape_elements(&parameter->shape); j++)
+                parameters[parameter->offset + j] = (gr_real)(j % 5 - 2) / 10;
+        }
+}
+
 static answer evaluate_of(const char *model_text, const char *regularizers_text, int64_t block) {
     gr_settings model = settings_build(&gr_model_family, model_text);
     gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
@@ -54,6 +66,7 @@ static answer evaluate_of(const char *model_text, const char *regularizers_text,
     guarded parameters = guarded_normal(network->parameter_count, 1, 1);
     guarded x = guarded_normal(features * BATCH, 1, 2);
     gr_network_initialize(network, 5, parameters.data);
+    fill_biases(network, parameters.data);
     answer a = {.count = network->parameter_count};
     a.gradients = calloc((size_t)a.count + GR_SLACK_BYTES, sizeof *a.gradients);
     assert_non_null(a.gradients);
@@ -141,6 +154,39 @@ static void test_kernel_sets(void **state) {
     }
     unsetenv("GRADREG_KERNELS");
     free(first.gradients);
+}
+
+/* A first convolution that does its max-pool's work too, a few filters at a time, comes to the same
+ * bits as one that does not, because something stands between them. */
+static void test_joined_pool(void **state) {
+    (void)state;
+    static const char *const pools[] = {"{type: maxpool2d}",
+                                        "{type: maxpool2d, size: 2, stride: 3}"};
+    static const char nothing[] = "{type: dropout, rate: 0}";
+    static const char penalties[] = "[{type: datagrad, weight: 1}]";
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (int i = 0; i < sets; i++)
+        for (size_t p = 0; p < sizeof pools / sizeof *pools; p++)
+            for (int plain = 0; plain < 2; plain++) {
+                answer answers[2];
+                setenv("GRADREG_KERNELS", set[i]->name, 1);
+                for (int apart = 0; apart < 2; apart++) {
+                    char text[400];
+                    snprintf(text, sizeof text,
+                             "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: 6, kernel: "
+                             "3, padding: same}, %s, %s, {type: tanh}, {type: conv2d, filters: 5, "
+                             "kernel: 2}, {type: flatten}, {type: linear, units: 4}]}",
+                             apart ? nothing : pools[p], apart ? pools[p] : nothing);
+                    answers[apart] = evaluate_of(text, plain ? "[]" : penalties, BATCH);
+                }
+                unsetenv("GRADREG_KERNELS");
+                assert_memory_equal(answers[0].gradients, answers[1].gradients,
+                                    (size_t)answers[0].count * sizeof(gr_real));
+                assert_memory_equal(&answers[0].result, &answers[1].result,
+                                    sizeof answers[0].result);
+                for (int apart = 0; apart < 2; apart++) free(answers[apart].gradients);
+            }
 }
 
 /* Piecewise linear from end to end, with every layer that is. */
@@ -243,11 +289,9 @@ static void test_too_many_regularizers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_kernel_sets),
-        cmocka_unit_test(test_biases_and_constant_cotangents),
-        cmocka_unit_test(test_block_rule),
-        cmocka_unit_test(test_too_many_regularizers),
+        cmocka_unit_test(test_blocks),      cmocka_unit_test(test_kernel_sets),
+        cmocka_unit_test(test_joined_pool), cmocka_unit_test(test_biases_and_constant_cotangents),
+        cmocka_unit_test(test_block_rule),  cmocka_unit_test(test_too_many_regularizers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
