@@ -66,16 +66,11 @@ static const layer_case cases[] = {
      "{type: conv2d, filters: 2, kernel: 1}, {type: tanh}, {type: flatten}, "
      "{type: linear, units: 3}]",
      .seed = 29, .samples = 150},
-    /* The first convolution and its pool do one work, in parts of a few filters … */
+    /* The first convolution and its pool do one work, in parts of a few filters. */
     {"maxpool2d", "[2, 6, 5]",
      "[{type: conv2d, filters: 6, kernel: 3, padding: same}, {type: maxpool2d}, {type: tanh}, " HEAD
      "]",
      .seed = 33},
-    /* … and all at once where Winograd's algorithm takes them. */
-    {"maxpool2d", "[16, 4, 4]",
-     "[{type: conv2d, filters: 16, kernel: 3, padding: same}, {type: maxpool2d}, {type: "
-     "tanh}, " HEAD "]",
-     .seed = 34, .samples = 32},
     {"avgpool2d", "[1, 7, 5]",
      "[{type: conv2d, filters: 1, kernel: 2}, {type: tanh}, {type: avgpool2d, size: 3, stride: 2}, "
      "{type: maxpool2d, size: 1, stride: 2}, {type: conv2d, filters: 2, kernel: 1}, {type: tanh}, "
