@@ -277,7 +277,8 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
         site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
 }
 
-/* d_weights and d_bias (NULL: none) of `filters`, `convolution` of them alone. */
+/* d_weights and d_bias (NULL: none) += those of the filters of `convolution`: all of the layer's,
+ * but for the direct sums, which take a part of them too. */
 static void accumulate_filters(const gr_site *site, const gr_convolution *convolution,
                                int64_t lanes, const gr_real *d_out, const gr_real *in,
                                gr_real *d_weights, gr_real *d_bias) {

@@ -68,7 +68,6 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
 FILE *__real_open_memstream(char **text, size_t *size);
@@ -76,7 +75,6 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
 int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -96,9 +94,6 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
                                                  : __real_posix_memalign(memory, alignment, size);
 }
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    return fails(FAULT_MEMORY, "aligned_alloc") ? NULL : __real_aligned_alloc(alignment, size);
-}
 char *__wrap_strdup(const char *text) {
     return fails(FAULT_MEMORY, "strdup") ? NULL : __real_strdup(text);
 }
