@@ -36,5 +36,5 @@ const char *gr_kernels_name(void) {
 }
 
 const char *gr_engine_version(void) {
-    return GRADREG_VERSION;
+    return GRADREG_ENGINE_VERSION;
 }

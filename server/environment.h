@@ -2,8 +2,8 @@
 #ifndef SERVER_ENVIRONMENT_H
 #define SERVER_ENVIRONMENT_H
 
-/* A JSON object text: version of the engine, kernels, BLAS kernel, build of BLAS. The same for the
- * life of the process. Owned by the caller (free); NULL without memory. */
+/* A JSON object text: version of the engine, kernels, BLAS kernel, build of BLAS, version of
+ * libc (its exp, log, tanh). The same for the life of the process. Owned by the caller (free); NULL without memory. */
 char *environment_text(void);
 
 #endif

@@ -16,7 +16,9 @@ bool gr_blas_kernel_is_worse(const char *in_use, const char *best);
 /* The set of own kernels in use: "avx512", "avx2" or "baseline"; GRADREG_KERNELS overrides the
  * choice. */
 const char *gr_kernels_name(void);
-/* The version of the numerical engine: part of every result. */
+/* The version of the numerical engine, part of every result: "0.1.0+5e1f00d1e5ca", the project's
+ * version and a digest of the core's sources, the compiler and its options
+ * (cmake/EngineVersion.cmake). Engines of equal versions give equal bits on one machine. */
 const char *gr_engine_version(void);
 
 #endif

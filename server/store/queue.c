@@ -209,6 +209,7 @@ static gr_status started_work(database *db, void *context, gr_error *error) {
     GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, active_at = ?4, iteration = ?5, "
                         "resumed_from_iteration = ?5, environment = ?6, "
+                        "engine_version = coalesce(?6 ->> 'engine', engine_version), "
                         "started_at = CASE WHEN started_at = 0 THEN ?7 ELSE started_at END" HELD,
                         "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
                         write->iteration, write->text, clock_milliseconds()));
