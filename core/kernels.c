@@ -35,12 +35,13 @@ bool gr_winograd_suits(const gr_winograd *c) {
     /* What the transforms make must be used often enough (LeNet's 6 channels by 16 are not enough),
      * and tiles that stick out over the edges must leave less than half of the products. */
     enum { FEWEST_CHANNELS = 16, MOST_CHANNELS = 512 };
-    const int64_t step = WINOGRAD_POINTS + 1 - c->kernel;
-    const int64_t tiles = ((c->out_rows + step - 1) / step) * ((c->out_columns + step - 1) / step);
+    const int64_t tiles = ((c->out_rows + WINOGRAD_SIZE - 1) / WINOGRAD_SIZE) *
+                          ((c->out_columns + WINOGRAD_SIZE - 1) / WINOGRAD_SIZE);
     return c->padding < c->kernel && c->in_channels >= FEWEST_CHANNELS &&
            c->out_channels >= FEWEST_CHANNELS && c->in_channels <= MOST_CHANNELS &&
            c->out_channels <= MOST_CHANNELS &&
-           2 * WINOGRAD_AREAS * tiles <= c->out_rows * c->out_columns * c->kernel * c->kernel;
+           2 * winograd_areas(c->kernel) * tiles <=
+               c->out_rows * c->out_columns * c->kernel * c->kernel;
 }
 
 bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
@@ -50,10 +51,10 @@ bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
 }
 
 int64_t gr_winograd_scratch(const gr_winograd *c) {
-    const winograd_areas passes[] = {
-        winograd_areas_of(c->kernel, c->in_channels, c->out_channels, false),
-        winograd_areas_of(c->kernel, c->out_channels, c->in_channels, false),
-        winograd_areas_of(c->kernel, c->in_channels, winograd_rounded(c->out_channels), true)};
+    const winograd_places passes[] = {
+        winograd_places_of(c->kernel, c->in_channels, c->out_channels, false),
+        winograd_places_of(c->kernel, c->out_channels, c->in_channels, false),
+        winograd_places_of(c->kernel, c->in_channels, winograd_rounded(c->out_channels), true)};
     int64_t reals = 0;
     for (int i = 0; i < 3; i++)
         if (passes[i].total > reals) reals = passes[i].total;

@@ -1,106 +1,174 @@
 /* Convolutions of stride 1 by Winograd's algorithm (Lavin & Gray 2016): tiles of the input and the
- * kernels are evaluated, as polynomials, at the points 0, ±3/4, ±3/2 and ∞ of each axis, and a tile
- * of (7 - k)² outputs takes 36 products instead of (7 - k)²·k². With
+ * kernels are evaluated, as polynomials, at k + 3 points of each axis, and a tile of 4·4 outputs
+ * takes (k + 3)² products instead of 16·k². With
  *     out = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ in B)] A
  * for each tile the adjoint is its transpose, B [(G w Gᵀ) ⊙ (A d_out Aᵀ)] Bᵀ, whose tiles overlap,
- * and the weights' gradient Gᵀ [Σ (A d_out Aᵀ) ⊙ (Bᵀ in B)] G. The points' product is near 1 and
- * their squares are exact, which costs half the precision of 0, ±1, ±2.
+ * and the weights' gradient Gᵀ [Σ (A d_out Aᵀ) ⊙ (Bᵀ in B)] G. The points are 0, ∞ and pairs ±x:
+ * 3/4 and 3/2 for k = 3, whose product is near 1 and whose squares are exact, which costs half the
+ * precision of 1 and 2; 1/2, 1 and 2 for k = 5, the most precise of those with few digits.
  *
- * Lanes are innermost: the transforms are sums of vectors. Between them stand 36 matrix products,
- * of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
+ * Lanes are innermost: the transforms are sums of vectors. Between them stand (k + 3)² matrix
+ * products, of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
  * neighbouring tiles adjoin, whatever their number. A block of positions at a time, so that what is
  * transformed stays in the second-level cache. */
 #include "core/kernels/winograd.h"
 
 #include "core/kernels/vector.h"
 
-enum { POINTS = WINOGRAD_POINTS, AREAS = WINOGRAD_AREAS, LONGEST = 5 };
+enum {
+    SIZE = WINOGRAD_SIZE,
+    MOST_POINTS = WINOGRAD_MOST_POINTS,
+    MOST_AREAS = WINOGRAD_MOST_AREAS,
+    LONGEST = 5, /* coefficients of what is evaluated: those of a kernel or of a tile's outputs */
+    MOST_PAIRS = MOST_POINTS / 2 - 1
+};
 
 #define FOR_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < (count); i++)
 
 /* -- transforms along one axis
  * ----------------------------------------------------------------------------- */
 
-/* The points ±a and ±b, and their powers. */
-#define A ((gr_real)0.75)
-#define B ((gr_real)1.5)
-static const gr_real powers[2][LONGEST] = {{1, A, A *A, A *A *A, A *A *A *A},
-                                           {1, B, B *B, B *B *B, B *B *B *B}};
+/* The points' order: 0, x₀, -x₀, x₁, -x₁, …, ∞. Polynomials in x² have the lowest power first. */
+typedef struct point_set {
+    gr_real powers[MOST_PAIRS][LONGEST];
+    gr_real all[MOST_PAIRS + 1];            /* Π (x² - xᵢ²) */
+    gr_real others[MOST_PAIRS][MOST_PAIRS]; /* the same without the pair's own factor */
+    /* What a point's value of a kernel is divided by: Π (x - x') over the other points x'. */
+    gr_real divisors[MOST_POINTS];
+} point_set;
 
-/* What each point's value of a kernel is scaled by: 1/Π(x - x'), over the other points x'. */
-static const gr_real scales[POINTS] = {1 / (A * A * B * B),
-                                       1 / (2 * A * A * (A * A - B * B)),
-                                       1 / (2 * A * A * (A * A - B * B)),
-                                       1 / (2 * B * B * (B * B - A * A)),
-                                       1 / (2 * B * B * (B * B - A * A)),
-                                       1};
+/* By the squares of the pairs' points. */
+/* clang-format off */
+#define POWERS(x) {1, (x), (x) * (x), (x) * (x) * (x), (x) * (x) * (x) * (x)}
+#define DIVISOR(square, others) (2 * (square) * (others))
+#define A (0.75 * 0.75)
+#define B (1.5 * 1.5)
+static const point_set points_of_3 = {
+    .powers = {POWERS(0.75), POWERS(1.5)},
+    .all = {A * B, -(A + B), 1},
+    .others = {{-B, 1}, {-A, 1}},
+    .divisors = {A * B, DIVISOR(A, A - B), DIVISOR(A, A - B), DIVISOR(B, B - A), DIVISOR(B, B - A),
+                 1},
+};
+#undef A
+#undef B
+#define A (0.5 * 0.5)
+#define B 1.0
+#define C (2.0 * 2.0)
+static const point_set points_of_5 = {
+    .powers = {POWERS(0.5), POWERS(1.0), POWERS(2.0)},
+    .all = {-A * B * C, A * B + A * C + B * C, -(A + B + C), 1},
+    .others = {{B * C, -(B + C), 1}, {A * C, -(A + C), 1}, {A * B, -(A + B), 1}},
+    .divisors = {-A * B * C, DIVISOR(A, (A - B) * (A - C)), DIVISOR(A, (A - B) * (A - C)),
+                 DIVISOR(B, (B - A) * (B - C)), DIVISOR(B, (B - A) * (B - C)),
+                 DIVISOR(C, (C - A) * (C - B)), DIVISOR(C, (C - A) * (C - B)), 1},
+};
+#undef A
+#undef B
+#undef C
+/* clang-format on */
+
+/* Of a kernel of k pixels. */
+INLINE const point_set *set_of(const int k) {
+    return k == 3 ? &points_of_3 : &points_of_5;
+}
+INLINE int points_of(const int k) {
+    return SIZE + k - 1;
+}
+INLINE int pairs_of(const int k) {
+    return points_of(k) / 2 - 1;
+}
 
 enum { SPREAD, COLLECT, REDUCE, REDUCE_BACK };
 
 /* A: the values at the points of the polynomial with `count` coefficients y. */
-INLINE void spread(const int count, const vector *y, vector *z) {
+INLINE void spread(const int k, const int count, const vector *y, vector *z) {
     z[0] = y[0];
-    FOR_EACH (k, 2) {
-        vector even = y[0], odd = powers[k][1] * y[1];
-        if (count > 2) even += powers[k][2] * y[2];
-        if (count > 3) odd += powers[k][3] * y[3];
-        if (count > 4) even += powers[k][4] * y[4];
-        z[1 + 2 * k] = even + odd;
-        z[2 + 2 * k] = even - odd;
+    FOR_EACH (i, pairs_of(k)) {
+        const gr_real *powers = set_of(k)->powers[i];
+        vector even = y[0], odd = powers[1] * y[1];
+        if (count > 2) even += powers[2] * y[2];
+        if (count > 3) odd += powers[3] * y[3];
+        if (count > 4) even += powers[4] * y[4];
+        z[1 + 2 * i] = even + odd;
+        z[2 + 2 * i] = even - odd;
     }
-    z[5] = y[count - 1];
+    z[points_of(k) - 1] = y[count - 1];
 }
 
 /* Aᵀ, its transpose. */
-INLINE void collect(const int count, const vector *z, vector *y) {
-    const vector even_a = z[1] + z[2], odd_a = z[1] - z[2];
-    const vector even_b = z[3] + z[4], odd_b = z[3] - z[4];
-    y[0] = z[0] + even_a + even_b;
-    FOR_EACH (i, LONGEST) {
-        if (i == 0 || i >= count) continue;
-        y[i] = i % 2 ? powers[0][i] * odd_a + powers[1][i] * odd_b
-                     : powers[0][i] * even_a + powers[1][i] * even_b;
+INLINE void collect(const int k, const int count, const vector *z, vector *y) {
+    FOR_EACH (i, pairs_of(k)) {
+        const gr_real *powers = set_of(k)->powers[i];
+        const vector even = z[1 + 2 * i] + z[2 + 2 * i], odd = z[1 + 2 * i] - z[2 + 2 * i];
+        FOR_EACH (j, count) {
+            const vector share = powers[j] * (j % 2 ? odd : even);
+            if (i > 0)
+                y[j] += share;
+            else
+                y[j] = share;
+        }
     }
-    y[count - 1] += z[5];
+    y[0] += z[0];
+    y[count - 1] += z[points_of(k) - 1];
 }
 
 /* Bᵀ: each point's row is the polynomial that is zero at the others. */
-INLINE void reduce(const vector *x, vector *z) {
-    z[0] = (A * A * B * B) * x[0] - (A * A + B * B) * x[2] + x[4];
-    z[5] = (A * A * B * B) * x[1] - (A * A + B * B) * x[3] + x[5];
-    const vector even_a = x[4] - B * B * x[2], odd_a = x[3] - B * B * x[1];
-    z[1] = even_a + A * odd_a;
-    z[2] = even_a - A * odd_a;
-    const vector even_b = x[4] - A * A * x[2], odd_b = x[3] - A * A * x[1];
-    z[3] = even_b + B * odd_b;
-    z[4] = even_b - B * odd_b;
+INLINE void reduce(const int k, const vector *x, vector *z) {
+    const point_set *set = set_of(k);
+    const int pairs = pairs_of(k);
+    z[0] = set->all[0] * x[0];
+    z[points_of(k) - 1] = set->all[0] * x[1];
+    FOR_EACH (j, pairs) {
+        z[0] += set->all[j + 1] * x[2 * j + 2];
+        z[points_of(k) - 1] += set->all[j + 1] * x[2 * j + 3];
+    }
+    FOR_EACH (i, pairs) {
+        const gr_real *others = set->others[i], point = set->powers[i][1];
+        vector even = others[0] * x[2], odd = others[0] * x[1];
+        FOR_EACH (j, pairs) {
+            if (j == 0) continue;
+            even += others[j] * x[2 * j + 2];
+            odd += others[j] * x[2 * j + 1];
+        }
+        z[1 + 2 * i] = even + point * odd;
+        z[2 + 2 * i] = even - point * odd;
+    }
 }
 
 /* B, its transpose. */
-INLINE void reduce_back(const vector *z, vector *x) {
-    const vector even_a = z[1] + z[2], odd_a = A * (z[1] - z[2]);
-    const vector even_b = z[3] + z[4], odd_b = B * (z[3] - z[4]);
-    x[0] = (A * A * B * B) * z[0];
-    x[1] = (A * A * B * B) * z[5] - B * B * odd_a - A * A * odd_b;
-    x[2] = -(A * A + B * B) * z[0] - B * B * even_a - A * A * even_b;
-    x[3] = odd_a + odd_b - (A * A + B * B) * z[5];
-    x[4] = z[0] + even_a + even_b;
-    x[5] = z[5];
+INLINE void reduce_back(const int k, const vector *z, vector *x) {
+    const point_set *set = set_of(k);
+    const int pairs = pairs_of(k);
+    const vector zero = z[0], infinite = z[points_of(k) - 1];
+    FOR_EACH (j, pairs + 1) {
+        x[2 * j] = set->all[j] * zero;
+        x[2 * j + 1] = set->all[j] * infinite;
+    }
+    FOR_EACH (i, pairs) {
+        const gr_real *others = set->others[i];
+        const vector even = z[1 + 2 * i] + z[2 + 2 * i];
+        const vector odd = set->powers[i][1] * (z[1 + 2 * i] - z[2 + 2 * i]);
+        FOR_EACH (j, pairs) {
+            x[2 * j + 2] += others[j] * even;
+            x[2 * j + 1] += others[j] * odd;
+        }
+    }
 }
 
-INLINE void transform(const int map, const int count, const vector *from, vector *to) {
+INLINE void transform(const int k, const int map, const vector *from, vector *to) {
     if (map == SPREAD)
-        spread(count, from, to);
+        spread(k, SIZE, from, to);
     else if (map == COLLECT)
-        collect(count, from, to);
+        collect(k, SIZE, from, to);
     else if (map == REDUCE)
-        reduce(from, to);
+        reduce(k, from, to);
     else
-        reduce_back(from, to);
+        reduce_back(k, from, to);
 }
 
 /* The second axis: row `r` of the result from half[r]. */
-typedef vector half_tile[POINTS][POINTS];
+typedef vector half_tile[MOST_POINTS][MOST_POINTS];
 
 INLINE void keep_column(const int rows, const int c, const vector *column, half_tile half) {
     FOR_EACH (r, rows) half[r][c] = column[r];
@@ -201,42 +269,49 @@ static void multiply(int64_t rows, int64_t count, product p) {
  * ------------------------------------------------------------------------------------------------
  */
 
+/* What a kernel's value at the point (r, c) is multiplied by. */
+INLINE gr_real scale_of(const int k, const int r, const int c) {
+    return 1 / (set_of(k)->divisors[r] * set_of(k)->divisors[c]);
+}
+
 /* transformed[area][pair] = G taps[·][pair] Gᵀ. */
 INLINE void transform_weights(const int k, int64_t pairs, const gr_real *taps,
                               gr_real *transformed) {
+    const int points = points_of(k);
     const int64_t area = winograd_area(pairs);
     for (int64_t p = 0; p < pairs; p += VECTOR_LANES) {
         half_tile half;
         FOR_EACH (c, k) {
-            vector x[LONGEST], z[POINTS];
+            vector x[LONGEST], z[MOST_POINTS];
             FOR_EACH (r, k) x[r] = load(taps + (r * k + c) * pairs + p);
-            spread(k, x, z);
-            keep_column(POINTS, c, z, half);
+            spread(k, k, x, z);
+            keep_column(points, c, z, half);
         }
-        FOR_EACH (r, POINTS) {
-            vector z[POINTS];
-            spread(k, half[r], z);
-            FOR_EACH (c, POINTS)
-                store(transformed + (r * POINTS + c) * area + p, scales[r] * scales[c] * z[c]);
+        FOR_EACH (r, points) {
+            vector z[MOST_POINTS];
+            spread(k, k, half[r], z);
+            FOR_EACH (c, points)
+                store(transformed + (r * points + c) * area + p, scale_of(k, r, c) * z[c]);
         }
     }
 }
 
 /* taps[·][pair] = Gᵀ sums[·][pair] G. */
 INLINE void transform_gradient(const int k, int64_t pairs, const gr_real *sums, gr_real *taps) {
+    const int points = points_of(k);
     const int64_t area = winograd_area(pairs);
     for (int64_t p = 0; p < pairs; p += VECTOR_LANES) {
         half_tile half;
-        FOR_EACH (c, POINTS) {
-            vector z[POINTS], y[LONGEST];
-            FOR_EACH (r, POINTS)
-                z[r] = scales[r] * scales[c] * load(sums + (r * POINTS + c) * area + p);
-            collect(k, z, y);
+        FOR_EACH (c, points) {
+            vector z[MOST_POINTS], y[LONGEST];
+            FOR_EACH (r, points)
+                z[r] = scale_of(k, r, c) * load(sums + (r * points + c) * area + p);
+            collect(k, k, z, y);
             keep_column(k, c, y, half);
         }
         FOR_EACH (r, k) {
             vector y[LONGEST];
-            collect(k, half[r], y);
+            collect(k, k, half[r], y);
             FOR_EACH (c, k) store(taps + (r * k + c) * pairs + p, y[c]);
         }
     }
@@ -278,9 +353,9 @@ typedef struct block {
 } block;
 
 /* Offsets of a tile's pixels in a channel; < 0: outside. */
-typedef int64_t pixels[AREAS];
+typedef int64_t pixels[MOST_AREAS];
 
-static void find_pixels(const image *i, const block *b, int64_t tile, int64_t offset[AREAS]) {
+static void find_pixels(const image *i, const block *b, int64_t tile, pixels offset) {
     const int64_t top = tile / b->tile_columns * i->step - i->margin;
     const int64_t left = tile % b->tile_columns * i->step - i->margin;
     for (int64_t r = 0; r < i->size; r++)
@@ -293,49 +368,53 @@ static void find_pixels(const image *i, const block *b, int64_t tile, int64_t of
 }
 
 /* Tiles of `size` pixels to to[area][channel][position]; `zeros`: as many as lanes. */
-INLINE void take_tiles(const int map, const int size, const image *i, const block *b,
+INLINE void take_tiles(const int k, const int map, const image *i, const block *b,
                        const gr_real *in, const gr_real *zeros, gr_real *to) {
+    const int points = points_of(k), size = map == REDUCE ? points : SIZE;
     const int64_t plane = i->rows * i->columns * b->all_lanes;
     const int64_t area = winograd_area(i->channels * b->stride);
     pixels offsets[WINOGRAD_TILES];
     for (int64_t t = 0; t < b->tiles; t++) find_pixels(i, b, b->first_tile + t, offsets[t]);
     for (int64_t channel = 0; channel < i->channels; channel++, in += plane)
         for (int64_t t = 0; t < b->tiles; t++) {
-            const gr_real *from[AREAS];
+            const gr_real *from[MOST_AREAS];
             for (int p = 0; p < size * size; p++)
                 from[p] = offsets[t][p] < 0 ? zeros : in + offsets[t][p];
             gr_real *at = to + channel * b->stride + t * b->lanes;
             for (int64_t s = 0; s < b->lanes; s += VECTOR_LANES) {
                 half_tile half;
                 FOR_EACH (c, size) {
-                    vector x[POINTS], z[POINTS];
+                    vector x[MOST_POINTS], z[MOST_POINTS];
                     FOR_EACH (r, size) x[r] = load(from[r * size + c] + s);
-                    transform(map, size, x, z);
-                    keep_column(POINTS, c, z, half);
+                    transform(k, map, x, z);
+                    keep_column(points, c, z, half);
                 }
-                FOR_EACH (r, POINTS) {
-                    vector z[POINTS];
-                    transform(map, size, half[r], z);
-                    FOR_EACH (c, POINTS) store(at + (r * POINTS + c) * area + s, z[c]);
+                FOR_EACH (r, points) {
+                    vector z[MOST_POINTS];
+                    transform(k, map, half[r], z);
+                    FOR_EACH (c, points) store(at + (r * points + c) * area + s, z[c]);
                 }
             }
         }
 }
 
 /* One vector of a tile's lanes, of which `left` are wanted. */
-INLINE void put_tile(const int map, const int size, const bool whole, const bool add, int64_t left,
-                     vector bias, const gr_real *products, int64_t area,
-                     const gr_real *const *addend, gr_real *const *to, int64_t s) {
+INLINE void put_tile(const int k, const int map, const bool whole, int64_t left, vector bias,
+                     const gr_real *products, int64_t area, const gr_real *const *addend,
+                     gr_real *const *to, int64_t s) {
+    const int points = points_of(k);
+    const bool add = map == REDUCE_BACK;
+    const int size = add ? points : SIZE;
     half_tile half;
-    FOR_EACH (c, POINTS) {
-        vector z[POINTS], y[POINTS];
-        FOR_EACH (r, POINTS) z[r] = load(products + (r * POINTS + c) * area);
-        transform(map, size, z, y);
+    FOR_EACH (c, points) {
+        vector z[MOST_POINTS], y[MOST_POINTS];
+        FOR_EACH (r, points) z[r] = load(products + (r * points + c) * area);
+        transform(k, map, z, y);
         keep_column(size, c, y, half);
     }
     FOR_EACH (r, size) {
-        vector y[POINTS];
-        transform(map, size, half[r], y);
+        vector y[MOST_POINTS];
+        transform(k, map, half[r], y);
         FOR_EACH (c, size) {
             const int pixel = r * size + c;
             const vector sum = add ? y[c] + load(addend[pixel] + s) : y[c] + bias;
@@ -347,11 +426,13 @@ INLINE void put_tile(const int map, const int size, const bool whole, const bool
     }
 }
 
-/* The tiles of `count` channels from products[area][channel][position]; bias may be NULL. With
- * `add` tiles overlap, and where an earlier one has written, it is added to. */
-INLINE void put_tiles(const int map, const int size, const bool add, const image *i, const block *b,
-                      int64_t count, const gr_real *products, int64_t area, const gr_real *bias,
+/* The tiles of `count` channels from products[area][channel][position]; bias may be NULL. The
+ * input's tiles overlap, and where an earlier one has written, it is added to. */
+INLINE void put_tiles(const int k, const int map, const image *i, const block *b, int64_t count,
+                      const gr_real *products, int64_t area, const gr_real *bias,
                       const gr_real *zeros, gr_real *sink, gr_real *out) {
+    const bool add = map == REDUCE_BACK;
+    const int size = add ? points_of(k) : SIZE;
     const int64_t plane = i->rows * i->columns * b->all_lanes;
     const int64_t overlap = size - i->step;
     pixels offsets[WINOGRAD_TILES];
@@ -362,8 +443,8 @@ INLINE void put_tiles(const int map, const int size, const bool add, const image
             const int64_t tile = b->first_tile + t;
             const int64_t new_row = tile / b->tile_columns ? overlap : 0;
             const int64_t new_column = tile % b->tile_columns ? overlap : 0;
-            gr_real *to[AREAS];
-            const gr_real *addend[AREAS];
+            gr_real *to[MOST_AREAS];
+            const gr_real *addend[MOST_AREAS];
             for (int p = 0; p < size * size; p++) {
                 const bool outside = offsets[t][p] < 0;
                 to[p] = outside ? sink : out + offsets[t][p];
@@ -375,10 +456,9 @@ INLINE void put_tiles(const int map, const int size, const bool add, const image
             const gr_real *at = products + channel * b->stride + t * b->lanes;
             int64_t s = 0;
             for (; s + VECTOR_LANES <= b->lanes; s += VECTOR_LANES)
-                put_tile(map, size, true, add, 0, constant, at + s, area, addend, to, s);
+                put_tile(k, map, true, 0, constant, at + s, area, addend, to, s);
             if (s < b->lanes)
-                put_tile(map, size, false, add, b->lanes - s, constant, at + s, area, addend, to,
-                         s);
+                put_tile(k, map, false, b->lanes - s, constant, at + s, area, addend, to, s);
         }
     }
 }
@@ -389,40 +469,40 @@ typedef void put_function(const image *i, const block *b, int64_t count, const g
                           int64_t area, const gr_real *bias, const gr_real *zeros, gr_real *sink,
                           gr_real *out);
 
-#define TAKE(name, map, size)                                                                 \
+#define TAKE(name, k, map)                                                                    \
     static void name(const image *i, const block *b, const gr_real *in, const gr_real *zeros, \
                      gr_real *to) {                                                           \
-        take_tiles(map, size, i, b, in, zeros, to);                                           \
+        take_tiles(k, map, i, b, in, zeros, to);                                              \
     }
-#define PUT(name, map, size, add)                                                            \
+#define PUT(name, k, map)                                                                    \
     static void name(const image *i, const block *b, int64_t count, const gr_real *products, \
                      int64_t area, const gr_real *bias, const gr_real *zeros, gr_real *sink, \
                      gr_real *out) {                                                         \
-        put_tiles(map, size, add, i, b, count, products, area, bias, zeros, sink, out);      \
+        put_tiles(k, map, i, b, count, products, area, bias, zeros, sink, out);              \
     }
-TAKE(take_input, REDUCE, POINTS)
-TAKE(take_output_3, SPREAD, 4)
-TAKE(take_output_5, SPREAD, 2)
-PUT(put_input, REDUCE_BACK, POINTS, true)
-PUT(put_output_3, COLLECT, 4, false)
-PUT(put_output_5, COLLECT, 2, false)
+TAKE(take_input_3, 3, REDUCE)
+TAKE(take_input_5, 5, REDUCE)
+TAKE(take_output_3, 3, SPREAD)
+TAKE(take_output_5, 5, SPREAD)
+PUT(put_input_3, 3, REDUCE_BACK)
+PUT(put_input_5, 5, REDUCE_BACK)
+PUT(put_output_3, 3, COLLECT)
+PUT(put_output_5, 5, COLLECT)
 
 static image input_of(const gr_winograd *c) {
-    return (image){c->in_channels,         c->in_rows, c->in_columns, POINTS,
-                   POINTS + 1 - c->kernel, c->padding};
+    return (image){c->in_channels, c->in_rows, c->in_columns, winograd_points(c->kernel),
+                   SIZE,           c->padding};
 }
 
 static image output_of(const gr_winograd *c) {
-    const int64_t size = POINTS + 1 - c->kernel;
-    return (image){c->out_channels, c->out_rows, c->out_columns, size, size, 0};
+    return (image){c->out_channels, c->out_rows, c->out_columns, SIZE, SIZE, 0};
 }
 
 /* The first block, or the next one; false where there is none. Lanes are outermost: tiles that
  * overlap come in order. */
 static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, block *b) {
-    const int64_t step = POINTS + 1 - c->kernel;
-    const int64_t columns = (c->out_columns + step - 1) / step;
-    const int64_t tiles = (c->out_rows + step - 1) / step * columns;
+    const int64_t columns = (c->out_columns + SIZE - 1) / SIZE;
+    const int64_t tiles = (c->out_rows + SIZE - 1) / SIZE * columns;
     if (b->tiles == 0)
         *b = (block){.tile_columns = columns, .all_lanes = lanes};
     else
@@ -451,8 +531,8 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                  int64_t source_stride, const image *target, put_function *put,
                  int64_t target_stride, const gr_real *weights, const gr_real *bias, int64_t lanes,
                  const gr_real *in, gr_real *out, gr_real *scratch) {
-    const winograd_areas a =
-        winograd_areas_of(c->kernel, source->channels, target->channels, false);
+    const winograd_places a =
+        winograd_places_of(c->kernel, source->channels, target->channels, false);
     scratch = aligned(scratch);
     gr_real *zeros = scratch + a.zeros, *sink = scratch + a.sink, *taps = scratch + a.taps;
     gr_real *transformed = scratch + a.weights, *taken = scratch + a.source;
@@ -477,7 +557,7 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                 if (count + group > WINOGRAD_CHUNK) break;
             }
             const int64_t area = winograd_area(count * b.stride);
-            for (int p = 0; p < AREAS; p++)
+            for (int p = 0; p < winograd_areas(c->kernel); p++)
                 for (int64_t f = 0; f < count; f += group) {
                     group = share(target->channels - first - f, TILE_ROWS);
                     const product one = {.depth = source->channels,
@@ -501,8 +581,9 @@ void KERNEL(winograd_forward)(const gr_winograd *c, const gr_real *weights, cons
                               int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
     const image input = input_of(c), output = output_of(c);
     const int64_t square = c->kernel * c->kernel;
-    pass(c, &input, take_input, square, &output, c->kernel == 3 ? put_output_3 : put_output_5,
-         square * c->in_channels, weights, bias, lanes, in, out, scratch);
+    pass(c, &input, c->kernel == 3 ? take_input_3 : take_input_5, square, &output,
+         c->kernel == 3 ? put_output_3 : put_output_5, square * c->in_channels, weights, bias,
+         lanes, in, out, scratch);
 }
 
 void KERNEL(winograd_backward)(const gr_winograd *c, const gr_real *weights, int64_t lanes,
@@ -510,7 +591,8 @@ void KERNEL(winograd_backward)(const gr_winograd *c, const gr_real *weights, int
     const image input = input_of(c), output = output_of(c);
     const int64_t square = c->kernel * c->kernel;
     pass(c, &output, c->kernel == 3 ? take_output_3 : take_output_5, square * c->in_channels,
-         &input, put_input, square, weights, NULL, lanes, d_out, d_in, scratch);
+         &input, c->kernel == 3 ? put_input_3 : put_input_5, square, weights, NULL, lanes, d_out,
+         d_in, scratch);
 }
 
 /* -- the weights' gradient
@@ -544,12 +626,13 @@ static inline void store_transposed(const vector *from, int64_t lanes, gr_real *
 }
 
 /* d_out's tiles to to[area][position][channel]. */
-INLINE void take_transposed(const int size, const image *i, const block *b, int64_t channels,
+INLINE void take_transposed(const int k, const image *i, const block *b, int64_t channels,
                             const gr_real *d_out, const gr_real *zeros, gr_real *to) {
     enum { MOST = VECTOR_BYTES / sizeof(gr_real) };
+    const int points = points_of(k);
     const int64_t plane = i->rows * i->columns * b->all_lanes;
     const int64_t area = winograd_area(channels * b->stride);
-    vector taken[AREAS][MOST];
+    vector half[MOST][MOST_POINTS][SIZE], row[MOST_POINTS][MOST];
     for (int64_t t = 0; t < b->tiles; t++) {
         pixels offset;
         find_pixels(i, b, b->first_tile + t, offset);
@@ -557,25 +640,26 @@ INLINE void take_transposed(const int size, const image *i, const block *b, int6
             for (int64_t s = 0; s < b->lanes; s += VECTOR_LANES) {
                 for (int64_t f = 0; f < VECTOR_LANES; f++) {
                     const gr_real *plane_at = d_out + (first + f) * plane + s;
-                    half_tile half;
-                    FOR_EACH (c, size) {
-                        vector x[POINTS], z[POINTS];
-                        FOR_EACH (r, size) {
-                            const int64_t at = offset[r * size + c];
+                    FOR_EACH (c, SIZE) {
+                        vector x[SIZE], z[MOST_POINTS];
+                        FOR_EACH (r, SIZE) {
+                            const int64_t at = offset[r * SIZE + c];
                             x[r] = load(at < 0 || first + f >= i->channels ? zeros : plane_at + at);
                         }
-                        spread(size, x, z);
-                        keep_column(POINTS, c, z, half);
-                    }
-                    FOR_EACH (r, POINTS) {
-                        vector z[POINTS];
-                        spread(size, half[r], z);
-                        FOR_EACH (c, POINTS) taken[r * POINTS + c][f] = z[c];
+                        spread(k, SIZE, x, z);
+                        FOR_EACH (r, points) half[f][r][c] = z[r];
                     }
                 }
                 gr_real *at = to + (t * b->lanes + s) * channels + first;
-                for (int p = 0; p < AREAS; p++)
-                    store_transposed(taken[p], b->lanes - s, at + p * area, channels);
+                for (int r = 0; r < points; r++) {
+                    for (int64_t f = 0; f < VECTOR_LANES; f++) {
+                        vector z[MOST_POINTS];
+                        spread(k, SIZE, half[f][r], z);
+                        FOR_EACH (c, points) row[c][f] = z[c];
+                    }
+                    for (int c = 0; c < points; c++, at += area)
+                        store_transposed(row[c], b->lanes - s, at, channels);
+                }
             }
     }
 }
@@ -584,22 +668,24 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
                                  const gr_real *in, gr_real *d_weights, gr_real *scratch) {
     const image input = input_of(c), output = output_of(c);
     const int64_t channels = winograd_rounded(c->out_channels);
-    const winograd_areas a = winograd_areas_of(c->kernel, c->in_channels, channels, true);
+    const winograd_places a = winograd_places_of(c->kernel, c->in_channels, channels, true);
     scratch = aligned(scratch);
     gr_real *zeros = scratch + a.zeros, *taps = scratch + a.taps, *sums = scratch + a.weights;
     gr_real *taken = scratch + a.source, *transposed = scratch + a.products;
     const int64_t sums_area = winograd_area(a.pairs);
     memset(zeros, 0, (size_t)(a.sink - a.zeros) * sizeof *zeros);
-    memset(sums, 0, (size_t)(AREAS * sums_area) * sizeof *sums);
+    memset(sums, 0, (size_t)(winograd_areas(c->kernel) * sums_area) * sizeof *sums);
     for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
-        take_input(&input, &b, in, zeros, taken);
-        if (c->kernel == 3)
-            take_transposed(4, &output, &b, channels, d_out, zeros, transposed);
-        else
-            take_transposed(2, &output, &b, channels, d_out, zeros, transposed);
+        if (c->kernel == 3) {
+            take_input_3(&input, &b, in, zeros, taken);
+            take_transposed(3, &output, &b, channels, d_out, zeros, transposed);
+        } else {
+            take_input_5(&input, &b, in, zeros, taken);
+            take_transposed(5, &output, &b, channels, d_out, zeros, transposed);
+        }
         const int64_t taken_area = winograd_area(c->in_channels * b.stride);
         const int64_t transposed_area = winograd_area(channels * b.stride);
-        for (int p = 0; p < AREAS; p++)
+        for (int p = 0; p < winograd_areas(c->kernel); p++)
             for (int64_t row = 0, rows; row < c->in_channels; row += rows) {
                 rows = share(c->in_channels - row, TILE_ROWS);
                 const product one = {.depth = b.positions,

@@ -5,8 +5,9 @@
 #include "core/kernels.h"
 
 enum {
-    WINOGRAD_POINTS = 6, /* of evaluation, along each axis */
-    WINOGRAD_AREAS = WINOGRAD_POINTS * WINOGRAD_POINTS,
+    WINOGRAD_SIZE = 4, /* outputs of a tile, along each axis */
+    WINOGRAD_MOST_POINTS = 8,
+    WINOGRAD_MOST_AREAS = WINOGRAD_MOST_POINTS * WINOGRAD_MOST_POINTS,
     WINOGRAD_ALIGNMENT = 16,  /* reals: whole vectors of every set */
     WINOGRAD_TILES = 32,      /* of a block at most */
     WINOGRAD_CHUNK = 16,      /* target channels whose products are kept at once */
@@ -15,6 +16,14 @@ enum {
     WINOGRAD_LEAST = 48,      /* positions of a block: three of the widest vectors */
     WINOGRAD_MOST = 384,
 };
+
+/* Of evaluation: along each axis, and in a tile. */
+static inline int64_t winograd_points(int64_t kernel) {
+    return WINOGRAD_SIZE + kernel - 1;
+}
+static inline int64_t winograd_areas(int64_t kernel) {
+    return winograd_points(kernel) * winograd_points(kernel);
+}
 
 static inline int64_t winograd_rounded(int64_t reals) {
     return (reals + WINOGRAD_ALIGNMENT - 1) / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
@@ -29,8 +38,8 @@ static inline int64_t winograd_area(int64_t reals) {
 
 /* Positions (pairs of tile and lane) that a block has at most, given the channels that are
  * transformed. */
-static inline int64_t winograd_positions(int64_t channels) {
-    const int64_t most = WINOGRAD_REALS / (WINOGRAD_AREAS * channels);
+static inline int64_t winograd_positions(int64_t kernel, int64_t channels) {
+    const int64_t most = WINOGRAD_REALS / (winograd_areas(kernel) * channels);
     const int64_t positions = most / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
     return positions < WINOGRAD_LEAST  ? WINOGRAD_LEAST
            : positions > WINOGRAD_MOST ? WINOGRAD_MOST
@@ -38,31 +47,31 @@ static inline int64_t winograd_positions(int64_t channels) {
 }
 
 /* Where the arrays of a pass lie in the scratch memory; offsets in reals. */
-typedef struct winograd_areas {
+typedef struct winograd_places {
     int64_t positions;
     int64_t zeros, sink;      /* read where there are no pixels, written where none are wanted */
     int64_t taps;             /* [kernel²][pairs of channels] */
     int64_t weights;          /* [area][pairs] */
     int64_t source, products; /* [area][channel][position] */
     int64_t pairs, total;
-} winograd_areas;
+} winograd_places;
 
 /* Of a pass, whose products are [target channel][position]; with target_channels those of the
  * output, rounded, and `gradient`, of the weights' gradient, whose `products` are [position][output
  * channel]. */
-static inline winograd_areas winograd_areas_of(int64_t kernel, int64_t source_channels,
-                                               int64_t target_channels, bool gradient) {
-    winograd_areas a = {.pairs = winograd_area(source_channels * target_channels)};
-    a.positions = winograd_positions(source_channels + (gradient ? target_channels : 0));
+static inline winograd_places winograd_places_of(int64_t kernel, int64_t source_channels,
+                                                 int64_t target_channels, bool gradient) {
+    winograd_places a = {.pairs = winograd_area(source_channels * target_channels)};
+    const int64_t areas = winograd_areas(kernel);
+    a.positions = winograd_positions(kernel, source_channels + (gradient ? target_channels : 0));
     const int64_t stride = a.positions + WINOGRAD_ALIGNMENT;
     const int64_t chunk = target_channels < WINOGRAD_CHUNK ? target_channels : WINOGRAD_CHUNK;
     a.sink = a.zeros + stride;
     a.taps = a.sink + stride;
     a.weights = a.taps + kernel * kernel * a.pairs;
-    a.source = a.weights + WINOGRAD_AREAS * winograd_area(a.pairs);
-    a.products = a.source + WINOGRAD_AREAS * winograd_area(source_channels * stride);
-    a.total = a.products +
-              WINOGRAD_AREAS * winograd_area((gradient ? target_channels : chunk) * stride) +
+    a.source = a.weights + areas * winograd_area(a.pairs);
+    a.products = a.source + areas * winograd_area(source_channels * stride);
+    a.total = a.products + areas * winograd_area((gradient ? target_channels : chunk) * stride) +
               WINOGRAD_ALIGNMENT;
     return a;
 }
