@@ -1,5 +1,5 @@
 /* The HTTP server: connections, limits, routing and the one dispatcher that writes responses.
- * Handlers see requests and responses as plain structures; http.c alone knows the library
+ * Handlers see requests and responses as plain structures; server/http/ alone knows the library
  * underneath. */
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H

@@ -253,14 +253,15 @@ static void finds_results_of_this_environment_only(void **state) {
 static void tells_how_fast_it_went(void **state) {
     gr_error error = {0};
     store *in = open_store(*state);
+    static const char environment[] = "{\"engine\":\"e\"}";
     speed told;
-    assert_ok(store_speed(in, "e", 100, &told, &error));
+    assert_ok(store_speed(in, environment, 100, &told, &error));
     assert_true(told.operations_per_second == 0 && told.experiments == 0);
-    for (int i = 0; i < 3; i++) finished(in, "k", "e");            /* 100 operations an iteration */
+    for (int i = 0; i < 3; i++) finished(in, "k", environment);    /* 100 operations an iteration */
     meddle(*state, "UPDATE experiments SET elapsed_seconds = id"); /* 1, 2 and 3 s for 1000 */
-    assert_ok(store_speed(in, "e", 100.5, &told, &error));
+    assert_ok(store_speed(in, environment, 100.5, &told, &error));
     assert_true(told.alike && told.experiments == 3 && told.operations_per_second == 500);
-    assert_ok(store_speed(in, "e", 50, &told, &error));
+    assert_ok(store_speed(in, environment, 50, &told, &error));
     assert_true(!told.alike && told.experiments == 3 && told.operations_per_second == 500);
     assert_ok(store_speed(in, "another machine", 100, &told, &error));
     assert_true(told.experiments == 0);

@@ -58,10 +58,11 @@ static void a_life_to_success(void **state) {
     gr_error error = {0};
     worker_request cancel;
     experiment record;
+    static const char environment[] = "{\"engine\":\"1+a\",\"kernels\":\"avx2\"}";
     int64_t id = submit_one(opened, "a");
     assert_ok(store_lease(opened, "w", &record, &error));
     experiment_clear(&record);
-    assert_ok(store_started(opened, id, 1, 0, "{\"kernels\":\"avx2\"}", &error));
+    assert_ok(store_started(opened, id, 1, 0, environment, &error));
     usleep(20000);
     assert_ok(store_heartbeat(opened, id, 1, 50, 12.5, 0.25, &cancel, &error));
     assert_int_equal(REQUEST_NONE, cancel);
@@ -70,7 +71,8 @@ static void a_life_to_success(void **state) {
     assert_true(record.iterations_per_second == 12.5);
     assert_true(record.started_at > 0);
     assert_true(record.elapsed_seconds >= 0.02 && record.elapsed_seconds < 5);
-    assert_string_equal("{\"kernels\":\"avx2\"}", record.environment);
+    assert_string_equal(environment, record.environment);
+    assert_string_equal("1+a", record.engine_version); /* not that of the submission */
     experiment_clear(&record);
 
     make_artifact(opened, "1-1-100.checkpoint.safetensors");
