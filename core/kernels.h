@@ -82,6 +82,11 @@ typedef struct gr_step {
 typedef struct gr_kernels {
     const char *name;
     int64_t vector_lanes; /* reals in a vector */
+    /* x[i][lane] = rows[lane][i]·factor + term, in double and then rounded, for vector_lanes rows
+     * of at least `count` bytes; the lanes of one i are `stride` reals after those of the one
+     * before. Returns how many i it has done from 0 on: whole vectors of them. */
+    int64_t (*standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
+                           int64_t stride, gr_real *x);
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
     void (*convolve)(const gr_convolution *convolution, const gr_real *weights, const gr_real *bias,
                      int64_t lanes, const gr_real *in, gr_real *out);

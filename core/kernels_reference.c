@@ -100,6 +100,12 @@ static int64_t read_pixel(const gr_winograd *c, int64_t y, int64_t x, int64_t ky
                      i = (t_ / square_ * (c)->in_rows * (c)->in_columns + pixel_) * (lanes);      \
                  pixel_ >= 0 && lane_ < (lanes); lane_++, o++, i++)
 
+static int64_t standardize(const uint8_t *const *rows, int64_t count, double factor, double term,
+                           int64_t stride, gr_real *x) {
+    for (int64_t i = 0; i < count; i++) *(x + i * stride) = (gr_real)(rows[0][i] * factor + term);
+    return count;
+}
+
 static void winograd_forward(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
                              int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
     (void)scratch;
@@ -446,6 +452,7 @@ static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real 
 
 const gr_kernels gr_kernels_reference = {
     .vector_lanes = 1,
+    .standardize = standardize,
     .name = "reference",
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,

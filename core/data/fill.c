@@ -70,16 +70,35 @@ static void fill_targets(const gr_split *split, gr_part part, const int64_t *pos
     }
 }
 
+/* The same for the kernel's number of lanes, by the kernel as far as it goes. */
+static void fill_linear(const gr_split *split, const uint8_t *const *rows, int64_t stride,
+                        gr_real *x) {
+    const int width = (int)split->linear->vector_lanes;
+    const int64_t members = split->dataset->features / split->groups;
+    const uint8_t *group_rows[TILE];
+    for (int64_t group = 0; group < split->groups; group++, x += members * stride) {
+        for (int lane = 0; lane < width; lane++) group_rows[lane] = rows[lane] + group * members;
+        for (int64_t i = split->linear->standardize(group_rows, members, split->factor[group],
+                                                    split->term[group], stride, x);
+             i < members; i++)
+            for (int lane = 0; lane < width; lane++)
+                x[i * stride + lane] = split->level[group][group_rows[lane][i]];
+    }
+}
+
 static void fill_pixels(const gr_split *split, gr_part part, const int64_t *positions,
                         int64_t count, gr_real *x) {
     const uint8_t *pixels = samples_of(split, part)->pixels;
-    for (int64_t first = 0; first < count; first += TILE) {
+    const int64_t most = split->linear ? split->linear->vector_lanes : TILE;
+    for (int64_t first = 0; first < count; first += most) {
         const uint8_t *rows[TILE];
-        int width = count - first < TILE ? (int)(count - first) : TILE;
+        int width = (int)(count - first < most ? count - first : most);
         for (int lane = 0; lane < width; lane++)
             rows[lane] =
                 pixels + split->indices[part][positions[first + lane]] * split->dataset->features;
-        if (width == TILE)
+        if (split->linear && width == most)
+            fill_linear(split, rows, count, x + first);
+        else if (width == TILE)
             fill_tile(split, rows, TILE, count, x + first); /* a constant width: unrolled */
         else
             fill_tile(split, rows, width, count, x + first);

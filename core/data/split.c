@@ -224,6 +224,42 @@ static void measure_values(const gr_dataset *dataset, gr_split *split) {
     }
 }
 
+/* Whether the kernel's results are the levels of each group. */
+static bool is_linear(const gr_split *split, const gr_kernels *kernels) {
+    enum { MOST_LANES = 64 };
+    const int64_t lanes = kernels->vector_lanes;
+    uint8_t levels[LEVELS];
+    const uint8_t *rows[MOST_LANES];
+    gr_real x[LEVELS * MOST_LANES];
+    for (int level = 0; level < LEVELS; level++) levels[level] = (uint8_t)level;
+    for (int64_t lane = 0; lane < lanes; lane++) rows[lane] = levels;
+    for (int64_t group = 0; group < split->groups; group++) {
+        if (kernels->standardize(rows, LEVELS, split->factor[group], split->term[group], lanes,
+                                 x) != LEVELS)
+            return false;
+        for (int64_t i = 0; i < LEVELS * lanes; i++)
+            if (x[i] != split->level[group][i / lanes]) return false;
+    }
+    return true;
+}
+
+/* Finds out how the levels can be had without looking them up one by one. */
+static gr_status find_linear(const gr_dataset *dataset, gr_split *split, gr_error *error) {
+    const gr_kernels *kernels = gr_kernels_choose();
+    const size_t groups = (size_t)split->groups;
+    if (dataset->features / split->groups < kernels->vector_lanes) return GR_OK;
+    split->factor = calloc(groups, sizeof *split->factor);
+    split->term = calloc(groups, sizeof *split->term);
+    if (!split->factor || !split->term)
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the standardisation");
+    for (size_t group = 0; group < groups; group++) {
+        split->factor[group] = 1 / (255 * split->deviation[group]);
+        split->term[group] = -split->mean[group] / split->deviation[group];
+    }
+    if (is_linear(split, kernels)) split->linear = kernels;
+    return GR_OK;
+}
+
 static gr_status standardize(const gr_dataset *dataset, const gr_settings *settings,
                              gr_split *split, gr_error *error) {
     int choice = gr_choice(settings, GR_DATASET_STANDARDIZE);
@@ -247,7 +283,7 @@ static gr_status standardize(const gr_dataset *dataset, const gr_settings *setti
         for (int level = 0; level < LEVELS; level++)
             split->level[group][level] =
                 (gr_real)((level / 255.0 - split->mean[group]) / split->deviation[group]);
-    return GR_OK;
+    return pixels ? find_linear(dataset, split, error) : GR_OK;
 }
 
 /* -- the whole
@@ -297,6 +333,8 @@ void gr_split_free(gr_split *split) {
     free(split->mean);
     free(split->deviation);
     free(split->level);
+    free(split->factor);
+    free(split->term);
     free(split);
 }
 

@@ -2,6 +2,7 @@
 #ifndef CORE_DATA_SPLIT_CONTENT_H
 #define CORE_DATA_SPLIT_CONTENT_H
 
+#include "core/kernels.h"
 #include "gradreg/dataset.h"
 
 struct gr_split {
@@ -18,7 +19,11 @@ struct gr_split {
     double *mean, *deviation; /* [groups], owned */
     gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned; NULL
                                  where the data set has numbers instead of pixels */
-    double shift;             /* augmentation */
+    /* What gives the same values to the bit, as a linear function of the pixel's with these factors
+     * and terms ([groups], owned); NULL: nothing does, or groups are too small for it. */
+    const gr_kernels *linear;
+    double *factor, *term;
+    double shift; /* augmentation */
     bool flip;
 };
 

@@ -306,6 +306,7 @@ static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real 
 const gr_kernels SET(GR_KERNEL_SET) = {
     .name = TEXT(GR_KERNEL_SET),
     .vector_lanes = VECTOR_LANES,
+    .standardize = KERNEL(standardize),
     .convolve = KERNEL(convolve),
     .convolve_accumulate = KERNEL(convolve_accumulate),
     .winograd_forward = KERNEL(winograd_forward),

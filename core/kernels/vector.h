@@ -187,6 +187,37 @@ INLINE void widen(vector v, wide_vector wide[WIDE_PARTS]) {
 #endif
 }
 
+/* The way back, rounded. */
+INLINE vector narrow(const wide_vector wide[WIDE_PARTS]) {
+#if defined(GR_DOUBLE)
+    return wide[0];
+#elif defined(GR_KERNEL_SET_avx512)
+    return (vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)wide[0])),
+                                      _mm512_cvtpd_ps((__m512d)wide[1]), 1);
+#elif defined(GR_KERNEL_SET_avx2)
+    return (vector)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)wide[1]),
+                                   _mm256_cvtpd_ps((__m256d)wide[0]));
+#else
+    vector v;
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++)
+        v[lane] = (gr_real)wide[lane * 2 / VECTOR_LANES][lane % (VECTOR_LANES / 2)];
+    return v;
+#endif
+}
+
+/* Bytes as numbers. */
+INLINE vector load_bytes(const uint8_t *p) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return (vector)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
+#elif defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    return (vector)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)));
+#else
+    vector v;
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++) v[lane] = p[lane];
+    return v;
+#endif
+}
+
 /* Correctly rounded. */
 INLINE vector square_root(vector v) {
 #if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
@@ -249,6 +280,8 @@ INLINE void transpose(vector v[]) {
     }
 }
 
+int64_t KERNEL(standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
+                            int64_t stride, gr_real *x);
 void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,

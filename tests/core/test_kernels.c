@@ -171,6 +171,43 @@ static void test_convolve_accumulate(void **state) {
     }
 }
 
+/* -- pixels
+ * -----------------------------------------------------------------------------------------------
+ */
+static void test_standardize(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < 12; test++)
+        for (int i = 0; i < sets; i++) {
+            enum { MOST_LANES = 64 };
+            const int64_t lanes = set[i]->vector_lanes, count = chosen(test, 0, 0, 70);
+            const int64_t stride = lanes + chosen(test, 1, 0, 5);
+            const double factor = 0.01 * (double)chosen(test, 2, 1, 100), term = -0.4242;
+            guarded x = guarded_unwritten(count ? (count - 1) * stride + lanes : 0);
+            gr_real *got = x.data;
+            uint8_t *rows[MOST_LANES];
+            for (int64_t lane = 0; lane < lanes; lane++) {
+                rows[lane] = malloc((size_t)count + !count);
+                assert_non_null(rows[lane]);
+                for (int64_t f = 0; f < count; f++)
+                    rows[lane][f] = (uint8_t)chosen(test, (uint32_t)(100 + lane * 70 + f), 0, 255);
+            }
+            const int64_t done =
+                set[i]->standardize((const uint8_t *const *)rows, count, factor, term, stride, got);
+            assert_int_equal(count / lanes * lanes, done);
+            for (int64_t f = 0; f < done; f++)
+                for (int64_t lane = 0; lane < lanes; lane++) {
+                    const double wanted = rows[lane][f] * factor + term;
+                    assert_true(fabs((double)got[f * stride + lane] - wanted) <=
+                                2 * UNIT_ROUNDOFF * (fabs(wanted) + 1e-9));
+                }
+            guarded_check(&x, "standardize");
+            guarded_free(&x);
+            for (int64_t lane = 0; lane < lanes; lane++) free(rows[lane]);
+        }
+}
+
 /* -- Winograd's algorithm
  * ------------------------------------------------------------------------------------ */
 
@@ -1106,6 +1143,7 @@ int main(void) {
         cmocka_unit_test(test_planes),
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_standardize),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_pays),
         cmocka_unit_test(test_pooled_convolution),
