@@ -210,31 +210,27 @@ INLINE void sums(const int V, int64_t rows, int64_t terms, const gr_real *a, int
         sums_tile(1, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
 }
 
-/* The lanes from `first` on, at most MOST_SUMMED. */
-static void sum_lanes(int64_t units, int64_t in, int64_t lanes, int64_t first,
-                      const gr_real *weights, const gr_real *bias, const gr_real *x, gr_real *y) {
+/* y += W x of the lanes from `first` on, at most MOST_SUMMED, over `terms` terms, at most
+ * SUMMED_TERMS. */
+static void sum_lanes(int64_t units, int64_t in, int64_t lanes, int64_t first, int64_t terms,
+                      const gr_real *weights, const gr_real *x, gr_real *y) {
     gr_real turned[MOST_SUMMED + 1][SUMMED_TERMS]; /* never fewer than a tile's vectors */
     const int64_t count = lanes - first;
-    for (int64_t u = 0; u < units; u++)
-        for (int64_t lane = first; lane < lanes; lane++) y[u * lanes + lane] = bias ? bias[u] : 0;
-    for (int64_t i = 0; i < in; i += SUMMED_TERMS) {
-        const int64_t terms = smaller(in - i, SUMMED_TERMS);
+    for (int64_t lane = 0; lane < count; lane++)
+        memset(turned[lane] + terms / LANES * LANES, 0,
+               terms < SUMMED_TERMS ? LANES * sizeof(gr_real) : 0);
+    for (int64_t term = 0; term < terms; term++)
         for (int64_t lane = 0; lane < count; lane++)
-            memset(turned[lane] + terms / LANES * LANES, 0,
-                   terms < SUMMED_TERMS ? LANES * sizeof(gr_real) : 0);
-        for (int64_t term = 0; term < terms; term++)
-            for (int64_t lane = 0; lane < count; lane++)
-                turned[lane][term] = x[(i + term) * lanes + first + lane];
-        for (int64_t lane = 0; lane < count;) {
-            const gr_real *b = turned[lane];
-            gr_real *c = y + first + lane;
-            if (count - lane == 1)
-                sums(1, units, terms, weights + i, in, b, c, lanes), lane += 1;
-            else if (count - lane == 2 || TILE_VECTORS == 2)
-                sums(2, units, terms, weights + i, in, b, c, lanes), lane += 2;
-            else
-                sums(TILE_VECTORS, units, terms, weights + i, in, b, c, lanes), lane += 3;
-        }
+            turned[lane][term] = x[term * lanes + first + lane];
+    for (int64_t lane = 0; lane < count;) {
+        const gr_real *b = turned[lane];
+        gr_real *c = y + first + lane;
+        if (count - lane == 1)
+            sums(1, units, terms, weights, in, b, c, lanes), lane += 1;
+        else if (count - lane == 2 || TILE_VECTORS == 2)
+            sums(2, units, terms, weights, in, b, c, lanes), lane += 2;
+        else
+            sums(TILE_VECTORS, units, terms, weights, in, b, c, lanes), lane += 3;
     }
 }
 
@@ -245,19 +241,35 @@ void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *w
                       const gr_real *bias, const gr_real *x, gr_real *y) {
     const int64_t left = lanes % LANES;
     const bool summed = left > 0 && left <= MOST_SUMMED && in >= LEAST_TERMS;
-    const product p = {.rows = units,
-                       .columns = summed ? lanes - left : lanes,
-                       .terms = in,
-                       .a = weights,
-                       .a_row = in,
-                       .a_term = 1,
-                       .b = x,
-                       .b_term = lanes,
-                       .start = bias,
-                       .c = y,
-                       .c_row = lanes};
-    multiply(&p);
-    if (summed) sum_lanes(units, in, lanes, lanes - left, weights, bias, x, y);
+    product p = {.rows = units,
+                 .columns = summed ? lanes - left : lanes,
+                 .terms = in,
+                 .a = weights,
+                 .a_row = in,
+                 .a_term = 1,
+                 .b = x,
+                 .b_term = lanes,
+                 .start = bias,
+                 .c = y,
+                 .c_row = lanes};
+    if (!summed) {
+        multiply(&p);
+        return;
+    }
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t lane = lanes - left; lane < lanes; lane++)
+            y[u * lanes + lane] = bias ? bias[u] : 0;
+    /* Both for some of the terms, whose weights stay in the second-level cache between them. */
+    const int64_t blocks = quotient_up(in, SUMMED_TERMS);
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t term;
+        p.terms = share_of(in, blocks, block, &term);
+        p.a = weights + term;
+        p.b = x + term * lanes;
+        p.add = block > 0;
+        if (p.columns) multiply(&p);
+        sum_lanes(units, in, lanes, lanes - left, p.terms, p.a, p.b, y);
+    }
 }
 
 INLINE int64_t padded(int64_t count) {
