@@ -113,24 +113,36 @@ INLINE int64_t quotient_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
+/* `count` things in tiles that differ by at most one. */
+typedef struct tiling {
+    int64_t tiles, small, large; /* so many things in a tile, in the first `large` one more */
+} tiling;
+
+INLINE tiling tiling_of(int64_t count, int64_t most) {
+    const int64_t n = quotient_up(count, most);
+    return (tiling){n, n ? count / n : 0, n ? count % n : 0};
+}
+
+INLINE int64_t size_of(tiling t, int64_t tile) {
+    return t.small + (tile < t.large);
+}
+
 static void multiply(const product *p) {
     const int64_t blocks = quotient_up(p->terms, BLOCK_TERMS);
-    const int64_t row_tiles = quotient_up(p->rows, TILE_ROWS);
-    const int64_t vectors = quotient_up(p->columns, LANES);
-    const int64_t column_tiles = quotient_up(vectors, TILE_VECTORS);
+    const tiling rows = tiling_of(p->rows, TILE_ROWS);
+    const tiling vectors = tiling_of(quotient_up(p->columns, LANES), TILE_VECTORS);
     for (int64_t block = 0; block < blocks; block++) {
         int64_t term;
         const int64_t terms = share_of(p->terms, blocks, block, &term);
         /* The operand that stays in the first-level cache is the one of the outer loop's tile. */
         const bool rows_first = terms * p->columns <= BLOCK_REALS;
-        const int64_t outer = rows_first ? row_tiles : column_tiles;
-        const int64_t inner = rows_first ? column_tiles : row_tiles;
-        for (int64_t i = 0; i < outer; i++)
-            for (int64_t j = 0; j < inner; j++) {
-                int64_t row, first;
-                const int64_t high = share_of(p->rows, row_tiles, rows_first ? i : j, &row);
-                const int64_t wide = share_of(vectors, column_tiles, rows_first ? j : i, &first);
-                const int64_t column = first * LANES;
+        const tiling outer = rows_first ? rows : vectors, inner = rows_first ? vectors : rows;
+        for (int64_t i = 0, from = 0; i < outer.tiles; from += size_of(outer, i), i++)
+            for (int64_t j = 0, to = 0; j < inner.tiles; to += size_of(inner, j), j++) {
+                const int64_t row = rows_first ? from : to;
+                const int64_t high = size_of(rows, rows_first ? i : j);
+                const int64_t wide = size_of(vectors, rows_first ? j : i);
+                const int64_t column = (rows_first ? to : from) * LANES;
                 const place at = {.a = p->a + row * p->a_row + term * p->a_term,
                                   .b = p->b + term * p->b_term + column,
                                   .start = p->start ? p->start + row : NULL,
