@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""What a study's training took, beside an estimate of what PyTorch would take for the same iterations: one sentence.
+"""What the training of studies took, beside an estimate of what PyTorch would take for the same iterations: two sentences.
 
-    estimate.py EXPERIMENTS.csv PERFORMANCE.md
+    estimate.py EXPERIMENTS.csv… PERFORMANCE.md
 
-EXPERIMENTS.csv is what gradreg study wrote. The estimate is, for each experiment, its iterations times PyTorch's time of one with the
+EXPERIMENTS.csv is what gradreg study wrote, for each study. The estimate is, for each experiment, its iterations times PyTorch's time of one with the
 same network, batch size and penalty in the table of PERFORMANCE.md (tools/bench --into). Several penalties add up what each adds to plain
 training. Experiments whose network or method was not measured are left out on both sides, and counted; so are those without a processor time.
 """
@@ -45,33 +45,37 @@ def duration(seconds):
     return "%.1f hours" % (seconds / 3600) if seconds >= 3600 else "%.0f minutes" % (seconds / 60) if seconds >= 120 else "%.0f s" % seconds
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    times = read_table(sys.argv[2])
-    all_cpu = all_elapsed = cpu = peer = 0.0
-    all_iterations = left_out = unmeasured = count = 0
-    with open(sys.argv[1], newline="") as file:
+def rows_of(path):
+    with open(path, newline="") as file:
         table = csv.DictReader(file)
         missing = {"model", "methods", "batch_size", "cpu_seconds", "iterations"} - set(table.fieldnames or ())
         if missing:
-            sys.exit("%s lacks %s: make it again with gradreg study" % (sys.argv[1], ", ".join(sorted(missing))))
-        for row in table:
-            count += 1
-            iterations = int(float(row["iterations"] or 0))
-            own = float(row["cpu_seconds"] or 0)
-            if own <= 0:  # not begun, or by a version that did not measure it
-                unmeasured += 1
-                continue
-            all_cpu += own
-            all_elapsed += float(row["elapsed_seconds"] or 0)
-            all_iterations += iterations
-            one = milliseconds(times, row["model"], row["methods"], int(float(row["batch_size"] or 0)))
-            if one is None:
-                left_out += 1
-            else:
-                cpu += own
-                peer += iterations * one / 1000
+            sys.exit("%s lacks %s: make it again with gradreg study" % (path, ", ".join(sorted(missing))))
+        return list(table)
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    times = read_table(sys.argv[-1])
+    all_cpu = all_elapsed = cpu = peer = 0.0
+    all_iterations = left_out = unmeasured = count = 0
+    for row in [row for path in sys.argv[1:-1] for row in rows_of(path)]:
+        count += 1
+        iterations = int(float(row["iterations"] or 0))
+        own = float(row["cpu_seconds"] or 0)
+        if own <= 0:  # not begun, or by a version that did not measure it
+            unmeasured += 1
+            continue
+        all_cpu += own
+        all_elapsed += float(row["elapsed_seconds"] or 0)
+        all_iterations += iterations
+        one = milliseconds(times, row["model"], row["methods"], int(float(row["batch_size"] or 0)))
+        if one is None:
+            left_out += 1
+        else:
+            cpu += own
+            peer += iterations * one / 1000
     count -= unmeasured
     text = "Training: %s of a processor (%s by the clock, beside other work) for %s iterations%s." % (
         duration(all_cpu), duration(all_elapsed), format(all_iterations, ","),
