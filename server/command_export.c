@@ -10,6 +10,7 @@
 
 #include "server/api.h"
 #include "server/commands.h"
+#include "server/csv.h"
 #include "server/files.h"
 #include "server/list_request.h"
 #include "server/paths.h"
@@ -123,24 +124,13 @@ static gr_status write_model(exporter *self, const char *folder, const char *fil
     return status;
 }
 
-/* RFC 4180; what a spreadsheet would take for a formula gets an apostrophe. */
-static void print_quoted(FILE *out, const char *text) {
-    fputc('"', out);
-    if (*text && strchr("=+-@\t\r", *text)) fputc('\'', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static void add_to_index(exporter *self, const experiment *one) {
     static const char *const names[] = {"test_accuracy", "test_loss", "validation_accuracy",
                                         "train_loss"};
     char number[JSON_NUMBER_SIZE];
     cJSON *metrics = cJSON_Parse(one->latest_metrics ? one->latest_metrics : "{}");
     fprintf(self->index, "%lld,", (long long)one->id);
-    print_quoted(self->index, one->name ? one->name : "");
+    csv_put_text(self->index, one->name ? one->name : "");
     fprintf(self->index, ",%s,%lld,%lld", state_name(one->state), (long long)one->iteration,
             (long long)one->iterations);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -1,4 +1,5 @@
 #include "server/csv_table.h"
+#include "server/csv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,27 +129,10 @@ void csv_table_free(csv_table *table) {
 /* -- cells
  * ------------------------------------------------------------------------------------------ */
 
-static void put_text(FILE *out, const char *text) {
-    const bool is_formula = *text && strchr("=+-@\t\r", *text);
-    const size_t length = strlen(text);
-    if (!is_formula && strcspn(text, ",\"\r\n") == length &&
-        !(length && (text[0] == ' ' || text[length - 1] == ' '))) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    if (is_formula) fputc('\'', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static bool put_member(const cJSON *member, FILE *out) {
     if (member == NULL || cJSON_IsNull(member)) return true;
     if (cJSON_IsString(member)) {
-        put_text(out, member->valuestring);
+        csv_put_text(out, member->valuestring);
         return true;
     }
     /* Of what is an object with an id (a sweep) the id; of other objects their JSON. */
@@ -156,7 +140,7 @@ static bool put_member(const cJSON *member, FILE *out) {
     char *text = json_text(id ? id : member);
     if (!text) return false;
     if (*text == '{' || *text == '[')
-        put_text(out, text);
+        csv_put_text(out, text);
     else if (strcmp(text, "null") != 0)
         fputs(text, out);
     free(text);
@@ -186,7 +170,7 @@ static void put_fact(column *from, FILE *out) {
     char number[JSON_NUMBER_SIZE];
     if (!from->has_value) return;
     if (from->text)
-        put_text(out, from->text);
+        csv_put_text(out, from->text);
     else if (from->is_boolean)
         fputs(from->number != 0 ? "true" : "false", out);
     else
@@ -199,7 +183,7 @@ static void put_fact(column *from, FILE *out) {
 void csv_table_header(const csv_table *table, FILE *out) {
     for (size_t i = 0; i < table->count; i++) {
         if (i) fputc(',', out);
-        put_text(out, table->columns[i].name);
+        csv_put_text(out, table->columns[i].name);
     }
     fputs("\r\n", out);
 }

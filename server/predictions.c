@@ -1,4 +1,5 @@
 #include "server/predictions.h"
+#include "server/csv.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,19 +43,16 @@ const char *predictions_part_name(gr_part part) {
 /* -- names of classes
  * -------------------------------------------------------------------------------- */
 
-/* A text as a CSV field (RFC 4180), owned by the caller; NULL without memory. */
+/* A text as a CSV field, owned by the caller; NULL without memory. */
 static char *field(const char *text) {
-    if (!strpbrk(text, ",\"\r\n")) return strdup(text);
-    char *quoted = malloc(2 * strlen(text) + 3), *to = quoted;
-    if (!quoted) return NULL;
-    *to++ = '"';
-    for (; *text; text++) {
-        if (*text == '"') *to++ = '"';
-        *to++ = *text;
-    }
-    *to++ = '"';
-    *to = '\0';
-    return quoted;
+    char *quoted = NULL;
+    size_t size;
+    FILE *out = open_memstream(&quoted, &size);
+    if (!out) return NULL;
+    csv_put_text(out, text);
+    if (fclose(out) == 0) return quoted;
+    free(quoted);
+    return NULL;
 }
 
 static gr_status take_names(predictions *of, const char *const *names, size_t *longest,

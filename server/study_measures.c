@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/csv.h"
 #include "server/study.h"
 #include "server/sweep_follow.h"
 #include "server/sweep_table.h"
@@ -322,13 +323,9 @@ static gr_status put_table(FILE *out, bool latex, const measures *of, gr_error *
 /* -- for programs
  * --------------------------------------------------------------------------------------- */
 
-static void put_quoted(FILE *out, const char *text) {
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputs("\",", out);
+static void put_field(FILE *out, const char *text) {
+    csv_put_text(out, text);
+    fputc(',', out);
 }
 
 static gr_status put_csv(FILE *out, const measures *of, gr_error *error) {
@@ -348,17 +345,17 @@ static gr_status put_csv(FILE *out, const measures *of, gr_error *error) {
             const cJSON *row = cJSON_GetArrayItem(rows, (int)sweep_number(place, "row", -1));
             const cJSON *column =
                 cJSON_GetArrayItem(columns, (int)sweep_number(place, "column", -1));
-            put_quoted(out, row ? row->valuestring : "");
-            put_quoted(out, column ? column->valuestring : "");
-            put_quoted(out, by->label);
-            put_quoted(out, by->metric);
-            put_quoted(out, by->over ? by->over : by->form == FORM_RELATIVE ? "baseline" : "");
+            put_field(out, row ? row->valuestring : "");
+            put_field(out, column ? column->valuestring : "");
+            put_field(out, by->label);
+            put_field(out, by->metric);
+            put_field(out, by->over ? by->over : by->form == FORM_RELATIVE ? "baseline" : "");
             fprintf(out, "%zu", found.summary.n);
             const double numbers[] = {found.center, found.band.low,   found.band.high,
                                       median,       found.difference, found.p_holm};
             for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
                 fputc(',', out);
-                if (!isnan(numbers[k])) fprintf(out, "%.17g", numbers[k]);
+                csv_put_number(out, numbers[k]);
             }
             fprintf(out, ",%s\r\n", found.verdict ? found.verdict : "");
         }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/csv.h"
 #include "server/digest.h"
 #include "server/files.h"
 #include "server/paths.h"
@@ -71,19 +72,10 @@ gr_status study_table_text(client *server, int64_t sweep, const cJSON *item, con
 /* -- experiments
  * --------------------------------------------------------------------------------------- */
 
-static void put_quoted(FILE *out, const char *text) {
-    fputs(",\"", out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static void put_value(FILE *out, const cJSON *item) {
     double value;
     fputc(',', out);
-    if (item && json_to_double(item, &value)) fprintf(out, "%.17g", value);
+    if (item && json_to_double(item, &value)) csv_put_number(out, value);
 }
 
 /* SHA-256 of the spec without its name and tags, which change no result. */
@@ -167,8 +159,8 @@ static gr_status put_experiment(const cJSON *one, int64_t sweep, const char *rol
     char hash[DIGEST_SIZE];
     const cJSON *spec = cJSON_GetObjectItemCaseSensitive(one, "spec");
     if (!spec_hash(spec, hash)) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
-    fprintf(out, "%.0f,%s,%lld", sweep_number(one, "id", 0), role, (long long)sweep);
-    put_quoted(out, study_text(arm, "label", ""));
+    fprintf(out, "%.0f,%s,%lld,", sweep_number(one, "id", 0), role, (long long)sweep);
+    csv_put_text(out, study_text(arm, "label", ""));
     fprintf(out, ",%.0f,%s", sweep_number(place, "seed", 0), study_text(one, "state", ""));
     for (size_t i = 0; i < metrics->count; i++)
         put_value(out, cJSON_GetObjectItemCaseSensitive(values, metrics->items[i]));

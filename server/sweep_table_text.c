@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/csv.h"
 #include "server/sweep_table.h"
 
 /* -- JSON
@@ -112,21 +113,9 @@ static void put_text(FILE *out, const char *text, const char *special, const cha
     }
 }
 
-/* RFC 4180; a leading sign that a spreadsheet would take for a formula is left alone: labels are
- * the user's own. */
-static void put_csv(FILE *out, const char *text) {
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    put_text(out, text, "\"", "\"");
-    fputc('"', out);
-}
-
 static void put_number(FILE *out, double value) {
     fputc(',', out);
-    if (!isnan(value)) fprintf(out, "%.17g", value);
+    csv_put_number(out, value);
 }
 
 char *sweep_table_csv(const sweep_table *table) {
@@ -143,9 +132,9 @@ char *sweep_table_csv(const sweep_table *table) {
         const table_cell *cell = &table->cells[i];
         const sample_summary *s = &cell->summary;
         const bool compared = cell->baseline_arm >= 0 && cell->baseline_arm != cell->arm;
-        put_csv(out, table->row_labels[cell->row]);
+        csv_put_text(out, table->row_labels[cell->row]);
         fputc(',', out);
-        put_csv(out, table->column_labels[cell->column]);
+        csv_put_text(out, table->column_labels[cell->column]);
         fprintf(out, ",%zu,%lld,%lld,%lld,%lld,%lld", s->n, (long long)cell->counts[STATE_DIVERGED],
                 (long long)cell->counts[STATE_FAILED], (long long)cell->counts[STATE_CANCELLED],
                 (long long)(cell->counts[STATE_QUEUED] + cell->counts[STATE_RUNNING] +
