@@ -40,9 +40,9 @@ equal "study: a line for each arm and measure" "$(tail -n +2 "$out/measures.csv"
 equal "study: every metric of a table" "$(head -n 1 "$out/experiments.csv" | grep -o 'gradient_norm[^,]*' | tr '\n' ' ')" "gradient_norm.test.mean gradient_norm.train.mean "
 wanted=$(curl -s "$api/experiments?sweep=$id" | jq '[.experiments[] | select(.spec.dataset.train_size == 100 and (.spec.regularizers | length) == 1 and .spec.regularizers[0].weight == 5)
     | .metrics | ."gradient_norm.test.mean" / ."gradient_norm.train.mean" | log] | add / length | exp')
-found=$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"DataGrad: 5\"" && $2 == "\"100\"" && $3 == "\"gap\"" {print $7}')
+found=$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "DataGrad: 5" && $2 == "100" && $3 == "gap" {print $7}')
 equal "study: the mean of logarithms of ratios" "$(jq -n "($wanted / ${found:-0} - 1) | fabs < 1e-9")" true
-equal "study: the baseline relative to itself" "$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "\"none\"" && $3 == "\"cost\"" {print $7 + 0, $8 + 0, $9 + 0}' | sort -u)" "1 1 1"
+equal "study: the baseline relative to itself" "$(tr -d '\r' <"$out/measures.csv" | awk -F, '$1 == "none" && $3 == "cost" {print $7 + 0, $8 + 0, $9 + 0}' | sort -u)" "1 1 1"
 # Claims: differences by seed as the table has them, differences of differences, and an arm against itself.
 gains=$(curl -s "$api/sweeps/$id/table?rows=N&columns=method&format=json" | jq -c '[.cells[] | select(.column == 2) | .difference.mean * 100]')
 equal "study: claims" "$(sed -n '3,5s/^| \(.*\) | [^|]* | \([-+0-9.]*\)[^|]*|[^|]*| 2 |.*/\1 \2/p' "$out/claims.md")" "$(jq -r 'def two: (if . < 0 then "-" else "+" end) as $s | fabs * 100 | round
