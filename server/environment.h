@@ -3,7 +3,8 @@
 #define SERVER_ENVIRONMENT_H
 
 /* A JSON object text: version of the engine, kernels, BLAS kernel, build of BLAS, version of
- * libc (its exp, log, tanh). The same for the life of the process. Owned by the caller (free); NULL without memory. */
+ * libc (its exp, log, tanh). The same for the life of the process. Owned by the caller (free); NULL
+ * without memory. */
 char *environment_text(void);
 
 #endif
