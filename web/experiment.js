@@ -141,7 +141,7 @@ class View {
     const figures = element('dl', {class: 'figures'},
       figure('test', 'Test accuracy', 'figure-large'), figure('validation', 'Validation'), figure('train', 'Training'),
       figure('loss', 'Training loss'), figure('duration', 'Duration'));
-    const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished'].map((key) =>
+    const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished', 'engine'].map((key) =>
       figure(key, key[0].toUpperCase() + key.slice(1))));
     this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'},
       Object.entries(tags ?? {}).map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
@@ -213,6 +213,11 @@ class View {
     const figures = {test: percent(metrics.test_accuracy), validation: percent(metrics.validation_accuracy),
       train: percent(metrics.train_accuracy), loss: number(metrics.train_loss), worker: record.worker || MISSING,
       attempt: record.attempt > 0 ? count(record.attempt) : MISSING};
+    // What a result's last bits follow from: that of the last attempt.
+    const environment = record.environment;
+    figures.engine = environment?.engine || MISSING;
+    setAttribute(this.figures.engine, 'title', environment
+      ? Object.entries(environment).map(([name, value]) => `${name}: ${value}`).join('\n') : null);
     const seconds = elapsed(record);
     figures.duration = running && seconds !== null ? timeLeft(seconds) : duration(seconds);
     for (const key of ['created', 'started', 'finished']) {

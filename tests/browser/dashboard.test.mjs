@@ -37,7 +37,7 @@ async function fitsEverywhere(where) {
   const grounds = new Set();
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({colorScheme});
-    for (const width of [400, 900, 1600, 2000]) {
+    for (const width of [360, 900, 1600, 2000]) {
       await page.setViewportSize({width, height: 900});
       await page.waitForTimeout(120); // charts follow a resize with the next frame
       assert.ok(await overflow() <= 0, `${where} is wider than ${width} px`);

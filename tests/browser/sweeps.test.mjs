@@ -44,7 +44,7 @@ try {
 
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({colorScheme});
-    for (const width of [400, 780, 1280, 2000]) {
+    for (const width of [360, 780, 1280, 2000]) {
       await page.setViewportSize({width, height: 900});
       for (const path of ['sweeps', 'sweeps/1']) {
         await page.goto(`${server.address}/#/${path}`);
