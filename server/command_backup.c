@@ -1,9 +1,9 @@
 /* gradreg backup and gradreg restore. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/backup.h"
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/paths.h"
 
@@ -23,32 +23,6 @@ static const char restore_usage[] =
     "  FOLDER          what gradreg backup made; it is checked first\n"
     "  --data-dir DIR  where no database is yet (GRADREG_DATA_DIR, else ./data)\n";
 
-/* -1: go on; otherwise the exit status. */
-static int parse_options(int argc, char **argv, const char *usage, bool *check,
-                         const char **directory, const char **folder) {
-    static const struct option known[] = {{"data-dir", required_argument, NULL, 'd'},
-                                          {"check", no_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    bool wrong = false;
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (letter == 'd') *directory = optarg;
-        if (letter == 'c' && check) *check = true;
-        wrong |= letter == '?' || (letter == 'c' && check == NULL);
-        if (letter == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-    }
-    if (!wrong && optind + 1 == argc) {
-        *folder = argv[optind];
-        return -1;
-    }
-    fputs(usage, stderr);
-    return 2;
-}
-
 static void print_summary(const char *what, const char *folder, const backup_summary *summary) {
     printf("%s %s: %lld experiments, %lld files, %lld bytes\n", what, folder,
            (long long)summary->experiments, (long long)summary->files, (long long)summary->bytes);
@@ -63,12 +37,16 @@ static void print_summary(const char *what, const char *folder, const backup_sum
 }
 
 int command_backup(int argc, char **argv) {
-    const char *directory = NULL, *folder = NULL;
+    const char *directory = NULL;
     bool check = false;
     backup_summary summary;
     gr_error error = {0};
-    const int exit_status = parse_options(argc, argv, backup_usage, &check, &directory, &folder);
-    if (exit_status >= 0) return exit_status;
+    const command_option options[] = {
+        {"data-dir", .text = &directory}, {"check", .given = &check}, {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, backup_usage, options, 1, 1, &operands);
+    if (early >= 0) return early;
+    const char *folder = operands.items[0];
     const gr_status status =
         check ? backup_check(folder, &summary, &error)
               : backup_make(paths_data_directory(directory), folder, &summary, &error);
@@ -80,13 +58,15 @@ int command_backup(int argc, char **argv) {
 }
 
 int command_restore(int argc, char **argv) {
-    const char *directory = NULL, *folder = NULL;
+    const char *directory = NULL;
     backup_summary summary;
     gr_error error = {0};
-    const int exit_status = parse_options(argc, argv, restore_usage, NULL, &directory, &folder);
-    if (exit_status >= 0) return exit_status;
+    const command_option options[] = {{"data-dir", .text = &directory}, {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, restore_usage, options, 1, 1, &operands);
+    if (early >= 0) return early;
     directory = paths_data_directory(directory);
-    if (backup_restore(folder, directory, &summary, &error) != GR_OK) {
+    if (backup_restore(operands.items[0], directory, &summary, &error) != GR_OK) {
         fprintf(stderr, "gradreg restore: %s\n", error.message);
         return 1;
     }

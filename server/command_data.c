@@ -1,6 +1,5 @@
 /* gradreg data: which data sets there are, and getting those that have to be downloaded. */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <curl/curl.h>
 
 #include "gradreg/dataset.h"
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/data_fetch.h"
 #include "server/files.h"
@@ -143,50 +143,25 @@ static int fetch(const char *name, data_fetch_options *options) {
 }
 
 int command_data(int argc, char **argv) {
-    enum { OPTION_FROM = 1, OPTION_MIRROR, OPTION_AS, OPTION_DATA_DIRECTORY, OPTION_HELP };
-    static const struct option options[] = {
-        {"from", required_argument, NULL, OPTION_FROM},
-        {"mirror", required_argument, NULL, OPTION_MIRROR},
-        {"as", required_argument, NULL, OPTION_AS},
-        {"data-dir", required_argument, NULL, OPTION_DATA_DIRECTORY},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {NULL, 0, NULL, 0}};
     const char *mirror = getenv("GRADREG_DATA_MIRROR");
     data_fetch_options fetch_options = {.mirror = mirror && *mirror ? mirror : NULL};
     const char *data_directory = NULL, *as = NULL;
-    optind = 0; /* GNU: a new list of arguments */
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (option) {
-        case OPTION_FROM:
-            fetch_options.from = optarg;
-            break;
-        case OPTION_MIRROR:
-            fetch_options.mirror = optarg;
-            break;
-        case OPTION_AS:
-            as = optarg;
-            break;
-        case OPTION_DATA_DIRECTORY:
-            data_directory = optarg;
-            break;
-        case 'h':
-        case OPTION_HELP:
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
+    const command_option options[] = {{"from", .text = &fetch_options.from},
+                                      {"mirror", .text = &fetch_options.mirror},
+                                      {"as", .text = &as},
+                                      {"data-dir", .text = &data_directory},
+                                      {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, 2, &operands);
+    if (early >= 0) return early;
     data_directory = paths_data_directory(data_directory);
     fetch_options.data_directory = data_directory;
-    const char *action = optind < argc ? argv[optind] : "";
-    if (strcmp(action, "list") == 0 && optind + 1 == argc) return list(data_directory);
-    if (strcmp(action, "fetch") == 0 && optind + 2 == argc)
-        return fetch(argv[optind + 1], &fetch_options);
-    if (strcmp(action, "add") == 0 && optind + 2 == argc) {
+    const char *action = operands.items[0], *what = operands.items[1]; /* NULL: list */
+    if (strcmp(action, "list") == 0 && !what) return list(data_directory);
+    if (strcmp(action, "fetch") == 0 && what) return fetch(what, &fetch_options);
+    if (strcmp(action, "add") == 0 && what) {
         gr_error error = {0};
-        const gr_status status = add(argv[optind + 1], as, data_directory, &error);
+        const gr_status status = add(what, as, data_directory, &error);
         if (status == GR_OK) return 0;
         fprintf(stderr, "gradreg data: %s\n", error.message);
         return status == GR_INVALID ? 2 : 1;

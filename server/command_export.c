@@ -1,6 +1,5 @@
 /* gradreg export: experiments as files for people and other programs. */
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/api.h"
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/csv.h"
 #include "server/files.h"
@@ -270,31 +270,20 @@ static gr_status read_filter(store *of, const char *text, filter **tree, gr_erro
 }
 
 int command_export(int argc, char **argv) {
-    static const struct option known[] = {{"data-dir", required_argument, NULL, 'd'},
-                                          {"filter", required_argument, NULL, 'f'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
     const char *directory = NULL, *where = NULL;
     filter *tree = NULL;
     gr_error error = {0};
     exporter self = {0};
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (letter == 'd') directory = optarg;
-        if (letter == 'f') where = optarg;
-        if (letter == 'd' || letter == 'f') continue;
-        fputs(usage, letter == 'h' ? stdout : stderr);
-        return letter == 'h' ? 0 : 2;
-    }
-    if (optind == argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    const char *target = argv[optind];
+    const command_option options[] = {
+        {"data-dir", .text = &directory}, {"filter", .text = &where}, {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, argc, &operands);
+    if (early >= 0) return early;
+    const char *target = operands.items[0];
     const size_t length = strlen(target);
     const bool archive = length > 4 && strcmp(target + length - 4, ".tar") == 0;
-    char **ids = argv + optind + 1;
-    const int count = argc - optind - 1;
+    char **ids = operands.items + 1;
+    const int count = operands.count - 1;
     gr_status status = store_open_beside(paths_data_directory(directory), &self.store, &error);
     if (status == GR_OK && where && count)
         status = gr_fail(&error, GR_INVALID, "either IDs or --filter, not both");

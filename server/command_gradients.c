@@ -1,9 +1,9 @@
 /* gradreg gradients: the gradient of a spec's loss for given weights and batch. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/command_line.h"
 #include "server/command_problems.h"
 #include "server/commands.h"
 #include "server/files.h"
@@ -62,30 +62,23 @@ done:
 
 int command_gradients(int argc, char **argv) {
     enum { SPEC, WEIGHTS, BATCH, OUT, PATHS };
-    static const struct option known[] = {
-        {"spec", required_argument, NULL, SPEC},   {"weights", required_argument, NULL, WEIGHTS},
-        {"batch", required_argument, NULL, BATCH}, {"out", required_argument, NULL, OUT},
-        {"help", no_argument, NULL, 'h'},          {0}};
     const char *paths[PATHS] = {NULL};
-    optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (option < 0 || option >= PATHS) {
-            fputs(usage, stderr);
-            return 2;
-        }
-        paths[option] = optarg;
-    }
+    const command_option options[] = {[SPEC] = {"spec", .text = &paths[SPEC]},
+                                      [WEIGHTS] = {"weights", .text = &paths[WEIGHTS]},
+                                      [BATCH] = {"batch", .text = &paths[BATCH]},
+                                      [OUT] = {"out", .text = &paths[OUT]},
+                                      [PATHS] = {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 0, argc, &operands);
+    if (early >= 0) return early;
     for (int i = 0; i < PATHS; i++) {
         if (paths[i]) continue;
-        fprintf(stderr, "gradreg gradients: --%s is missing\n%s", known[i].name, usage);
+        fprintf(stderr, "gradreg gradients: --%s is missing\n%s", options[i].name, usage);
         return 2;
     }
-    if (optind < argc) {
-        fprintf(stderr, "gradreg gradients: unexpected argument \"%s\"\n%s", argv[optind], usage);
+    if (operands.count) {
+        fprintf(stderr, "gradreg gradients: unexpected argument \"%s\"\n%s", operands.items[0],
+                usage);
         return 2;
     }
     spec *parsed = NULL;

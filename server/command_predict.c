@@ -1,10 +1,10 @@
 /* gradreg predict: what a trained model answers for each sample of its data set, as CSV. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/files.h"
 #include "server/model_setup.h"
@@ -85,38 +85,15 @@ static int run(const struct arguments *arguments) {
 }
 
 int command_predict(int argc, char **argv) {
-    static const struct option known[] = {
-        {"spec", required_argument, NULL, 's'},     {"split", required_argument, NULL, 'p'},
-        {"data-dir", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},           {0}};
     struct arguments arguments = {0};
-    optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (option) {
-        case 's':
-            arguments.spec = optarg;
-            break;
-        case 'p':
-            arguments.split = optarg;
-            break;
-        case 'd':
-            arguments.data_directory = optarg;
-            break;
-        case 'o':
-            arguments.out = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    if (optind + 1 != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    arguments.model = argv[optind];
+    const command_option options[] = {{"spec", .text = &arguments.spec},
+                                      {"split", .text = &arguments.split},
+                                      {"data-dir", .text = &arguments.data_directory},
+                                      {"out", .text = &arguments.out},
+                                      {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, 1, &operands);
+    if (early >= 0) return early;
+    arguments.model = operands.items[0];
     return run(&arguments);
 }

@@ -1,6 +1,5 @@
 /* gradreg run: trains one spec here, without a server. */
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/analysis.h"
+#include "server/command_line.h"
 #include "server/command_problems.h"
 #include "server/commands.h"
 #include "server/experiment_setup.h"
@@ -288,38 +288,15 @@ static int run(const struct arguments *arguments) {
 }
 
 int command_run(int argc, char **argv) {
-    static const struct option known[] = {
-        {"data-dir", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
-        {"metrics", required_argument, NULL, 'm'},  {"analysis", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},           {0}};
     struct arguments arguments = {0};
-    optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (option) {
-        case 'd':
-            arguments.data_directory = optarg;
-            break;
-        case 'o':
-            arguments.out = optarg;
-            break;
-        case 'm':
-            arguments.metrics = optarg;
-            break;
-        case 'a':
-            arguments.analysis = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    if (optind + 1 != argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    arguments.spec = argv[optind];
+    const command_option options[] = {{"data-dir", .text = &arguments.data_directory},
+                                      {"out", .text = &arguments.out},
+                                      {"metrics", .text = &arguments.metrics},
+                                      {"analysis", .text = &arguments.analysis},
+                                      {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, 1, &operands);
+    if (early >= 0) return early;
+    arguments.spec = operands.items[0];
     return run(&arguments);
 }

@@ -1,11 +1,11 @@
 /* gradreg study: runs a study on a server, or finds that it was run, and makes its tables and
  * figures. */
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/paths.h"
 #include "server/progress_bar.h"
@@ -34,53 +34,22 @@ typedef struct options {
 
 /* -1: go on; otherwise the exit status. */
 static int parse_options(int argc, char **argv, options *chosen) {
-    static const struct option known[] = {{"list", no_argument, NULL, 'l'},
-                                          {"quick", no_argument, NULL, 'q'},
-                                          {"size", required_argument, NULL, 'z'},
-                                          {"out", required_argument, NULL, 'o'},
-                                          {"server", required_argument, NULL, 's'},
-                                          {"check", no_argument, NULL, 'c'},
-                                          {"again", no_argument, NULL, 'a'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
     *chosen = (options){0};
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (letter) {
-        case 'l':
-            chosen->list = true;
-            break;
-        case 'q':
-            chosen->size = "quick";
-            break;
-        case 'z':
-            chosen->size = optarg;
-            break;
-        case 'o':
-            chosen->out = optarg;
-            break;
-        case 's':
-            chosen->server = optarg;
-            break;
-        case 'c':
-            chosen->check = true;
-            break;
-        case 'a':
-            chosen->again = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    if (optind != argc - (chosen->list ? 0 : 1)) {
+    bool quick = false;
+    const command_option known[] = {
+        {"list", .given = &chosen->list},    {"quick", .given = &quick},
+        {"size", .text = &chosen->size},     {"out", .text = &chosen->out},
+        {"server", .text = &chosen->server}, {"check", .given = &chosen->check},
+        {"again", .given = &chosen->again},  {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, known, 0, 1, &operands);
+    if (early >= 0) return early;
+    if (operands.count == chosen->list) {
         fputs(usage, stderr);
         return 2;
     }
-    chosen->what = chosen->list ? NULL : argv[optind];
+    if (quick && !chosen->size) chosen->size = "quick";
+    chosen->what = operands.items[0]; /* NULL with --list */
     return -1;
 }
 

@@ -1,10 +1,10 @@
 /* gradreg submit: posts specs to a server. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/watch.h"
 
@@ -76,42 +76,21 @@ static int64_t submit(client *server, const char *path) {
 }
 
 int command_submit(int argc, char **argv) {
-    static const struct option known[] = {{"server", required_argument, NULL, 's'},
-                                          {"watch", no_argument, NULL, 'w'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
     const char *url = NULL;
     bool follow = false;
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (letter) {
-        case 's':
-            url = optarg;
-            break;
-        case 'w':
-            follow = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    if (optind == argc) {
-        fputs(usage, stderr);
-        return 2;
-    }
+    const command_option options[] = {{"server", .text = &url}, {"watch", .given = &follow}, {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, argc, &operands);
+    if (early >= 0) return early;
     client *server = NULL;
     gr_error error = {0};
-    int64_t *ids = calloc((size_t)(argc - optind), sizeof *ids);
+    int64_t *ids = calloc((size_t)operands.count, sizeof *ids);
     size_t count = 0;
     bool complete = true, succeeded = true;
     gr_status status = ids ? client_create(url, &server, &error)
                            : gr_fail(&error, GR_OUT_OF_MEMORY, "out of memory");
-    for (int i = optind; status == GR_OK && i < argc; i++) {
-        int64_t id = submit(server, argv[i]);
+    for (int i = 0; status == GR_OK && i < operands.count; i++) {
+        int64_t id = submit(server, operands.items[i]);
         if (id > 0)
             ids[count++] = id;
         else

@@ -1,6 +1,5 @@
 /* gradreg sweep: posts a sweep to a server, follows it, and ends with its table. */
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/client.h"
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/progress_bar.h"
 #include "server/sweep_follow.h"
@@ -33,22 +33,14 @@ static const char usage[] =
     "Ends with status 0 if every experiment succeeded or was dropped by successive halving, else "
     "1.\n";
 
-enum { OPTION_SERVER, OPTION_CHECK, OPTION_NO_WAIT, OPTION_HELP, FIRST_TABLE_OPTION };
-static const struct option known[] = {{"server", required_argument, NULL, OPTION_SERVER},
-                                      {"check", no_argument, NULL, OPTION_CHECK},
-                                      {"no-wait", no_argument, NULL, OPTION_NO_WAIT},
-                                      {"help", no_argument, NULL, OPTION_HELP},
-                                      {"format", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {"statistic", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {"rows", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {"columns", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {"metric", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {"baseline", required_argument, NULL, FIRST_TABLE_OPTION},
-                                      {0}};
+/* What the table's query takes. */
+static const char *const table_options[] = {"format",  "statistic", "rows",
+                                            "columns", "metric",    "baseline"};
+enum { TABLE_OPTIONS = sizeof table_options / sizeof *table_options };
 
 typedef struct options {
     const char *what, *server;
-    bool check, no_wait, has_format;
+    bool check, no_wait;
     char query[900]; /* of the table */
 } options;
 
@@ -73,34 +65,21 @@ static bool add_query(options *chosen, const char *name, const char *value) {
 /* -1: go on; otherwise the exit status. */
 static int parse_options(int argc, char **argv, options *chosen) {
     *chosen = (options){0};
-    optind = 1;
-    for (int letter, index; (letter = getopt_long(argc, argv, "h", known, &index)) != -1;) {
-        if (letter == OPTION_SERVER) {
-            chosen->server = optarg;
-        } else if (letter == OPTION_CHECK) {
-            chosen->check = true;
-        } else if (letter == OPTION_NO_WAIT) {
-            chosen->no_wait = true;
-        } else if (letter == OPTION_HELP || letter == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        } else if (letter == FIRST_TABLE_OPTION) {
-            chosen->has_format |= strcmp(known[index].name, "format") == 0;
-            if (!add_query(chosen, known[index].name, optarg)) {
-                fprintf(stderr, "gradreg sweep: --%s is too long\n", known[index].name);
-                return 2;
-            }
-        } else {
-            fputs(usage, stderr);
+    const char *of_table[TABLE_OPTIONS] = {"markdown"};
+    command_option known[3 + TABLE_OPTIONS + 1] = {{"server", .text = &chosen->server},
+                                                   {"check", .given = &chosen->check},
+                                                   {"no-wait", .given = &chosen->no_wait}};
+    for (int i = 0; i < TABLE_OPTIONS; i++)
+        known[3 + i] = (command_option){table_options[i], .text = &of_table[i]};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, known, 1, 1, &operands);
+    if (early >= 0) return early;
+    for (int i = 0; i < TABLE_OPTIONS; i++)
+        if (of_table[i] && !add_query(chosen, table_options[i], of_table[i])) {
+            fprintf(stderr, "gradreg sweep: --%s is too long\n", table_options[i]);
             return 2;
         }
-    }
-    if (optind != argc - 1) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    chosen->what = argv[optind];
-    if (!chosen->has_format) add_query(chosen, "format", "markdown");
+    chosen->what = operands.items[0];
     return -1;
 }
 

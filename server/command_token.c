@@ -1,11 +1,11 @@
 /* gradreg token: access tokens, made and revoked on the server's machine, also while it runs. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "server/access.h"
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/paths.h"
 
@@ -31,29 +31,21 @@ typedef struct token_options {
 
 /* -1: go on; otherwise the exit status. */
 static int parse_options(int argc, char **argv, token_options *options) {
-    static const struct option known[] = {
-        {"scope", required_argument, NULL, 's'},    {"expires", required_argument, NULL, 'e'},
-        {"data-dir", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {0}};
     *options = (token_options){.scope = "submit", .expires = "90d"};
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (letter == 's') options->scope = optarg;
-        if (letter == 'e') options->expires = optarg;
-        if (letter == 'd') options->data_directory = optarg;
-        if (letter == 'j') options->json = true;
-        if (letter == 'h' || letter == '?') {
-            fputs(usage, letter == 'h' ? stdout : stderr);
-            return letter == 'h' ? 0 : 2;
-        }
-    }
-    const int given = argc - optind;
-    if (given > 0) options->action = argv[optind];
-    if (given > 1) options->name = argv[optind + 1];
-    const bool named = options->action && (strcmp(options->action, "create") == 0 ||
-                                           strcmp(options->action, "revoke") == 0);
-    const bool good =
-        named ? given == 2 : options->action && strcmp(options->action, "list") == 0 && given == 1;
+    const command_option known[] = {{"scope", .text = &options->scope},
+                                    {"expires", .text = &options->expires},
+                                    {"data-dir", .text = &options->data_directory},
+                                    {"json", .given = &options->json},
+                                    {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, known, 1, 2, &operands);
+    if (early >= 0) return early;
+    const int given = operands.count;
+    options->action = operands.items[0];
+    if (given > 1) options->name = operands.items[1];
+    const bool named =
+        (strcmp(options->action, "create") == 0 || strcmp(options->action, "revoke") == 0);
+    const bool good = named ? given == 2 : strcmp(options->action, "list") == 0 && given == 1;
     if (good) return -1;
     fputs(usage, stderr);
     return 2;

@@ -1,9 +1,9 @@
 /* gradreg watch: follows experiments of a server. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/command_line.h"
 #include "server/commands.h"
 #include "server/watch.h"
 
@@ -15,30 +15,16 @@ static const char usage[] =
     "Ends when all have ended: with status 0 if all succeeded, 1 otherwise.\n";
 
 int command_watch(int argc, char **argv) {
-    static const struct option known[] = {
-        {"server", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *url = NULL;
-    optind = 1;
-    for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (letter == 's') {
-            url = optarg;
-        } else if (letter == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        } else {
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    size_t count = (size_t)(argc - optind);
-    if (count == 0) {
-        fputs(usage, stderr);
-        return 2;
-    }
+    const command_option options[] = {{"server", .text = &url}, {0}};
+    command_operands operands;
+    const int early = command_line(argc, argv, usage, options, 1, argc, &operands);
+    if (early >= 0) return early;
+    const size_t count = (size_t)operands.count;
     int64_t *ids = calloc(count, sizeof *ids);
     if (ids == NULL) return 1;
     for (size_t i = 0; i < count; i++) {
-        const char *text = argv[optind + (int)i];
+        const char *text = operands.items[i];
         size_t length = strlen(text);
         if (length == 0 || length > 18 || *text == '0' || strspn(text, "0123456789") != length) {
             fprintf(stderr, "gradreg watch: an id is a positive integer, not \"%s\"\n", text);
