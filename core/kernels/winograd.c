@@ -674,7 +674,6 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
     gr_real *taken = scratch + a.source, *transposed = scratch + a.products;
     const int64_t sums_area = winograd_area(a.pairs);
     memset(zeros, 0, (size_t)(a.sink - a.zeros) * sizeof *zeros);
-    memset(sums, 0, (size_t)(winograd_areas(c->kernel) * sums_area) * sizeof *sums);
     for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
         if (c->kernel == 3) {
             take_input_3(&input, &b, in, zeros, taken);
@@ -696,7 +695,7 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
                                      .b_step = channels,
                                      .c = sums + p * sums_area + row * channels,
                                      .c_row = channels,
-                                     .add = true};
+                                     .add = b.first_tile + b.first_lane > 0};
                 multiply(rows, channels, one);
             }
     }
@@ -705,8 +704,8 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
     else
         transform_gradient(5, a.pairs, sums, taps);
     const int64_t square = c->kernel * c->kernel;
-    for (int64_t f = 0; f < c->out_channels; f++)
-        for (int64_t channel = 0; channel < c->in_channels; channel++)
+    for (int64_t channel = 0; channel < c->in_channels; channel++)
+        for (int64_t f = 0; f < c->out_channels; f++)
             for (int64_t tap = 0; tap < square; tap++)
                 d_weights[(f * c->in_channels + channel) * square + tap] +=
                     taps[tap * a.pairs + channel * channels + f];
