@@ -102,7 +102,7 @@ static int64_t read_pixel(const gr_winograd *c, int64_t y, int64_t x, int64_t ky
 
 static int64_t standardize(const uint8_t *const *rows, int64_t count, double factor, double term,
                            int64_t stride, gr_real *x) {
-    for (int64_t i = 0; i < count; i++) *(x + i * stride) = (gr_real)(rows[0][i] * factor + term);
+    for (int64_t i = 0; i < count; i++) x[i * stride] = (gr_real)(rows[0][i] * factor + term);
     return count;
 }
 
@@ -451,9 +451,9 @@ static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real 
 }
 
 const gr_kernels gr_kernels_reference = {
+    .name = "reference",
     .vector_lanes = 1,
     .standardize = standardize,
-    .name = "reference",
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
     .winograd_forward = winograd_forward,

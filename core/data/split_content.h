@@ -19,8 +19,9 @@ struct gr_split {
     double *mean, *deviation; /* [groups], owned */
     gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned; NULL
                                  where the data set has numbers instead of pixels */
-    /* What gives the same values to the bit, as a linear function of the pixel's with these factors
-     * and terms ([groups], owned); NULL: nothing does, or groups are too small for it. */
+    /* The kernels whose `standardize` gives the same values to the bit, with these factors and
+     * terms
+     * ([groups], owned); NULL: none do, or groups are too small for them. */
     const gr_kernels *linear;
     double *factor, *term;
     double shift; /* augmentation */
