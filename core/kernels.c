@@ -33,15 +33,18 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
 bool gr_winograd_suits(const gr_winograd *c) {
     if (c->kernel != 3 && c->kernel != 5) return false;
     /* What the transforms make must be used often enough (LeNet's 6 channels by 16 are not enough),
-     * and tiles that stick out over the edges must leave less than half of the products. */
-    enum { FEWEST_CHANNELS = 16, MOST_CHANNELS = 512 };
-    const int64_t tiles = ((c->out_rows + WINOGRAD_SIZE - 1) / WINOGRAD_SIZE) *
-                          ((c->out_columns + WINOGRAD_SIZE - 1) / WINOGRAD_SIZE);
+     * and less than half of the products must be left. With few channels the transforms count for
+     * as much, which gain little by a tile's missing outputs. */
+    enum { FEWEST_CHANNELS = 16, FEW_CHANNELS = 32, MOST_CHANNELS = 512 };
+    const bool few = c->in_channels < FEW_CHANNELS || c->out_channels < FEW_CHANNELS;
+    const int64_t whole =
+        winograd_areas(c->kernel) * winograd_tiles(c->out_rows) * winograd_tiles(c->out_columns);
+    const int64_t cut = winograd_axis_points(c->kernel, c->out_rows) *
+                        winograd_axis_points(c->kernel, c->out_columns);
     return c->padding < c->kernel && c->in_channels >= FEWEST_CHANNELS &&
            c->out_channels >= FEWEST_CHANNELS && c->in_channels <= MOST_CHANNELS &&
            c->out_channels <= MOST_CHANNELS &&
-           2 * winograd_areas(c->kernel) * tiles <=
-               c->out_rows * c->out_columns * c->kernel * c->kernel;
+           2 * (few ? whole : cut) <= c->out_rows * c->out_columns * c->kernel * c->kernel;
 }
 
 bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {

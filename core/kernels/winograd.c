@@ -7,6 +7,9 @@
  * 3/4 and 3/2 for k = 3, whose product is near 1 and whose squares are exact, which costs half the
  * precision of 1 and 2; 1/2, 1 and 2 for k = 5, the most precise of those with few digits.
  *
+ * An axis' outputs are shared out evenly among its tiles. One with fewer than four needs no value
+ * at ∞, which only the fourth is made of: blocks without such tiles leave the point out.
+ *
  * Lanes are innermost: the transforms are sums of vectors. Between them stand (k + 3)² matrix
  * products, of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
  * neighbouring tiles adjoin, whatever their number. A block of positions at a time, so that what is
@@ -338,31 +341,47 @@ static void take_weights(int64_t square, int64_t sources, int64_t source_stride,
 /* -- tiles of images
  * ---------------------------------------------------------------------------------------- */
 
-/* One side of a pass: [channel][row][column][lane], cut into tiles of size·size pixels, `step`
- * apart, the first of them `margin` outside. */
+/* One side of a pass: [channel][row][column][lane]. A tile begins `margin` pixels before its first
+ * output, and has `overlap` more rows and columns than outputs: these are its neighbour's too. */
 typedef struct image {
     int64_t channels, rows, columns;
-    int64_t size, step, margin;
+    int64_t overlap, margin;
 } image;
 
 /* The positions of a block: lanes first_lane … + lanes of `tiles` tiles from first_tile on. */
 typedef struct block {
-    int64_t first_tile, tiles, tile_columns;
+    int64_t out_rows, out_columns, tile_rows, tile_columns;
+    int64_t first_tile, tiles;
     int64_t first_lane, lanes, all_lanes;
-    int64_t positions, stride; /* from channel to channel of what is transformed */
+    int64_t positions, stride;      /* from channel to channel of what is transformed */
+    bool short_rows, short_columns; /* none has SIZE of them: the last point is left out */
 } block;
+
+/* A tile's outputs along one axis. */
+static winograd_span rows_of(const block *b, int64_t tile) {
+    return winograd_span_of(b->out_rows, b->tile_rows, tile / b->tile_columns);
+}
+static winograd_span columns_of(const block *b, int64_t tile) {
+    return winograd_span_of(b->out_columns, b->tile_columns, tile % b->tile_columns);
+}
+
+/* Whether the block has no values at the point (r, c) of `points` by `points`. */
+INLINE bool left_out(const int points, const int r, const int c, const block *b) {
+    return (r == points - 1 && b->short_rows) || (c == points - 1 && b->short_columns);
+}
 
 /* Offsets of a tile's pixels in a channel; < 0: outside. */
 typedef int64_t pixels[MOST_AREAS];
 
 static void find_pixels(const image *i, const block *b, int64_t tile, pixels offset) {
-    const int64_t top = tile / b->tile_columns * i->step - i->margin;
-    const int64_t left = tile % b->tile_columns * i->step - i->margin;
-    for (int64_t r = 0; r < i->size; r++)
-        for (int64_t c = 0; c < i->size; c++) {
-            const int64_t y = top + r, x = left + c;
-            const bool inside = y >= 0 && y < i->rows && x >= 0 && x < i->columns;
-            offset[r * i->size + c] =
+    const winograd_span rows = rows_of(b, tile), columns = columns_of(b, tile);
+    const int64_t size = SIZE + i->overlap;
+    for (int64_t r = 0; r < size; r++)
+        for (int64_t c = 0; c < size; c++) {
+            const int64_t y = rows.first - i->margin + r, x = columns.first - i->margin + c;
+            const bool inside = r < rows.count + i->overlap && y >= 0 && y < i->rows &&
+                                c < columns.count + i->overlap && x >= 0 && x < i->columns;
+            offset[r * size + c] =
                 inside ? (y * i->columns + x) * b->all_lanes + b->first_lane : -1;
         }
 }
@@ -390,25 +409,30 @@ INLINE void take_tiles(const int k, const int map, const image *i, const block *
                     keep_column(points, c, z, half);
                 }
                 FOR_EACH (r, points) {
+                    if (left_out(points, r, 0, b)) continue;
                     vector z[MOST_POINTS];
                     transform(k, map, half[r], z);
-                    FOR_EACH (c, points) store(at + (r * points + c) * area + s, z[c]);
+                    FOR_EACH (c, points)
+                        if (!left_out(points, r, c, b))
+                            store(at + (r * points + c) * area + s, z[c]);
                 }
             }
         }
 }
 
 /* One vector of a tile's lanes, of which `left` are wanted. */
-INLINE void put_tile(const int k, const int map, const bool whole, int64_t left, vector bias,
-                     const gr_real *products, int64_t area, const gr_real *const *addend,
-                     gr_real *const *to, int64_t s) {
+INLINE void put_tile(const int k, const int map, const bool whole, const block *b, int64_t left,
+                     vector bias, const gr_real *products, int64_t area,
+                     const gr_real *const *addend, gr_real *const *to, int64_t s) {
     const int points = points_of(k);
     const bool add = map == REDUCE_BACK;
     const int size = add ? points : SIZE;
     half_tile half;
     FOR_EACH (c, points) {
         vector z[MOST_POINTS], y[MOST_POINTS];
-        FOR_EACH (r, points) z[r] = load(products + (r * points + c) * area);
+        FOR_EACH (r, points)
+            z[r] =
+                left_out(points, r, c, b) ? (vector){0} : load(products + (r * points + c) * area);
         transform(k, map, z, y);
         keep_column(size, c, y, half);
     }
@@ -434,15 +458,14 @@ INLINE void put_tiles(const int k, const int map, const image *i, const block *b
     const bool add = map == REDUCE_BACK;
     const int size = add ? points_of(k) : SIZE;
     const int64_t plane = i->rows * i->columns * b->all_lanes;
-    const int64_t overlap = size - i->step;
     pixels offsets[WINOGRAD_TILES];
     for (int64_t t = 0; t < b->tiles; t++) find_pixels(i, b, b->first_tile + t, offsets[t]);
     for (int64_t channel = 0; channel < count; channel++, out += plane) {
         const vector constant = broadcast(bias ? bias[channel] : 0);
         for (int64_t t = 0; t < b->tiles; t++) {
             const int64_t tile = b->first_tile + t;
-            const int64_t new_row = tile / b->tile_columns ? overlap : 0;
-            const int64_t new_column = tile % b->tile_columns ? overlap : 0;
+            const int64_t new_row = tile / b->tile_columns ? i->overlap : 0;
+            const int64_t new_column = tile % b->tile_columns ? i->overlap : 0;
             gr_real *to[MOST_AREAS];
             const gr_real *addend[MOST_AREAS];
             for (int p = 0; p < size * size; p++) {
@@ -456,9 +479,9 @@ INLINE void put_tiles(const int k, const int map, const image *i, const block *b
             const gr_real *at = products + channel * b->stride + t * b->lanes;
             int64_t s = 0;
             for (; s + VECTOR_LANES <= b->lanes; s += VECTOR_LANES)
-                put_tile(k, map, true, 0, constant, at + s, area, addend, to, s);
+                put_tile(k, map, true, b, 0, constant, at + s, area, addend, to, s);
             if (s < b->lanes)
-                put_tile(k, map, false, b->lanes - s, constant, at + s, area, addend, to, s);
+                put_tile(k, map, false, b, b->lanes - s, constant, at + s, area, addend, to, s);
         }
     }
 }
@@ -490,23 +513,25 @@ PUT(put_output_3, 3, COLLECT)
 PUT(put_output_5, 5, COLLECT)
 
 static image input_of(const gr_winograd *c) {
-    return (image){c->in_channels, c->in_rows, c->in_columns, winograd_points(c->kernel),
-                   SIZE,           c->padding};
+    return (image){c->in_channels, c->in_rows, c->in_columns, c->kernel - 1, c->padding};
 }
 
 static image output_of(const gr_winograd *c) {
-    return (image){c->out_channels, c->out_rows, c->out_columns, SIZE, SIZE, 0};
+    return (image){c->out_channels, c->out_rows, c->out_columns, 0, 0};
 }
 
 /* The first block, or the next one; false where there is none. Lanes are outermost: tiles that
  * overlap come in order. */
 static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, block *b) {
-    const int64_t columns = (c->out_columns + SIZE - 1) / SIZE;
-    const int64_t tiles = (c->out_rows + SIZE - 1) / SIZE * columns;
     if (b->tiles == 0)
-        *b = (block){.tile_columns = columns, .all_lanes = lanes};
+        *b = (block){.out_rows = c->out_rows,
+                     .out_columns = c->out_columns,
+                     .tile_rows = winograd_tiles(c->out_rows),
+                     .tile_columns = winograd_tiles(c->out_columns),
+                     .all_lanes = lanes};
     else
         b->first_tile += b->tiles;
+    const int64_t tiles = b->tile_rows * b->tile_columns;
     if (b->first_tile == tiles) b->first_tile = 0, b->first_lane += b->lanes;
     if (b->first_lane >= lanes) return false;
     /* Whole vectors of lanes as long as there are; the rest of many tiles fills vectors too. */
@@ -518,6 +543,11 @@ static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, b
     b->positions = b->tiles * b->lanes;
     b->stride = b->positions - b->lanes + winograd_rounded(b->lanes);
     b->stride = winograd_rounded(b->stride);
+    b->short_rows = b->short_columns = true;
+    for (int64_t t = b->first_tile; t < b->first_tile + b->tiles; t++) {
+        b->short_rows &= rows_of(b, t).count < SIZE;
+        b->short_columns &= columns_of(b, t).count < SIZE;
+    }
     return true;
 }
 
@@ -544,6 +574,7 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
         transform_weights(3, a.pairs, taps, transformed);
     else
         transform_weights(5, a.pairs, taps, transformed);
+    const int points = points_of((int)c->kernel);
     const int64_t weights_area = winograd_area(a.pairs);
     const int64_t plane = target->rows * target->columns * lanes;
     for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
@@ -557,7 +588,8 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                 if (count + group > WINOGRAD_CHUNK) break;
             }
             const int64_t area = winograd_area(count * b.stride);
-            for (int p = 0; p < winograd_areas(c->kernel); p++)
+            for (int p = 0; p < winograd_areas(c->kernel); p++) {
+                if (left_out(points, p / points, p % points, &b)) continue;
                 for (int64_t f = 0; f < count; f += group) {
                     group = share(target->channels - first - f, TILE_ROWS);
                     const product one = {.depth = source->channels,
@@ -571,6 +603,7 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                                          .c_row = b.stride};
                     multiply(group, b.positions, one);
                 }
+            }
             put(target, &b, count, products, area, bias ? bias + first : NULL, zeros, sink,
                 out + first * plane);
         }
@@ -658,7 +691,8 @@ INLINE void take_transposed(const int k, const image *i, const block *b, int64_t
                         FOR_EACH (c, points) row[c][f] = z[c];
                     }
                     for (int c = 0; c < points; c++, at += area)
-                        store_transposed(row[c], b->lanes - s, at, channels);
+                        if (!left_out(points, r, c, b))
+                            store_transposed(row[c], b->lanes - s, at, channels);
                 }
             }
     }
@@ -672,6 +706,7 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
     scratch = aligned(scratch);
     gr_real *zeros = scratch + a.zeros, *taps = scratch + a.taps, *sums = scratch + a.weights;
     gr_real *taken = scratch + a.source, *transposed = scratch + a.products;
+    const int points = points_of((int)c->kernel);
     const int64_t sums_area = winograd_area(a.pairs);
     memset(zeros, 0, (size_t)(a.sink - a.zeros) * sizeof *zeros);
     for (block b = {0}; next_block(c, lanes, a.positions, &b);) {
@@ -684,7 +719,13 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
         }
         const int64_t taken_area = winograd_area(c->in_channels * b.stride);
         const int64_t transposed_area = winograd_area(channels * b.stride);
-        for (int p = 0; p < winograd_areas(c->kernel); p++)
+        const bool first = b.first_tile + b.first_lane == 0;
+        for (int p = 0; p < winograd_areas(c->kernel); p++) {
+            if (left_out(points, p / points, p % points, &b)) {
+                /* The first tile is the largest: then no other has the point. */
+                if (first) memset(sums + p * sums_area, 0, (size_t)sums_area * sizeof *sums);
+                continue;
+            }
             for (int64_t row = 0, rows; row < c->in_channels; row += rows) {
                 rows = share(c->in_channels - row, TILE_ROWS);
                 const product one = {.depth = b.positions,
@@ -695,9 +736,10 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
                                      .b_step = channels,
                                      .c = sums + p * sums_area + row * channels,
                                      .c_row = channels,
-                                     .add = b.first_tile + b.first_lane > 0};
+                                     .add = !first};
                 multiply(rows, channels, one);
             }
+        }
     }
     if (c->kernel == 3)
         transform_gradient(3, a.pairs, sums, taps);

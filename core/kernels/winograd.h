@@ -25,6 +25,29 @@ static inline int64_t winograd_areas(int64_t kernel) {
     return winograd_points(kernel) * winograd_points(kernel);
 }
 
+/* Tiles along an axis of so many outputs, which are shared out evenly, and the outputs of one of
+ * them; the first one has the most. */
+static inline int64_t winograd_tiles(int64_t outputs) {
+    return (outputs + WINOGRAD_SIZE - 1) / WINOGRAD_SIZE;
+}
+typedef struct winograd_span {
+    int64_t first, count;
+} winograd_span;
+static inline winograd_span winograd_span_of(int64_t outputs, int64_t tiles, int64_t tile) {
+    const int64_t fewer = outputs / tiles, larger = outputs % tiles; /* tiles with one more */
+    return (winograd_span){.first = tile * fewer + (tile < larger ? tile : larger),
+                           .count = fewer + (tile < larger)};
+}
+/* Points of all tiles along an axis: one with fewer outputs than it could have needs one less. */
+static inline int64_t winograd_axis_points(int64_t kernel, int64_t outputs) {
+    const int64_t tiles = winograd_tiles(outputs);
+    int64_t points = 0;
+    for (int64_t tile = 0; tile < tiles; tile++)
+        points += winograd_points(kernel) -
+                  (winograd_span_of(outputs, tiles, tile).count < WINOGRAD_SIZE);
+    return points;
+}
+
 static inline int64_t winograd_rounded(int64_t reals) {
     return (reals + WINOGRAD_ALIGNMENT - 1) / WINOGRAD_ALIGNMENT * WINOGRAD_ALIGNMENT;
 }

@@ -316,8 +316,10 @@ static void test_winograd_pays(void **state) {
     c = good;
     c.kernel = 4;
     assert_false(gr_winograd_suits(&c));
-    c = (gr_winograd){16, 5, 5, 16, 5, 5, 3, 1}; /* four tiles of 4x4 for 25 pixels */
+    c = (gr_winograd){31, 5, 5, 32, 5, 5, 3, 1}; /* four tiles of 4x4 for 25 pixels */
     assert_false(gr_winograd_suits(&c));
+    c.in_channels = 32; /* 10x10 products instead of 12x12 */
+    assert_true(gr_winograd_suits(&c));
     c = (gr_winograd){16, 14, 14, 16, 10, 10, 5, 0};
     assert_true(gr_winograd_suits(&c));
     c = (gr_winograd){16, 5, 5, 16, 3, 3, 3, 0};
