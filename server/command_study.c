@@ -23,24 +23,29 @@ static const char usage[] =
     "  --server URL      the server (GRADREG_SERVER, else http://127.0.0.1:8080)\n"
     "  --check           only check it and say what it would cost\n"
     "  --again           run it again, though the server has it\n"
+    "  --partial         run nothing: tables and figures of what has ended so far\n"
     "\n"
     "A study that the server has been given before, equal in every member, is not run twice: it\n"
     "is followed to its end, or only its tables and figures are made again.\n";
 
 typedef struct options {
     const char *what, *size, *out, *server;
-    bool list, check, again;
+    bool list, check, again, partial;
 } options;
 
 /* -1: go on; otherwise the exit status. */
 static int parse_options(int argc, char **argv, options *chosen) {
     *chosen = (options){0};
     bool quick = false;
-    const command_option known[] = {
-        {"list", .given = &chosen->list},    {"quick", .given = &quick},
-        {"size", .text = &chosen->size},     {"out", .text = &chosen->out},
-        {"server", .text = &chosen->server}, {"check", .given = &chosen->check},
-        {"again", .given = &chosen->again},  {0}};
+    const command_option known[] = {{"list", .given = &chosen->list},
+                                    {"quick", .given = &quick},
+                                    {"size", .text = &chosen->size},
+                                    {"out", .text = &chosen->out},
+                                    {"server", .text = &chosen->server},
+                                    {"check", .given = &chosen->check},
+                                    {"again", .given = &chosen->again},
+                                    {"partial", .given = &chosen->partial},
+                                    {0}};
     command_operands operands;
     const int early = command_line(argc, argv, usage, known, 0, 1, &operands);
     if (early >= 0) return early;
@@ -56,8 +61,10 @@ static int parse_options(int argc, char **argv, options *chosen) {
 /* -- running a sweep
  * ----------------------------------------------------------------------------------- */
 
-/* The newest sweep of the server with this canonical spec that nobody cancelled; 0: none. */
-static gr_status find_sweep(client *server, const cJSON *spec, int64_t *id, gr_error *error) {
+/* The newest sweep of the server with this canonical spec, one that was cancelled only if
+ * `cancelled`; 0: none. */
+static gr_status find_sweep(client *server, const cJSON *spec, bool cancelled, int64_t *id,
+                            gr_error *error) {
     char path[300], cursor[200] = "";
     *id = 0;
     for (bool more = true; more && *id == 0;) {
@@ -70,7 +77,7 @@ static gr_status find_sweep(client *server, const cJSON *spec, int64_t *id, gr_e
             cJSON *whole;
             if (*id || status != GR_OK ||
                 strcmp(study_text(one, "name", ""), study_text(spec, "name", "-")) != 0 ||
-                strncmp(study_text(one, "state", ""), "cancel", 6) == 0)
+                (!cancelled && strncmp(study_text(one, "state", ""), "cancel", 6) == 0))
                 continue;
             snprintf(path, sizeof path, "/api/v1/sweeps/%.0f", sweep_number(one, "id", 0));
             status = client_request(server, "GET", path, NULL, 0, &whole, NULL, error);
@@ -118,12 +125,17 @@ static gr_status run_sweep(client *server, const options *chosen, const cJSON *s
     if (status == GR_OK)
         status = post(server, "/api/v1/sweeps?validate_only=true", text, &checked, error);
     if (status == GR_OK && !chosen->again)
-        status = find_sweep(server, cJSON_GetObjectItemCaseSensitive(checked, "spec"), id, error);
+        status = find_sweep(server, cJSON_GetObjectItemCaseSensitive(checked, "spec"),
+                            chosen->partial, id, error);
     if (status == GR_OK) {
         printf("%s\n", study_text(sweep, "name", ""));
         print_estimate(cJSON_GetObjectItemCaseSensitive(checked, "estimate"));
         if (*id) printf("the server has it already: sweep %lld\n", (long long)*id);
     }
+    if (status == GR_OK && !*id && chosen->partial)
+        status = gr_fail(error, GR_NOT_FOUND,
+                         "the server has no sweep \"%s\" of this spec, so nothing of it has ended",
+                         study_text(sweep, "name", ""));
     if (status == GR_OK && !*id && !chosen->check) {
         status = post(server, "/api/v1/sweeps", text, &answer, error);
         *id = (int64_t)sweep_number(answer, "id", 0);
@@ -134,7 +146,7 @@ static gr_status run_sweep(client *server, const options *chosen, const cJSON *s
     fflush(stdout);
     if (chosen->check) *id = 0;
     double own = 0;
-    if (status == GR_OK && *id) status = sweep_follow(server, *id, &own, error);
+    if (status == GR_OK && *id && !chosen->partial) status = sweep_follow(server, *id, &own, error);
     *bad += own;
     cJSON_Delete(answer);
     cJSON_Delete(checked);
@@ -201,6 +213,7 @@ static gr_status write_summary(const study *of, const options *chosen, cJSON *sw
     json_put(summary, "seconds_of_training", json_number(cost->elapsed_seconds));
     json_put(summary, "cpu_seconds_of_training", json_number(cost->cpu_seconds));
     json_put(summary, "iterations", json_number(cost->iterations));
+    json_put(summary, "experiments", json_number(cost->experiments));
     json_put(summary, "sweeps", sweeps);
     gr_status status =
         client_request(server, "GET", "/api/v1/server", NULL, 0, &about, NULL, error);

@@ -47,14 +47,14 @@ gr_status study_table(client *server, int64_t sweep, const cJSON *item, cJSON **
 gr_status study_table_text(client *server, int64_t sweep, const cJSON *item, const char *format,
                            char **text, gr_error *error);
 
-/* What the experiments of a study took, in all. */
+/* How many experiments of a study have ended, and what they took in all. */
 typedef struct study_cost {
-    double elapsed_seconds, cpu_seconds, iterations;
+    double experiments, elapsed_seconds, cpu_seconds, iterations;
 } study_cost;
 
-/* Adds a line for each experiment of the sweep to experiments.csv (study_records.c), with every
- * metric that a table of the study shows. `role`: "sweep", "tuning" or "final". The first call
- * writes the header. */
+/* Adds a line for each experiment of the sweep that has ended to experiments.csv (study_records.c),
+ * with every metric that a table of the study shows. `role`: "sweep", "tuning" or "final". The
+ * first call writes the header. */
 gr_status study_records(const study *of, client *server, int64_t sweep, const char *role,
                         const cJSON *spec, FILE *out, study_cost *cost, gr_error *error);
 

@@ -7,6 +7,7 @@
 #include "server/digest.h"
 #include "server/files.h"
 #include "server/paths.h"
+#include "server/store.h"
 #include "server/study.h"
 #include "server/sweep_follow.h"
 
@@ -193,6 +194,10 @@ gr_status study_records(const study *of, client *server, int64_t sweep, const ch
         const cJSON *one;
         gr_status status = GR_OK;
         cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(page, "experiments")) {
+            experiment_state state;
+            if (!state_from_name(study_text(one, "state", ""), &state) || !state_is_final(state))
+                continue;
+            cost->experiments++;
             cost->elapsed_seconds += sweep_number(one, "elapsed_seconds", 0);
             cost->cpu_seconds += sweep_number(one, "cpu_seconds", 0);
             cost->iterations +=

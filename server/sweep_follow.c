@@ -8,7 +8,7 @@
 
 #include "server/progress_bar.h"
 
-enum { MAXIMUM_BARS = 8, FIRST_RETRIES = 60, MAXIMUM_RETRIES = 600, POLL_MILLISECONDS = 500 };
+enum { MAXIMUM_BARS = 8, FIRST_RETRIES = 60, SILENT_RETRIES = 6, POLL_MILLISECONDS = 500 };
 
 double sweep_number(const cJSON *object, const char *name, double otherwise) {
     double value;
@@ -124,10 +124,15 @@ gr_status sweep_follow(client *server, int64_t id, double *bad, gr_error *error)
     for (int failures = 0; !self->ended;) {
         const gr_status status = look(self, error);
         seen |= status == GR_OK;
-        if (status == GR_OK)
+        if (status != GR_OK) {
+            if (status != GR_IO || (!seen && failures == FIRST_RETRIES)) return status;
+            if (seen && failures == SILENT_RETRIES)
+                fprintf(stderr, "%s\nwaiting for it; the sweep goes on where it was\n",
+                        error->message);
+            failures++;
+        } else {
             failures = 0;
-        else if (status != GR_IO || ++failures > (seen ? MAXIMUM_RETRIES : FIRST_RETRIES))
-            return status;
+        }
         if (!self->ended) nanosleep(&(struct timespec){0, POLL_MILLISECONDS * 1000000L}, NULL);
     }
     *bad = self->bad;

@@ -84,6 +84,21 @@ while IFS=, read -r n compared winner mean; do
         <<<"$(curl -s "$api/sweeps/$(jq -r '.sweeps[0].id' "$folder/tuned/study.json")/table?rows=method&columns=N&baseline=&format=json")" | sort -g | tail -n 1)
     equal "study: tuned, the best at $n" "$(jq -n "${mean%$'\r'} == $other")" true
 done <"$folder/tuned/chosen.csv"
+# Of a sweep that does not end: what has ended.
+jq '.sweep.name = "half" | .sweep.seeds = [1] | .sweep.baseline = {iterations: "20"} | del(.claims, .sizes) | .sweep.base.dataset.train_size = 50
+    | .sweep.axes = [{name: "iterations", pointer: "/training/iterations", values: [20, 100000000]}] | .tables = [{file: "accuracy"}]
+    | .figures = [{file: "dots", kind: "dots"}]' "$folder/own.json" >"$folder/half.json"
+output=$("$gradreg" study "$folder/half.json" --partial --server "$url" 2>&1); equal "study: nothing of it has ended" "$?" 1
+holds "study: nothing of it has ended" "$output" 'the server has no sweep "half" of this spec'
+half=$(jq .sweep "$folder/half.json" | curl -s -d @- "$api/sweeps" | jq -r .id)
+for _ in $(seq 600); do [ "$(curl -s "$api/sweeps/$half" | jq -c .states.succeeded)" != 1 ] || break; sleep 0.1; done
+output=$("$gradreg" study "$folder/half.json" --partial --server "$url" --out "$folder/half" 2>&1); equal "study: a part" $? 0
+equal "study: of a part, experiments" "$(tail -n +2 "$folder/half/experiments.csv" | cut -d, -f6) $(jq -c '[.experiments, .sweeps[0].experiments]' "$folder/half/study.json")" "succeeded [1,2]"
+holds "study: of a part, the table" "$(cat "$folder/half/accuracy.md")" "| 20 | 1 |"
+well_formed "study: of a part, the figure" "$folder/half/dots.svg"
+curl -s -X POST "$api/sweeps/$half/cancel" >/dev/null; swept "$half" cancelled
+output=$("$gradreg" study "$folder/half.json" --partial --server "$url" --out "$folder/half" 2>&1); equal "study: a cancelled part" $? 0
+equal "study: of a cancelled part, experiments" "$(tail -n +2 "$folder/half/experiments.csv" | cut -d, -f6 | sort | tr '\n' ' ')" "cancelled succeeded "
 # Fits of a toy task.
 jq -n '{sweep: {name: "toy fits", base: {dataset: {name: "toy2", n: 30}, model: {preset: "mlp", widths: [8]}, loss: {type: "squared_error"},
       regularizers: [{type: "weight_decay", weight: 0}], training: {iterations: 20, batch_size: 10, evaluate_every: 20}},
