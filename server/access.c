@@ -1,4 +1,5 @@
 #include "server/access.h"
+#include "server/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include <nettle/base64.h>
 #include <nettle/memops.h>
@@ -20,12 +20,6 @@ enum {
     LONGEST_DAYS = 36500
 };
 static const char token_prefix[] = "gradreg_";
-
-static int64_t now_milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* -- secrets
  * ------------------------------------------------------------------------------------------- */
@@ -107,7 +101,7 @@ gr_status access_create_token(store *in, const char *name, const char *scope, in
         return gr_fail(error, GR_INVALID, "a token's scope is read, submit or admin, not \"%.80s\"",
                        scope);
     GR_TRY(make_secret(random, error));
-    *made = (token){.created_at = now_milliseconds()};
+    *made = (token){.created_at = clock_now()};
     made->expires_at = seconds ? made->created_at + seconds * 1000 : 0;
     snprintf(made->name, sizeof made->name, "%s", name);
     snprintf(made->scope, sizeof made->scope, "%s", scope);
@@ -129,7 +123,7 @@ gr_status access_check_token(store *in, const char *text, token *found, gr_error
     if (status == GR_NOT_FOUND || (status == GR_OK && !secret_is(secret, found->hash)))
         return gr_fail(error, GR_INVALID, unknown);
     GR_TRY(status);
-    if (token_is_valid(found, now_milliseconds())) return GR_OK;
+    if (token_is_valid(found, clock_now())) return GR_OK;
     return gr_fail(error, GR_INVALID, "the access token \"%s\" has %s; ask for a new one",
                    found->name, found->revoked_at ? "been revoked" : "expired");
 }
@@ -139,7 +133,7 @@ gr_status access_check_token(store *in, const char *text, token *found, gr_error
 gr_status access_begin_session(store *in, const token *of, int64_t *expires_at,
                                char cookie[ACCESS_SECRET_SIZE], gr_error *error) {
     char random[SECRET_LENGTH + 1], hash[TOKEN_HASH_SIZE];
-    int64_t id, now = now_milliseconds();
+    int64_t id, now = clock_now();
     GR_TRY(make_secret(random, error));
     hash_secret(random, hash);
     *expires_at = now + (int64_t)SESSION_SECONDS * 1000;
@@ -171,7 +165,7 @@ static gr_status find_session(access_control *self, const char *cookie, int64_t 
                               gr_error *error) {
     char hash[TOKEN_HASH_SIZE];
     const char *secret;
-    int64_t now = now_milliseconds();
+    int64_t now = clock_now();
     if (!split_secret(cookie, id, &secret)) return gr_fail(error, GR_NOT_FOUND, "no session");
     GR_TRY(store_session_get(self->store, *id, now, hash, found, error));
     if (secret_is(secret, hash) && token_is_valid(found, now)) return GR_OK;
@@ -193,7 +187,7 @@ static http_scope scope_from_name(const char *name) {
 
 static void become(access_control *self, const token *found, int64_t session,
                    http_identity *identity) {
-    int64_t now = now_milliseconds();
+    int64_t now = clock_now();
     *identity = (http_identity){.token = found->id, .session = session};
     identity->scope = scope_from_name(found->scope);
     snprintf(identity->name, sizeof identity->name, "%s", found->name);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/api.h"
 #include "server/server_log.h"
@@ -88,10 +87,4 @@ void api_record(void *context, const http_record *record) {
 
 void api_publish(const struct api *api, event_type type, int64_t id) {
     events_publish(api->events, &(event){.type = type, .id = id});
-}
-
-int64_t api_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

@@ -98,8 +98,6 @@ gr_status api_identify(void *context, const http_request *request, http_identity
                        gr_error *error);
 /* Logs and counts a request: http_options.on_record. */
 void api_record(void *context, const http_record *record);
-/* Milliseconds since 1970. */
-int64_t api_now(void);
 
 /* The event streams (routes_events.c): one listener on the hub for all of them. NULL without
  * memory. */

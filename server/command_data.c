@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "gradreg/dataset.h"
+#include "server/clock.h"
 #include "server/command_line.h"
 #include "server/commands.h"
 #include "server/data_fetch.h"
@@ -35,7 +35,7 @@ static const char usage[] =
 struct display {
     bool terminal;
     bool line_open; /* a progress line without its end */
-    struct timespec shown;
+    double shown;   /* clock_seconds */
 };
 
 static void end_line(struct display *display) {
@@ -51,10 +51,7 @@ static void say(void *context, const char *line) {
 
 static void show_progress(void *context, const char *file, int64_t done, int64_t total) {
     struct display *display = context;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double since = (double)(now.tv_sec - display->shown.tv_sec) +
-                   1e-9 * (double)(now.tv_nsec - display->shown.tv_nsec);
+    const double now = clock_seconds(), since = now - display->shown;
     /* On a terminal one line that moves; in a log a line every few seconds. */
     if (done == 0 || (since < (display->terminal ? 0.1 : 5.0) && done != total)) return;
     if (!display->terminal && done == total && since < 0.1) return;

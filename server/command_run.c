@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/analysis.h"
+#include "server/clock.h"
 #include "server/command_line.h"
 #include "server/command_problems.h"
 #include "server/commands.h"
@@ -55,12 +55,6 @@ struct session {
     int drawn_lines;
 };
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* -- showing
  * -------------------------------------------------------------------------------------------- */
 
@@ -71,7 +65,7 @@ static double latest(const struct session *session, const char *name) {
 }
 
 static void draw(struct session *session, bool last) {
-    const double time = now();
+    const double time = clock_seconds();
     if (!session->bar || (!last && time - session->drawn < redraw_seconds)) return;
     const int64_t iteration = gr_training_iteration(session->training);
     const int64_t iterations = gr_training_iterations(session->training);
@@ -102,7 +96,7 @@ static void print_rows(const gr_metric *rows, size_t count) {
 }
 
 static void print_end(const struct session *session) {
-    const double seconds = now() - session->started;
+    const double seconds = clock_seconds() - session->started;
     const int64_t iterations = gr_training_iteration(session->training);
     printf("%lld iterations in %.1f s, %.1f a second\n", (long long)iterations, seconds,
            (double)iterations / fmax(seconds, 1e-9));
@@ -157,7 +151,7 @@ static gr_status take_metrics(struct session *session, gr_error *error) {
  * ---------------------------------------------------------------------------------------------- */
 
 static gr_status train(struct session *session, gr_error *error) {
-    session->started = session->drawn = now();
+    session->started = session->drawn = clock_seconds();
     for (gr_progress progress = GR_PROGRESS_ITERATION; progress != GR_PROGRESS_FINISHED;) {
         GR_TRY(gr_training_advance(session->training, &progress, error));
         if (progress == GR_PROGRESS_METRICS) GR_TRY(take_metrics(session, error));

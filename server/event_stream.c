@@ -1,4 +1,5 @@
 #include "server/event_stream.h"
+#include "server/clock.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -357,13 +358,13 @@ ssize_t event_stream_read(event_stream *stream, char *buffer, size_t size) {
         json_memory_forget();
         bool complete = fill(stream, out);
         if (complete && ftell(out) == 0 &&
-            api_now() - stream->last_write >= KEEP_ALIVE_MILLISECONDS)
+            clock_milliseconds() - stream->last_write >= KEEP_ALIVE_MILLISECONDS)
             fputs(": keep-alive\n\n", out);
         complete &= fclose(out) == 0;
         if (!complete)
             return HTTP_STREAM_END; /* the client connects again and is sent what it lacks */
         if (stream->length == 0) return 0;
-        stream->last_write = api_now();
+        stream->last_write = clock_milliseconds();
     }
     size_t count = stream->length - stream->taken;
     if (count > size) count = size;

@@ -1,4 +1,5 @@
 #include "server/retention.h"
+#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,9 +19,7 @@ struct retention {
 };
 
 static int64_t days_ago(int64_t days) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 - days * DAY_MILLISECONDS;
+    return clock_now() - days * DAY_MILLISECONDS;
 }
 
 /* Repeats a bounded piece of work until it finds nothing more. */
@@ -49,9 +48,7 @@ static void *main_of(void *argument) {
     while (!atomic_load(&self->stopping)) {
         gr_error error; /* what fails now (a full disk) is tried again in an hour */
         retention_apply(self->store, &self->rules, &self->stopping, &error);
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += PERIOD_SECONDS;
+        const struct timespec until = clock_after((int64_t)PERIOD_SECONDS * 1000);
         pthread_mutex_lock(&self->lock);
         while (!atomic_load(&self->stopping) &&
                pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0) {
@@ -68,12 +65,8 @@ gr_status retention_start(store *in, const retention_rules *rules, retention **r
     if (!self) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the retention rules");
     self->store = in;
     self->rules = *rules;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&self->woken);
     const int code = pthread_create(&self->thread, NULL, main_of, self);
     if (code) {
         pthread_cond_destroy(&self->woken);

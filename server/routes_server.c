@@ -3,6 +3,7 @@
 
 #include "gradreg/processor.h"
 #include "server/api.h"
+#include "server/clock.h"
 
 enum { MAXIMUM_WORKERS_SHOWN = 256 };
 
@@ -34,7 +35,8 @@ static gr_status get_server(void *context, const http_request *request, http_res
     cJSON_AddBoolToObject(document, "blas_kernel_is_slow", gr_blas_kernel_is_worse(blas, best));
     cJSON_AddStringToObject(document, "blas_configuration", gr_blas_configuration());
     cJSON_AddStringToObject(document, "started_at", started);
-    json_put(document, "uptime_seconds", json_number((double)(api_now() - api->started_at) / 1000));
+    json_put(document, "uptime_seconds",
+             json_number((double)(clock_now() - api->started_at) / 1000));
     json_put(document, "workers", json_integer(count));
     json_put(document, "workers_busy", json_integer(busy));
     json_put(document, "event_streams", json_integer(event_streams_count(api->streams)));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/api.h"
+#include "server/clock.h"
 
 static cJSON *session_json(const access_control *access, const http_identity *identity) {
     const bool known = identity->token != 0;
@@ -58,7 +59,7 @@ static gr_status post_session(void *context, const http_request *request, http_r
         if (strcmp(found.scope, http_scope_name(scope)) == 0) identity.scope = scope;
     memcpy(identity.name, found.name, sizeof identity.name);
     http_answer_json(response, 200, session_json(&api->access, &identity));
-    set_cookie(&api->access, response, cookie, (expires_at - api_now()) / 1000);
+    set_cookie(&api->access, response, cookie, (expires_at - clock_now()) / 1000);
     return GR_OK;
 }
 

@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/json.h"
 
 /* Not more than PIPE_BUF, so that lines of several threads and processes do not mix. */
@@ -85,12 +85,10 @@ static void add_value(line *to, const log_field *field, bool json) {
 
 void log_write(log_level level, const char *event, const log_field *fields, size_t count) {
     line out = {.length = 0};
-    struct timespec now;
     char time[32];
     if ((int)level < atomic_load(&chosen_level)) return;
     const bool json = atomic_load(&chosen_format) == LOG_JSON;
-    clock_gettime(CLOCK_REALTIME, &now);
-    json_time((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, time);
+    json_time(clock_now(), time);
     add(&out, json ? "{\"time\":\"" : "");
     add(&out, time);
     add(&out, json ? "\",\"level\":\"" : " ");

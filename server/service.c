@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/paths.h"
 #include "server/server_log.h"
 #include "server/user_files.h"
@@ -30,7 +31,7 @@ static bool has_database(const char *directory) {
 /* Once the address is taken and the store is open. */
 static gr_status prepare_access(service *self, const configuration *chosen, gr_error *error) {
     int64_t tokens;
-    GR_TRY(store_tokens_valid(self->api.store, api_now(), &tokens, error));
+    GR_TRY(store_tokens_valid(self->api.store, clock_now(), &tokens, error));
     GR_TRY(require_token_elsewhere(&self->address, tokens, error));
     if (!self->address.loopback && !self->https)
         LOG(LOG_WARNING, "no_tls", log_text("address", self->address.url),
@@ -96,7 +97,7 @@ gr_status service_start(service *self, const configuration *chosen, gr_error *er
     struct api *api = &self->api;
     *self = (service){.address.socket = -1};
     statistics_create(&api->statistics);
-    api->started_at = api_now();
+    api->started_at = clock_now();
     api->data_directory = configuration_text(chosen, CONFIGURATION_DATA_DIR);
     GR_TRY(read_tls(chosen, &self->tls, error));
     self->https = self->tls.key != NULL || configuration_truth(chosen, CONFIGURATION_TLS_PROXY);
@@ -167,7 +168,7 @@ static void check_tls(checker *self, const configuration *chosen) {
     } else if (files.key) {
         json_time(files.expires_at, until);
         snprintf(text, sizeof text, "%s, valid until %s", files.subject, until);
-        const bool soon = files.expires_at - api_now() < (int64_t)14 * 86400 * 1000;
+        const bool soon = files.expires_at - clock_now() < (int64_t)14 * 86400 * 1000;
         say(self, soon ? "warning" : "ok", "tls", text);
     }
     tls_files_clear(&files);
@@ -199,7 +200,7 @@ static void check_data(checker *self, const configuration *chosen, int64_t *toke
     }
     int64_t counts[STATE_COUNT] = {0}, all = 0;
     if (store_counts(opened, counts, &error) == GR_OK &&
-        store_tokens_valid(opened, api_now(), tokens, &error) == GR_OK) {
+        store_tokens_valid(opened, clock_now(), tokens, &error) == GR_OK) {
         for (int i = 0; i < STATE_COUNT; i++) all += counts[i];
         snprintf(text, sizeof text, "%.300s: %lld experiments, %lld tokens in force", directory,
                  (long long)all, (long long)*tokens);

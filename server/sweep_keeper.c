@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/clock.h"
 #include "server/sweep_table.h"
 
 enum { PASS_SECONDS = 5, PAUSE_MILLISECONDS = 100 };
@@ -208,26 +209,14 @@ static void wake(void *context, const event *change) {
     pthread_mutex_unlock(&self->lock);
 }
 
-static struct timespec after(int64_t milliseconds) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_sec += milliseconds / 1000;
-    time.tv_nsec += milliseconds % 1000 * 1000000;
-    if (time.tv_nsec >= 1000000000) {
-        time.tv_sec++;
-        time.tv_nsec -= 1000000000;
-    }
-    return time;
-}
-
 /* Waits for a change, then a moment for those that come with it. True: the thread ends. */
 static bool rest(sweep_keeper *self) {
-    struct timespec until = after(PASS_SECONDS * 1000);
+    struct timespec until = clock_after(PASS_SECONDS * 1000);
     pthread_mutex_lock(&self->lock);
     while (!self->stopping && !self->dirty &&
            pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0) {
     }
-    until = after(PAUSE_MILLISECONDS);
+    until = clock_after(PAUSE_MILLISECONDS);
     while (!self->stopping && pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0) {
     }
     const bool stopping = self->stopping;
@@ -266,12 +255,8 @@ gr_status sweep_keeper_start(store *in, events *hub, workers *pool, sweep_keeper
     sweep_keeper *self = calloc(1, sizeof *self);
     if (!self) return gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     *self = (sweep_keeper){.store = in, .events = hub, .workers = pool};
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&self->woken);
     self->listener = events_listen(hub, wake, self);
     sigset_t all, before;
     sigfillset(&all);

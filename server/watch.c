@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/progress_bar.h"
 
 enum { MAXIMUM_RETRIES = 30, REDRAW_MILLISECONDS = 100, STALE_SECONDS = 5 };
@@ -30,12 +30,6 @@ typedef struct watch {
     gr_status status;
     gr_error *error;
 } watch;
-
-static int64_t now_milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* -- reading
  * -------------------------------------------------------------------------------------------- */
@@ -105,7 +99,7 @@ static void take_experiment(watch *self, watched *item, const cJSON *experiment)
 
 /* Asks for every experiment that has not ended. */
 static bool read_all(watch *self) {
-    self->last_read = now_milliseconds();
+    self->last_read = clock_milliseconds();
     for (size_t i = 0; i < self->count; i++) {
         watched *item = &self->items[i];
         if (item->ended) continue;
@@ -122,7 +116,7 @@ static bool read_all(watch *self) {
 }
 
 static void draw(watch *self, bool now) {
-    int64_t clock = now_milliseconds();
+    int64_t clock = clock_milliseconds();
     if (!self->terminal || (!now && clock - self->last_draw < REDRAW_MILLISECONDS)) return;
     self->last_draw = clock;
     for (size_t i = 0; i < self->count; i++) {
@@ -182,7 +176,7 @@ static bool on_event(void *context, const char *name, const cJSON *data) {
 static bool on_tick(void *context) {
     watch *self = context;
     /* Events are the news; now and then the store is the truth. */
-    if (now_milliseconds() - self->last_read > STALE_SECONDS * 1000 && !read_all(self))
+    if (clock_milliseconds() - self->last_read > STALE_SECONDS * 1000 && !read_all(self))
         return false;
     return goes_on(self);
 }
@@ -207,7 +201,7 @@ gr_status watch_experiments(client *server, const int64_t *ids, size_t count, bo
         if (status == GR_OK) status = self.status; /* why the listener ended it */
         if (status == GR_OK) continue;
         if (status == GR_IO && (self.last_read > 0 || retries > 0) && retries < MAXIMUM_RETRIES) {
-            if (now_milliseconds() - self.last_read < 2000) retries = 0;
+            if (clock_milliseconds() - self.last_read < 2000) retries = 0;
             retries++;
             self.status = status = GR_OK;
             sleep(1); /* a server that restarts goes on where it was */

@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 
 #include "server/api.h"
+#include "server/clock.h"
 #include "server/digest.h"
 #include "server/files.h"
 
@@ -414,17 +415,10 @@ static void wake(void *context, const event *change) {
 
 /* Until something has changed, or `next_at` (milliseconds since 1970). */
 static void rest(webhooks *self, int64_t next_at) {
-    int64_t pause = next_at == INT64_MAX ? IDLE_SECONDS * 1000 : next_at - api_now();
+    int64_t pause = next_at == INT64_MAX ? IDLE_SECONDS * 1000 : next_at - clock_now();
     if (pause > IDLE_SECONDS * 1000) pause = IDLE_SECONDS * 1000; /* clocks may be set */
     if (pause < 20) pause = 20;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += pause / 1000;
-    until.tv_nsec += pause % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = clock_after(pause);
     pthread_mutex_lock(&self->lock);
     while (!self->woke && !atomic_load(&self->stopping) &&
            pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0) {
@@ -444,7 +438,7 @@ static void *main_of(void *argument) {
         free(due.url);
         if (status == GR_OK) continue;
         /* A store or a memory that refuses is asked again later. */
-        rest(self, status == GR_NOT_FOUND ? next_at : api_now() + 1000);
+        rest(self, status == GR_NOT_FOUND ? next_at : clock_now() + 1000);
     }
     return NULL;
 }
@@ -492,12 +486,8 @@ gr_status webhooks_start(store *in, events *hub, const webhook_options *options,
         return status;
     }
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&self->woken);
     self->listener = events_listen(hub, wake, self);
     const int code =
         self->listener < 0 ? ENOMEM : pthread_create(&self->thread, NULL, main_of, self);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/worker_run.h"
 
 enum {
@@ -12,12 +13,6 @@ enum {
     MAXIMUM_ROWS_PER_WRITE = 4096,
     RATE_MILLISECONDS = 4000 /* the time constant of the smoothed rate */
 };
-
-int64_t run_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static double processor_seconds(const run *self) {
     struct timespec now = {0};
@@ -35,7 +30,7 @@ void run_initialize(run *self, store *to, data_cache *data, events *hub,
                   .iteration = record->iteration,
                   .begun_iteration = -1,
                   .iterations = record->iterations,
-                  .beat_at = run_clock(),
+                  .beat_at = clock_milliseconds(),
                   .published_iteration = -1};
     *record = (experiment){0};
     if (pthread_getcpuclockid(pthread_self(), &self->processor) != 0)
@@ -224,7 +219,7 @@ static void measure(run *self, int64_t now) {
 
 void run_keep(run *self) {
     if (atomic_load(&self->lost)) return;
-    int64_t now = run_clock();
+    int64_t now = clock_milliseconds();
     measure(self, now);
     gr_error error;
     run_flush(self, &error); /* what could not be stored stays, and is tried again */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/analysis.h"
+#include "server/clock.h"
 #include "server/environment.h"
 #include "server/experiment_setup.h"
 #include "server/initial_model.h"
@@ -50,8 +51,9 @@ static bool may_pass(gr_status status) {
 
 /* Waits, but not for long once the run is to stop. */
 static void wait_milliseconds(const run *self, int64_t milliseconds) {
-    int64_t until = run_clock() + milliseconds;
-    while (run_clock() < until && !atomic_load(self->stopping) && !atomic_load(&self->lost))
+    int64_t until = clock_milliseconds() + milliseconds;
+    while (clock_milliseconds() < until && !atomic_load(self->stopping) &&
+           !atomic_load(&self->lost))
         nanosleep(&(struct timespec){0, 20000000}, NULL);
 }
 
@@ -88,13 +90,13 @@ static gr_status checkpoint(work *self, gr_error *error) {
 /* A checkpoint that does not work out costs nothing but safety: training goes on and the next one
  * is tried. */
 static void periodic_checkpoint(work *self) {
-    int64_t now = run_clock();
+    int64_t now = clock_milliseconds();
     int64_t pause = CHECKPOINT_PAUSE_FACTOR * self->checkpoint_milliseconds;
     if (pause > CHECKPOINT_PAUSE_MAXIMUM) pause = CHECKPOINT_PAUSE_MAXIMUM;
     if (self->checkpoint_ended_at && now - self->checkpoint_ended_at < pause) return;
     gr_error error = {0};
     gr_status status = checkpoint(self, &error);
-    self->checkpoint_ended_at = run_clock();
+    self->checkpoint_ended_at = clock_milliseconds();
     self->checkpoint_milliseconds = self->checkpoint_ended_at - now;
     if (status == GR_CONFLICT || status == GR_NOT_FOUND)
         atomic_store(&self->run->lost, true);
@@ -153,7 +155,7 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
 static void finish(work *self, experiment_state state, const char *reason) {
     run *lease = self->run;
     gr_error error = {0};
-    int64_t until = run_clock() + FINISH_MILLISECONDS, pause = FIRST_PAUSE_MILLISECONDS;
+    int64_t until = clock_milliseconds() + FINISH_MILLISECONDS, pause = FIRST_PAUSE_MILLISECONDS;
     for (;;) {
         gr_status status = try_finish(self, state, reason, &error);
         if (status == GR_OK) break;
@@ -166,7 +168,7 @@ static void finish(work *self, experiment_state state, const char *reason) {
                          atomic_load(&lease->iteration), NULL, text, &error);
             break;
         }
-        if (atomic_load(self->run->stopping) || run_clock() >= until) {
+        if (atomic_load(self->run->stopping) || clock_milliseconds() >= until) {
             release(self, false);
             return;
         }
@@ -245,12 +247,13 @@ static gr_status announce(work *self, gr_error *error) {
     run *lease = self->run;
     char *environment = environment_text();
     if (!environment) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the environment");
-    int64_t until = run_clock() + FINISH_MILLISECONDS, pause = FIRST_PAUSE_MILLISECONDS;
+    int64_t until = clock_milliseconds() + FINISH_MILLISECONDS, pause = FIRST_PAUSE_MILLISECONDS;
     gr_status status;
     for (;;) {
         status = store_started(lease->store, lease->record.id, lease->record.attempt,
                                gr_training_iteration(self->training), environment, error);
-        if (!may_pass(status) || atomic_load(lease->stopping) || run_clock() >= until) break;
+        if (!may_pass(status) || atomic_load(lease->stopping) || clock_milliseconds() >= until)
+            break;
         wait_milliseconds(lease, pause);
         pause = 2 * pause > LONGEST_PAUSE_MILLISECONDS ? LONGEST_PAUSE_MILLISECONDS : 2 * pause;
     }

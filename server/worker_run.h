@@ -69,6 +69,5 @@ void run_beat(run *run);
 /* Says in the store that training is over. A store that refuses only makes times less exact. */
 void run_trained(run *run);
 void run_publish(const run *run, event_type type, int64_t iteration);
-int64_t run_clock(void); /* milliseconds, monotonic */
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/clock.h"
 #include "server/worker_run.h"
 
 enum {
@@ -41,18 +42,6 @@ struct workers {
     int count; /* threads that were started */
     worker *workers;
 };
-
-static struct timespec after_milliseconds(int64_t milliseconds) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_sec += milliseconds / 1000;
-    time.tv_nsec += milliseconds % 1000 * 1000000;
-    if (time.tv_nsec >= 1000000000) {
-        time.tv_sec++;
-        time.tv_nsec -= 1000000000;
-    }
-    return time;
-}
 
 /* -- a worker's thread
  * ------------------------------------------------------------------------------------- */
@@ -94,7 +83,7 @@ static void *worker_main(void *argument) {
             continue;
         }
         /* Nothing to do, or a disk that refuses: both are asked again later. */
-        struct timespec until = after_milliseconds(IDLE_SECONDS * 1000);
+        struct timespec until = clock_after(IDLE_SECONDS * 1000);
         pthread_mutex_lock(&pool->lock);
         while (!atomic_load(&pool->stopping) && pool->wakes == wakes &&
                pthread_cond_timedwait(&pool->woken, &pool->lock, &until) == 0) {
@@ -121,7 +110,7 @@ static void *keeper_main(void *argument) {
             one->kept = false;
             pthread_cond_broadcast(&pool->unkept);
         }
-        struct timespec until = after_milliseconds(KEEP_MILLISECONDS);
+        struct timespec until = clock_after(KEEP_MILLISECONDS);
         while (!pool->keeper_ends &&
                pthread_cond_timedwait(&pool->keeper_woken, &pool->lock, &until) == 0) {
         }
@@ -170,14 +159,10 @@ gr_status workers_start(store *to, data_cache *data, events *hub, int count, wor
     pool->store = to;
     pool->data = data;
     pool->events = hub;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->woken, &attributes);
-    pthread_cond_init(&pool->unkept, &attributes);
-    pthread_cond_init(&pool->keeper_woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&pool->woken);
+    clock_condition_init(&pool->unkept);
+    clock_condition_init(&pool->keeper_woken);
     /* Signals are for the thread that waits for them. */
     sigset_t all, before;
     sigfillset(&all);

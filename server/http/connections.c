@@ -6,18 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/clock.h"
 #include "server/http/internal.h"
 
 enum {
     CLOCK_MILLISECONDS = 250,
     REFUSED_SECONDS = 5 /* what a connection over the limit may take to ask and be told so */
 };
-
-int64_t http_milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct connection *http_connection_of(struct MHD_Connection *handle) {
     const union MHD_ConnectionInfo *information =
@@ -30,7 +25,7 @@ void http_set_deadline(http_server *server, struct connection *connection, bool 
     if (connection == NULL) return;
     pthread_mutex_lock(&server->mutex);
     connection->answering = answering;
-    connection->deadline = milliseconds ? http_milliseconds() + milliseconds : 0;
+    connection->deadline = milliseconds ? clock_milliseconds() + milliseconds : 0;
     pthread_mutex_unlock(&server->mutex);
 }
 
@@ -61,7 +56,7 @@ static void check_address(http_server *server, struct connection *new) {
         count += same_address(&each->address, &new->address);
     if (count <= limit) return;
     new->over_limit = true;
-    new->deadline = http_milliseconds() + REFUSED_SECONDS * 1000;
+    new->deadline = clock_milliseconds() + REFUSED_SECONDS * 1000;
     if (count > 2 * limit) shutdown(new->socket, SHUT_RDWR);
 }
 
@@ -92,7 +87,7 @@ void http_on_connection(void *context, struct MHD_Connection *handle, void **soc
         socklen_t length = sizeof new->address;
         if (getpeername(new->socket, (struct sockaddr *)&new->address, &length) != 0)
             new->address.ss_family = AF_UNSPEC;
-        new->deadline = http_milliseconds() + (int64_t)server->options.request_seconds * 1000;
+        new->deadline = clock_milliseconds() + (int64_t)server->options.request_seconds * 1000;
         pthread_mutex_lock(&server->mutex);
         check_address(server, new);
         new->next = server->connections;
@@ -118,7 +113,7 @@ void http_on_connection(void *context, struct MHD_Connection *handle, void **soc
 /* -- the clock
  * ------------------------------------------------------------------------------------------ */
 void http_check_connections(http_server *server) {
-    int64_t now = http_milliseconds();
+    int64_t now = clock_milliseconds();
     for (struct connection *each = server->connections; each; each = each->next) {
         if (each->stream)
             http_check_stream(server, each, now);
@@ -131,11 +126,7 @@ void *http_run_clock(void *context) {
     http_server *server = context;
     pthread_mutex_lock(&server->mutex);
     while (!server->clock_stops) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += CLOCK_MILLISECONDS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        const struct timespec until = clock_after(CLOCK_MILLISECONDS);
         pthread_cond_timedwait(&server->stop_clock, &server->mutex, &until);
         http_check_connections(server);
     }

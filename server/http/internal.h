@@ -77,7 +77,6 @@ struct exchange {
 
 /* -- connections (connections.c)
  * --------------------------------------------------------------------------------------- */
-int64_t http_milliseconds(void); /* monotonic */
 
 /* NULL where nothing was known of it when it began. */
 struct connection *http_connection_of(struct MHD_Connection *handle);

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "server/clock.h"
 #include "server/http/internal.h"
 
 enum {
@@ -13,12 +13,6 @@ enum {
     UPLOAD_STEP = 1024 * 1024       /* bytes that have the time of a request to arrive */
 };
 static const size_t all_bodies_limit = 64 * 1024 * 1024; /* memory of all bodies being received */
-
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 /* Called with the raw target before anything else of a request: it becomes the request's context.
  */
@@ -29,7 +23,7 @@ void *http_on_target(void *context, const char *target, struct MHD_Connection *h
     if (new == NULL) return NULL;
     http_end_exchange(server, connection, false);
     new->server = server;
-    new->begun_at = now_seconds();
+    new->begun_at = clock_seconds();
     snprintf(new->id, sizeof new->id, "%016" PRIx64,
              server->first_id + atomic_fetch_add(&server->requests, 1));
     new->target = strdup(target);
@@ -53,7 +47,7 @@ static void report(http_server *server, const struct connection *connection,
                                 .address = address,
                                 .status = exchange->status,
                                 .bytes = atomic_load(&exchange->bytes),
-                                .seconds = now_seconds() - exchange->begun_at,
+                                .seconds = clock_seconds() - exchange->begun_at,
                                 .token = exchange->token,
                                 .completed = completed,
                                 .stream = exchange->is_stream};

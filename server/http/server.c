@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/http/internal.h"
 
 enum {
@@ -69,11 +70,7 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
     /* Ids of different runs differ: the upper half is the time of the start. */
     server->first_id = (uint64_t)time(NULL) << 32;
     pthread_mutex_init(&server->mutex, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->stop_clock, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&server->stop_clock);
 
     const bool tls = options->tls_key != NULL;
     const struct MHD_OptionItem tls_options[] = {
@@ -113,8 +110,8 @@ void http_stop(http_server *server) {
     atomic_store(&server->stopping, true);
     /* The clock wakes streams at each turn while `stopping`; they end themselves. Idle connections
      * are cut. */
-    int64_t until = http_milliseconds() + STOP_MILLISECONDS;
-    for (bool waiting = true; waiting && http_milliseconds() < until;) {
+    int64_t until = clock_milliseconds() + STOP_MILLISECONDS;
+    for (bool waiting = true; waiting && clock_milliseconds() < until;) {
         pthread_mutex_lock(&server->mutex);
         http_check_connections(server);
         waiting = false;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "server/clock.h"
 #include "server/http/internal.h"
 
 enum { STREAM_BLOCK = 16 * 1024 }; /* bytes asked of a stream at once */
@@ -27,7 +28,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *buffer, size_
     for (;;) {
         pthread_mutex_lock(&stream->mutex);
         stream->woken = false;
-        stream->last_read = http_milliseconds();
+        stream->last_read = clock_milliseconds();
         bool left = stream->client_left;
         pthread_mutex_unlock(&stream->mutex);
         if (left) return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -75,7 +76,7 @@ struct MHD_Response *http_stream_response(http_server *server, struct MHD_Connec
                             .context = answer->stream_context,
                             .mutex = stream->mutex,
                             .bytes = &exchange->bytes,
-                            .last_read = http_milliseconds()};
+                            .last_read = clock_milliseconds()};
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, stream, stream_free);
     if (response == NULL) {

@@ -1,6 +1,7 @@
 /* What changes an experiment's state: cancel, pause, resume, retry. */
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/changes.h"
 
 /* Why this state does not allow it. */
@@ -31,7 +32,7 @@ gr_status cancel_apply(database *db, change *act, gr_error *error) {
     GR_TRY(database_run(db, NULL, error,
                         "UPDATE experiments SET revision = ?2, state = 'cancelled', "
                         "finished_at = ?3, iterations_per_second = 0 WHERE id = ?1",
-                        "iii", act->id, revision, clock_milliseconds()));
+                        "iii", act->id, revision, clock_now()));
     return log_add(db, act->id, "info", error, "cancelled");
 }
 

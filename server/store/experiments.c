@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 void experiment_clear(experiment *record) {
@@ -193,10 +194,9 @@ gr_status experiment_insert(database *db, const submission *form, int64_t *id, g
         "?12, ?13, nullif(?14, 0.0), nullif(?15, 0), iif(?15, ?16, NULL), iif(?15, ?17, NULL), "
         "?18, ?19)",
         "itttttiiiitiddiiiii", revision, form->name, form->tags, form->spec, form->data_hash,
-        form->engine_version, form->iterations, clock_milliseconds(), form->cloned_from,
-        form->replay_of, form->result_key, form->memory_bytes, form->operations,
-        form->estimated_seconds, form->sweep, form->arm, form->seed, form->stop_after_iteration,
-        form->submitted_by));
+        form->engine_version, form->iterations, clock_now(), form->cloned_from, form->replay_of,
+        form->result_key, form->memory_bytes, form->operations, form->estimated_seconds,
+        form->sweep, form->arm, form->seed, form->stop_after_iteration, form->submitted_by));
     *id = sqlite3_last_insert_rowid(db->handle);
     GR_TRY(facts_insert(db, *id, form->spec, form->tags, error));
     GR_TRY(log_submission(db, *id, form, error));

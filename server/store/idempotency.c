@@ -2,13 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 gr_status idempotency_insert(database *db, const char *key, const char *fingerprint, int status,
                              const char *location, const char *etag, const char *body,
                              gr_error *error) {
     int64_t changed;
-    const int64_t now = clock_milliseconds();
+    const int64_t now = clock_now();
     GR_TRY(database_run(db, NULL, error,
                         "DELETE FROM idempotency WHERE key = ?1 AND created_at < ?2", "ti", key,
                         now - IDEMPOTENCY_SECONDS * INT64_C(1000)));
@@ -38,7 +39,7 @@ gr_status store_answer(store *self, const char *key, stored_answer *answer, gr_e
         db, &statement, error,
         "SELECT fingerprint, status, location, etag, body FROM idempotency WHERE key = ?1 "
         "AND created_at >= ?2",
-        "ti", key, clock_milliseconds() - IDEMPOTENCY_SECONDS * INT64_C(1000));
+        "ti", key, clock_now() - IDEMPOTENCY_SECONDS * INT64_C(1000));
     if (status == GR_OK) status = database_step(db, statement, &row, error);
     if (status == GR_OK && !row)
         status = gr_fail(error, GR_NOT_FOUND, "there is no answer to this Idempotency-Key");

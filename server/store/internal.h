@@ -26,8 +26,6 @@ gr_status readers_take(readers *pool, database **db, gr_error *error);
 void readers_give(readers *pool, database *db);
 
 /* -- clocks -- */
-int64_t clock_milliseconds(void); /* since 1970 UTC */
-int64_t clock_monotonic(void);    /* milliseconds that never jump */
 
 /* -- experiments.c -- */
 /* The columns that experiment_read takes, in its order. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 enum { MAXIMUM_LINES = 1000, LINE_SIZE = 640 };
@@ -22,7 +23,7 @@ gr_status log_add(database *db, int64_t id, const char *level, gr_error *error, 
                             "SELECT coalesce(max(number), 0) + 1 FROM log WHERE experiment = ?1",
                             "i", id));
     GR_TRY(database_run(db, NULL, error, "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5)", "iiitt", id,
-                        number, clock_milliseconds(), level, text));
+                        number, clock_now(), level, text));
     if (number <= MAXIMUM_LINES) return GR_OK;
     return database_run(db, NULL, error,
                         "DELETE FROM log WHERE experiment = ?1 AND number <= ?2 "

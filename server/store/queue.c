@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 enum { MAXIMUM_FRUITLESS_ATTEMPTS = 3 };
@@ -41,7 +42,7 @@ static gr_status end_attempt(database *db, int64_t id, int64_t attempt, const ch
     return database_run(db, NULL, error,
                         "UPDATE attempts SET ended_at = ?3, outcome = ?4 "
                         "WHERE experiment = ?1 AND attempt = ?2",
-                        "iiit", id, attempt, clock_milliseconds(), outcome);
+                        "iiit", id, attempt, clock_now(), outcome);
 }
 
 /* "prefix" and the state that the experiment is in now, with its error. */
@@ -86,7 +87,7 @@ static gr_status take_back(database *db, int64_t id, gr_error *error) {
         "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested THEN 'paused' "
         "WHEN fruitless_attempts >= ?3 THEN 'failed' ELSE 'queued' END, "
         "cancel_requested = 0, pause_requested = 0 WHERE id = ?1",
-        "iiii", id, revision, (int64_t)MAXIMUM_FRUITLESS_ATTEMPTS, clock_milliseconds()));
+        "iiii", id, revision, (int64_t)MAXIMUM_FRUITLESS_ATTEMPTS, clock_now()));
     GR_TRY(log_state(db, id, "lost its worker: ", error));
     GR_TRY(database_integer(db, &attempt, 0, error, "SELECT attempt FROM experiments WHERE id = ?1",
                             "i", id));
@@ -116,7 +117,7 @@ typedef struct lease {
 static gr_status lease_work(database *db, void *context, gr_error *error) {
     lease *given = context;
     experiment_clear(&given->experiment);
-    int64_t now = clock_milliseconds(), id, revision;
+    int64_t now = clock_now(), id, revision;
     GR_TRY(leases_recover(db, now, error));
     GR_TRY(database_integer(db, &id, 0, error, NEXT_QUEUED, ""));
     /* Not a failure of the work: what was taken back stays so. */
@@ -149,7 +150,7 @@ gr_status store_lease(store *self, const char *worker, experiment *record, gr_er
                          "SELECT EXISTS (SELECT 1 FROM experiments WHERE state = 'queued') OR "
                          "EXISTS (SELECT 1 FROM experiments WHERE state = 'running' "
                          "AND lease_expires_at < ?1)",
-                         "i", clock_milliseconds());
+                         "i", clock_now());
     readers_give(self->readers, reader);
     GR_TRY(status);
     lease given = {.worker = worker};
@@ -177,9 +178,8 @@ static gr_status heartbeat_work(database *db, void *context, gr_error *error) {
         "UPDATE experiments SET revision = ?3, " TRAINED
         ", active_at = CASE WHEN active_at IS NULL THEN NULL ELSE ?4 END, iteration = ?5, "
         "iterations_per_second = ?6, lease_expires_at = ?7, cpu_seconds = cpu_seconds + ?8" HELD,
-        "iiiiidid", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
-        write->iterations_per_second, clock_milliseconds() + LEASE_SECONDS * 1000,
-        write->cpu_seconds));
+        "iiiiidid", write->id, write->attempt, revision, clock_milliseconds(), write->iteration,
+        write->iterations_per_second, clock_now() + LEASE_SECONDS * 1000, write->cpu_seconds));
     GR_TRY(require_held(changed, write, error));
     GR_TRY(database_integer(db, &request, 0, error,
                             "SELECT CASE WHEN cancel_requested THEN 1 WHEN pause_requested THEN 2 "
@@ -211,8 +211,8 @@ static gr_status started_work(database *db, void *context, gr_error *error) {
                         "resumed_from_iteration = ?5, environment = ?6, "
                         "engine_version = coalesce(?6 ->> 'engine', engine_version), "
                         "started_at = CASE WHEN started_at = 0 THEN ?7 ELSE started_at END" HELD,
-                        "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
-                        write->iteration, write->text, clock_milliseconds()));
+                        "iiiiiti", write->id, write->attempt, revision, clock_milliseconds(),
+                        write->iteration, write->text, clock_now()));
     GR_TRY(require_held(changed, write, error));
     GR_TRY(write->iteration > 0
                ? log_add(db, write->id, "info", error,
@@ -240,7 +240,7 @@ static gr_status trained_work(database *db, void *context, gr_error *error) {
     GR_TRY(database_run(db, &changed, error,
                         "UPDATE experiments SET revision = ?3, " TRAINED
                         ", active_at = NULL, cpu_seconds = cpu_seconds + ?5" HELD,
-                        "iiiid", write->id, write->attempt, revision, clock_monotonic(),
+                        "iiiid", write->id, write->attempt, revision, clock_milliseconds(),
                         write->cpu_seconds));
     return require_held(changed, write, error);
 }
@@ -298,9 +298,8 @@ static gr_status checkpoint_work(database *db, void *context, gr_error *error) {
                         "UPDATE experiments SET revision = ?3, " TRAINED
                         ", active_at = ?4, iteration = ?5, checkpoint_iteration = ?5, "
                         "checkpoint_file = ?6, lease_expires_at = ?7, fruitless_attempts = 0" HELD,
-                        "iiiiiti", write->id, write->attempt, revision, clock_monotonic(),
-                        write->iteration, write->file,
-                        clock_milliseconds() + LEASE_SECONDS * 1000));
+                        "iiiiiti", write->id, write->attempt, revision, clock_milliseconds(),
+                        write->iteration, write->file, clock_now() + LEASE_SECONDS * 1000));
     GR_TRY(require_held(changed, write, error));
     return log_add(db, write->id, "info", error, "checkpoint at iteration %lld",
                    (long long)write->iteration);
@@ -344,7 +343,7 @@ static gr_status release_work(database *db, void *context, gr_error *error) {
         "finished_at = CASE WHEN cancel_requested THEN ?5 ELSE 0 END, "
         "state = CASE WHEN cancel_requested THEN 'cancelled' WHEN pause_requested OR ?6 THEN "
         "'paused' ELSE 'queued' END, cancel_requested = 0, pause_requested = 0" HELD,
-        "iiiiii", write->id, write->attempt, revision, clock_monotonic(), clock_milliseconds(),
+        "iiiiii", write->id, write->attempt, revision, clock_milliseconds(), clock_now(),
         (int64_t)write->at_rung));
     GR_TRY(require_held(changed, write, error));
     GR_TRY(log_state(db, write->id, "handed back: ", error));
@@ -372,8 +371,8 @@ static gr_status finish_work(database *db, void *context, gr_error *error) {
         "iteration = ?5, model_file = ?6, error = ?7, state = ?8, finished_at = ?9, "
         "checkpoint_file = CASE WHEN ?10 THEN checkpoint_file ELSE NULL END, "
         "checkpoint_iteration = CASE WHEN ?10 THEN checkpoint_iteration ELSE 0 END" HELD,
-        "iiiiitttii", write->id, write->attempt, revision, clock_monotonic(), write->iteration,
-        write->file, write->text, state_name(write->state), clock_milliseconds(), (int64_t)keep));
+        "iiiiitttii", write->id, write->attempt, revision, clock_milliseconds(), write->iteration,
+        write->file, write->text, state_name(write->state), clock_now(), (int64_t)keep));
     GR_TRY(require_held(changed, write, error));
     if (write->analysis) GR_TRY(analysis_insert(db, write->id, write->analysis, error));
     GR_TRY(log_state(db, write->id, "", error));

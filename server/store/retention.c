@@ -1,6 +1,7 @@
 /* What is not kept for ever. */
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 enum { PIECE = 64, NAME_SIZE = 208 };
@@ -98,7 +99,7 @@ static gr_status oldest_work(database *db, void *context, gr_error *error) {
         GR_TRY(next_revision(db, &revision, error));
         GR_TRY(database_run(db, NULL, error,
                             "UPDATE experiments SET revision = ?2, trashed_at = ?3 WHERE id = ?1",
-                            "iii", ids[i], revision, clock_milliseconds()));
+                            "iii", ids[i], revision, clock_now()));
     }
     return GR_OK;
 }
@@ -111,7 +112,7 @@ gr_status store_trash_oldest(store *self, int64_t kept, int64_t *trashed, gr_err
 static gr_status answers_work(database *db, void *context, gr_error *error) {
     piece *work = context;
     return database_run(db, &work->done, error, "DELETE FROM idempotency WHERE created_at < ?1",
-                        "i", clock_milliseconds() - IDEMPOTENCY_SECONDS * INT64_C(1000));
+                        "i", clock_now() - IDEMPOTENCY_SECONDS * INT64_C(1000));
 }
 
 gr_status store_drop_answers(store *self, int64_t *dropped, gr_error *error) {

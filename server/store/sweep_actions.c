@@ -1,6 +1,7 @@
 /* What is done to all experiments of a sweep at once: cancel, pause, resume, retry, delete. */
 #include <stdlib.h>
 
+#include "server/clock.h"
 #include "server/store/sweeps.h"
 
 typedef struct act {
@@ -61,7 +62,7 @@ static gr_status mark_sweep(database *db, const act *order, gr_error *error) {
         return database_run(db, NULL, error,
                             "UPDATE sweeps SET active = 0, paused = 0, cancelled_at = ?2 "
                             "WHERE id = ?1",
-                            "ii", order->id, clock_milliseconds());
+                            "ii", order->id, clock_now());
     case SWEEP_PAUSE:
     case SWEEP_RESUME:
         return database_run(db, NULL, error, "UPDATE sweeps SET paused = ?2 WHERE id = ?1", "ii",
@@ -137,7 +138,7 @@ static gr_status delete_work(database *db, void *context, gr_error *error) {
         "SELECT id FROM experiments WHERE sweep = ?1 AND trashed_at IS NULL ORDER BY id", "i",
         order->id));
     GR_TRY(id_list_read(db, statement, &order->changed, error));
-    const int64_t now = clock_milliseconds();
+    const int64_t now = clock_now();
     for (size_t i = 0; i < order->changed.count; i++) {
         int64_t revision;
         GR_TRY(next_revision(db, &revision, error));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/json.h"
 #include "server/store/sweeps.h"
 
@@ -249,7 +250,7 @@ static gr_status submit_work(database *db, void *context, gr_error *error) {
                         "INSERT INTO sweeps (revision, name, tags, spec, strategy, active, "
                         "created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                         "ittttii", revision, form->name, form->tags, form->spec, form->strategy,
-                        (int64_t)form->active, clock_milliseconds()));
+                        (int64_t)form->active, clock_now()));
     order->id = sqlite3_last_insert_rowid(db->handle);
     arm_maker *makers = calloc(form->arm_count, sizeof *makers);
     gr_status status = makers ? GR_OK : gr_fail(error, GR_OUT_OF_MEMORY, "store: out of memory");

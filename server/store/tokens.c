@@ -1,4 +1,5 @@
 /* Access tokens and sessions: rows with hashes. */
+#include "server/clock.h"
 #include "server/store_tokens.h"
 
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static gr_status revoke_work(database *db, void *context, gr_error *error) {
     GR_TRY(database_integer(db, &id, 0, error,
                             "UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at = 0 "
                             "RETURNING id",
-                            "ti", name, clock_milliseconds()));
+                            "ti", name, clock_now()));
     if (id == 0)
         return gr_fail(error, GR_NOT_FOUND,
                        "no token in force is called \"%s\"; gradreg token list shows them", name);

@@ -1,4 +1,5 @@
 /* The trash: into it, out of it, and for good. */
+#include "server/clock.h"
 #include "server/store/changes.h"
 
 gr_status delete_check(database *db, const experiment *record, gr_error *error) {
@@ -13,7 +14,7 @@ gr_status delete_apply(database *db, change *act, gr_error *error) {
     GR_TRY(next_revision(db, &revision, error));
     GR_TRY(database_run(db, NULL, error,
                         "UPDATE experiments SET revision = ?2, trashed_at = ?3 WHERE id = ?1",
-                        "iii", act->id, revision, clock_milliseconds()));
+                        "iii", act->id, revision, clock_now()));
     return log_add(db, act->id, "info", error, "moved to the trash");
 }
 

@@ -1,4 +1,5 @@
 /* Who wants to be told of an experiment's end, and whether that was done. */
+#include "server/clock.h"
 #include "server/store/internal.h"
 
 gr_status store_webhook_due(store *self, webhook *due, int64_t *next_at, gr_error *error) {
@@ -20,8 +21,7 @@ gr_status store_webhook_due(store *self, webhook *due, int64_t *next_at, gr_erro
         *next_at = sqlite3_column_int64(statement, 3);
         due->id = sqlite3_column_int64(statement, 0);
         due->attempts = sqlite3_column_int64(statement, 2);
-        if (*next_at <= clock_milliseconds())
-            status = database_text(statement, 1, &due->url, error);
+        if (*next_at <= clock_now()) status = database_text(statement, 1, &due->url, error);
         sqlite3_reset(statement);
     }
     readers_give(self->readers, db);
@@ -37,7 +37,7 @@ typedef struct attempted {
 static gr_status attempted_work(database *db, void *context, gr_error *error) {
     const attempted *write = context;
     const webhook_outcome *outcome = write->outcome;
-    const int64_t now = clock_milliseconds();
+    const int64_t now = clock_now();
     const bool again = !outcome->delivered && outcome->pause > 0;
     int64_t changed, revision;
     GR_TRY(database_run(

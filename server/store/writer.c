@@ -1,9 +1,9 @@
 #include "server/store/writer.h"
+#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct job {
     struct job *next;
@@ -95,12 +95,6 @@ static int64_t run_jobs(database *db, job *first) {
     return commits;
 }
 
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void *writer_main(void *argument) {
     writer *self = argument;
     pthread_mutex_lock(&self->lock);
@@ -111,9 +105,9 @@ static void *writer_main(void *argument) {
         self->first = NULL;
         self->last = &self->first;
         pthread_mutex_unlock(&self->lock);
-        const double begun = now_seconds();
+        const double begun = clock_seconds();
         int64_t commits = run_jobs(self->database, first);
-        const double seconds = now_seconds() - begun;
+        const double seconds = clock_seconds() - begun;
         pthread_mutex_lock(&self->lock);
         histogram_add(&self->durations, seconds);
         self->commits += commits;
