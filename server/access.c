@@ -1,5 +1,4 @@
 #include "server/access.h"
-#include "server/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +11,8 @@
 #include <nettle/base64.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
+
+#include "server/clock.h"
 
 enum {
     SECRET_BYTES = 32,

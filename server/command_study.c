@@ -53,6 +53,13 @@ static int parse_options(int argc, char **argv, options *chosen) {
         fputs(usage, stderr);
         return 2;
     }
+    if (chosen->partial && (chosen->again || chosen->check)) {
+        fprintf(
+            stderr,
+            "gradreg study: --partial runs nothing and makes tables: it does not go with --%s\n%s",
+            chosen->again ? "again" : "check", usage);
+        return 2;
+    }
     if (quick && !chosen->size) chosen->size = "quick";
     chosen->what = operands.items[0]; /* NULL with --list */
     return -1;

@@ -1,11 +1,12 @@
 #include "server/event_stream.h"
-#include "server/clock.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "server/clock.h"
 
 enum {
     TEXT_BLOCK = 16 * 1024, /* of metric rows formatted at once */

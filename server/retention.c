@@ -1,11 +1,12 @@
 #include "server/retention.h"
-#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "server/clock.h"
 
 enum { PERIOD_SECONDS = 3600, DAY_MILLISECONDS = 86400000 };
 

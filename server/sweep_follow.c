@@ -126,9 +126,11 @@ gr_status sweep_follow(client *server, int64_t id, double *bad, gr_error *error)
         seen |= status == GR_OK;
         if (status != GR_OK) {
             if (status != GR_IO || (!seen && failures == FIRST_RETRIES)) return status;
-            if (seen && failures == SILENT_RETRIES)
+            if (seen && failures == SILENT_RETRIES) {
                 fprintf(stderr, "%s\nwaiting for it; the sweep goes on where it was\n",
                         error->message);
+                self->drawn = 0; /* the bars stand above that now */
+            }
             failures++;
         } else {
             failures = 0;

@@ -20,8 +20,7 @@ struct gr_split {
     gr_real (*level)[256];    /* [groups]: the standardised value of each pixel value; owned; NULL
                                  where the data set has numbers instead of pixels */
     /* The kernels whose `standardize` gives the same values to the bit, with these factors and
-     * terms
-     * ([groups], owned); NULL: none do, or groups are too small for them. */
+     * terms ([groups], owned); NULL: none do, or groups are too small for them. */
     const gr_kernels *linear;
     double *factor, *term;
     double shift; /* augmentation */

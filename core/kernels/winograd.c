@@ -8,7 +8,7 @@
  * precision of 1 and 2; 1/2, 1 and 2 for k = 5, the most precise of those with few digits.
  *
  * An axis' outputs are shared out evenly among its tiles. One with fewer than four needs no value
- * at ∞, which only the fourth is made of: blocks without such tiles leave the point out.
+ * at ∞, which only the fourth is made of: a block of such tiles alone leaves the point out.
  *
  * Lanes are innermost: the transforms are sums of vectors. Between them stand (k + 3)² matrix
  * products, of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
@@ -354,7 +354,7 @@ typedef struct block {
     int64_t first_tile, tiles;
     int64_t first_lane, lanes, all_lanes;
     int64_t positions, stride;      /* from channel to channel of what is transformed */
-    bool short_rows, short_columns; /* none has SIZE of them: the last point is left out */
+    bool short_rows, short_columns; /* no tile has SIZE of them: the last point is left out */
 } block;
 
 /* A tile's outputs along one axis. */

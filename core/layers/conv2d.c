@@ -189,6 +189,8 @@ static gr_status configure(gr_node *node, gr_error *error) {
                                     .padding = padding};
         if (gr_winograd_suits(&g->winograd))
             node->scratch_reals = gr_winograd_scratch(&g->winograd);
+        else
+            g->winograd.kernel = 0; /* every pass asks: it need not count tiles again */
     }
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;

@@ -1,9 +1,10 @@
 #include "server/store/writer.h"
-#include "server/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "server/clock.h"
 
 typedef struct job {
     struct job *next;

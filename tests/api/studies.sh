@@ -96,7 +96,19 @@ output=$("$gradreg" study "$folder/half.json" --partial --server "$url" --out "$
 equal "study: of a part, experiments" "$(tail -n +2 "$folder/half/experiments.csv" | cut -d, -f6) $(jq -c '[.experiments, .sweeps[0].experiments]' "$folder/half/study.json")" "succeeded [1,2]"
 holds "study: of a part, the table" "$(cat "$folder/half/accuracy.md")" "| 20 | 1 |"
 well_formed "study: of a part, the figure" "$folder/half/dots.svg"
+# A server that goes away is waited for.
+"$gradreg" study "$folder/half.json" --server "$url" --out "$folder/half" >"$folder/waiting.out" 2>"$folder/waiting.err" &
+waiting=$!
+for _ in $(seq 300); do grep -q "1 of 2 experiments" "$folder/waiting.out" && break; sleep 0.1; done
+stop
+for _ in $(seq 300); do grep -q "^waiting for it" "$folder/waiting.err" && break; sleep 0.1; done
+holds "study: waits" "$(cat "$folder/waiting.err")" "waiting for it; the sweep goes on"
+start --workers 1 --listen "${url#http://}"
 curl -s -X POST "$api/sweeps/$half/cancel" >/dev/null; swept "$half" cancelled
+wait $waiting; equal "study: waited" "$? $(tail -n 1 "$folder/waiting.err")" \
+    "1 gradreg study: 1 experiments did not succeed; the tables count them. After a retry, run the same command again"
+output=$("$gradreg" study "$folder/half.json" --partial --again 2>&1); equal "study: nothing to run again in a part" "$? $(head -n 1 <<<"$output")" \
+    "2 gradreg study: --partial runs nothing and makes tables: it does not go with --again"
 output=$("$gradreg" study "$folder/half.json" --partial --server "$url" --out "$folder/half" 2>&1); equal "study: a cancelled part" $? 0
 equal "study: of a cancelled part, experiments" "$(tail -n +2 "$folder/half/experiments.csv" | cut -d, -f6 | sort | tr '\n' ' ')" "cancelled succeeded "
 # Fits of a toy task.
