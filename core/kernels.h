@@ -97,7 +97,7 @@ typedef struct gr_kernels {
 
     /* -- the same by Winograd's algorithm (gr_winograd_pays); scratch: gr_winograd_scratch reals.
      * Errors are a few times those of the direct sums with kernels of 3 pixels, and up to some
-     * twenty times with 5: at most 1.5e-6 and 4.8e-6 of the result's norm (test_kernels). -- */
+     * twenty times with 5: at most 1.5e-6 and 4.8e-6 of the result's norm (test_winograd). -- */
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
     void (*winograd_forward)(const gr_winograd *convolution, const gr_real *weights,
                              const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,

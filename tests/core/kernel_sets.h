@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,14 @@ static inline const gr_kernels *const *runnable_sets(int *count) {
     const int first = !best ? 2 : strcmp(best, "SkylakeX") == 0 ? 0 : 1;
     *count = 3 - first;
     return sets + first;
+}
+
+enum { ELEMENTWISE_CASES = 200 }; /* of kernels that are quick */
+
+/* What a failure says of it: text[256]. */
+static inline void set_name(const gr_kernels *set, const char *kernel, const char *shape,
+                            char text[256]) {
+    snprintf(text, 256, "%s of %s, %s", kernel, set->name, shape);
 }
 
 /* An array of 4-byte or gr_real elements at the very end of its allocation, but for the slack that

@@ -83,7 +83,7 @@ static void compare(product_function *function, const char *kernel, const produc
     const gr_kernels *const *set = runnable_sets(&sets);
     for (int i = 0; i < sets; i++) {
         char what[256];
-        snprintf(what, sizeof what, "%s of %s, %s", kernel, set[i]->name, c->shape);
+        set_name(set[i], kernel, c->shape, what);
         guarded got = guarded_reals((int64_t)(before->bytes / sizeof(gr_real)));
         guarded again = guarded_reals((int64_t)(before->bytes / sizeof(gr_real)));
         memcpy(got.data, before->data, before->bytes);
