@@ -136,11 +136,21 @@ static void pause_briefly(void) {
     nanosleep(&(struct timespec){0, 5000000}, NULL);
 }
 
-/* Waits (at most a minute and a half) until the experiment has ended; owned by the caller. */
+/* The iteration that a worker has reached with the experiment; -1: no worker has it. */
+static int64_t iteration_of(server *self, int64_t id) {
+    worker_status rows[16];
+    const int count = workers_status(self->workers, rows, 16);
+    for (int w = 0; w < count && w < 16; w++)
+        if (rows[w].experiment == id) return rows[w].iteration;
+    return -1;
+}
+
+/* Waits (at most a minute and a half) until the experiment has ended and its worker has left it:
+ * what the workers say of it afterwards is of another attempt. Owned by the caller. */
 static experiment wait_for_end(server *self, int64_t id) {
     for (int i = 0; i < 18000; i++) {
         experiment record = get(self, id);
-        if (state_is_final(record.state)) return record;
+        if (state_is_final(record.state) && iteration_of(self, id) < 0) return record;
         experiment_clear(&record);
         pause_briefly();
     }
@@ -151,10 +161,7 @@ static experiment wait_for_end(server *self, int64_t id) {
 /* Waits until the training has made `iteration` steps. */
 static void wait_for_iteration(server *self, int64_t id, int64_t iteration) {
     for (int i = 0; i < 18000; i++) {
-        worker_status rows[16];
-        int count = workers_status(self->workers, rows, 16);
-        for (int w = 0; w < count && w < 16; w++)
-            if (rows[w].experiment == id && rows[w].iteration >= iteration) return;
+        if (iteration_of(self, id) >= iteration) return;
         pause_briefly();
     }
     fail_msg("experiment %d does not reach iteration %d", (int)id, (int)iteration);
