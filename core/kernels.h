@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/random.h"
 #include "gradreg/arrays.h"
 
 enum { GR_ALIGNMENT = 64, GR_SLACK_BYTES = 512 };
@@ -87,6 +88,10 @@ typedef struct gr_kernels {
      * before. Returns how many i it has done from 0 on: whole vectors of them. */
     int64_t (*standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
                            int64_t stride, gr_real *x);
+    /* to[e][s] = from[e][s] + factor·N(0, 1) of samples first_sample + s and elements e: numbers of
+     * gr_random_normal, but for roundings of double. `from` may be `to`, or NULL: without it. */
+    void (*add_normals)(const gr_random *random, uint32_t first_sample, int64_t samples,
+                        int64_t elements, double factor, const gr_real *from, gr_real *to);
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
     void (*convolve)(const gr_convolution *convolution, const gr_real *weights, const gr_real *bias,
                      int64_t lanes, const gr_real *in, gr_real *out);

@@ -106,6 +106,15 @@ static int64_t standardize(const uint8_t *const *rows, int64_t count, double fac
     return count;
 }
 
+static void add_normals(const gr_random *random, uint32_t first_sample, int64_t samples,
+                        int64_t elements, double factor, const gr_real *from, gr_real *to) {
+    for (int64_t i = 0; i < samples * elements; i++) {
+        const double normal = gr_random_normal(random, first_sample + (uint32_t)(i % samples),
+                                               (uint32_t)(i / samples));
+        to[i] = (from ? from[i] : 0) + (gr_real)(factor * normal);
+    }
+}
+
 static void winograd_forward(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
                              int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
     (void)scratch;
@@ -454,6 +463,7 @@ const gr_kernels gr_kernels_reference = {
     .name = "reference",
     .vector_lanes = 1,
     .standardize = standardize,
+    .add_normals = add_normals,
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
     .winograd_forward = winograd_forward,

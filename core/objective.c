@@ -401,7 +401,8 @@ static void prepare(work *w) {
         const gr_settings *settings = &o->regularizers[i];
         w->first[i] = pushed;
         pushed += o->tangents[i] * samples;
-        w->probes[i] = (gr_probe_block){.settings = settings,
+        w->probes[i] = (gr_probe_block){.kernels = o->workspace->kernels,
+                                        .settings = settings,
                                         .weight = weight_of(o, settings, w->block->draw.iteration),
                                         .loss_kind = gr_loss_kind_of(o->loss),
                                         .loss = &w->loss,

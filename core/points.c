@@ -14,13 +14,8 @@ void gr_unit_cotangents(const gr_probe_block *b, gr_real *c) {
 void gr_add_noise(const gr_probe_block *b, double sigma, const gr_real *from, gr_real *to) {
     const gr_random random =
         gr_random_source(b->draw.seed, GR_PURPOSE_INPUT_NOISE, b->index, b->draw.iteration);
-    const int64_t n = b->loss->samples;
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++)
-            to[f * n + s] =
-                from[f * n + s] +
-                (gr_real)(sigma * gr_random_normal(&random, b->draw.first_sample + (uint32_t)s,
-                                                   (uint32_t)f));
+    b->kernels->add_normals(&random, b->draw.first_sample, b->loss->samples, b->features, sigma,
+                            from, to);
 }
 
 void gr_points_evaluate(gr_points_block *b) {

@@ -32,6 +32,7 @@ enum { GR_REGULARIZER_WEIGHT, GR_REGULARIZER_RAMP, GR_REGULARIZER_OPTIONS };
 /* One regulariser at work on one block of samples. Arrays over outputs or inputs are
  * [feature][probe][sample] with `stride` reals between features. */
 typedef struct gr_probe_block {
+    const gr_kernels *kernels;
     const gr_settings *settings;
     double weight; /* at this iteration */
     const gr_loss_kind *loss_kind;

@@ -60,10 +60,8 @@ static gr_random random_of(const gr_trained *t, uint32_t stream) {
 
 static void add_noise(gr_trained *t, int64_t first, double sigma) {
     const gr_random random = random_of(t, GR_ANALYSIS_NOISE);
-    for (int64_t f = 0; f < t->features; f++)
-        for (int64_t s = 0; s < t->samples; s++)
-            t->x[f * t->samples + s] +=
-                (gr_real)(sigma * gr_random_normal(&random, (uint32_t)(first + s), (uint32_t)f));
+    t->workspace->kernels->add_normals(&random, (uint32_t)first, t->samples, t->features, sigma,
+                                       t->x, t->x);
 }
 
 /* Between two different training points, at a uniform share of the way. */

@@ -307,6 +307,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .name = TEXT(GR_KERNEL_SET),
     .vector_lanes = VECTOR_LANES,
     .standardize = KERNEL(standardize),
+    .add_normals = KERNEL(add_normals),
     .convolve = KERNEL(convolve),
     .convolve_accumulate = KERNEL(convolve_accumulate),
     .winograd_forward = KERNEL(winograd_forward),

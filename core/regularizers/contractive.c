@@ -21,11 +21,8 @@ static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error 
 static void layer_cotangent(const gr_probe_block *b, gr_real *c) {
     const gr_random random = gr_random_source(b->draw.seed, GR_PURPOSE_PROBE,
                                               b->index + 256 * b->draw.stream, b->draw.iteration);
-    const int64_t n = b->loss->samples;
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++)
-            c[f * n + s] =
-                (gr_real)gr_random_normal(&random, b->draw.first_sample + (uint32_t)s, (uint32_t)f);
+    b->kernels->add_normals(&random, b->draw.first_sample, b->loss->samples, b->features, 1, NULL,
+                            c);
 }
 
 static double layer_input(const gr_probe_block *b, gr_real *g) {
