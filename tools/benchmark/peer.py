@@ -129,19 +129,41 @@ def tangent_prop(net, x, y, z, each):
                        for direction in directions).mean()
 
 
-def spectral_norm():
-    vectors = {}
+# Methods that remember something of their net: one object for each net.
+class SpectralNorm:
+    def __init__(self):
+        self.vectors = {}
 
-    def penalty(net, x, y, z, each):
+    def __call__(self, net, x, y, z, each):
         total = 0
         for i, weight in enumerate(weights_of(net)):
             matrix = weight.flatten(1)
             with torch.no_grad():
-                u = F.normalize(matrix.t() @ vectors.get(i, torch.ones(len(matrix))), dim=0)
-                v = vectors[i] = F.normalize(matrix @ u, dim=0)
+                u = F.normalize(matrix.t() @ self.vectors.get(i, torch.ones(len(matrix))), dim=0)
+                v = self.vectors[i] = F.normalize(matrix @ u, dim=0)
             total = total + (v @ matrix @ u).square()
         return 0.005 * total
-    return penalty
+
+
+class Contractive:
+    """Each layer with weights and what follows it: one random projection of its Jacobian at its own input."""
+
+    def __init__(self):
+        self.inputs, self.listens = [], False
+
+    def __call__(self, net, x, y, z, each):
+        if not self.listens:  # from the second step on; the first is not timed
+            for layer in net:
+                if hasattr(layer, "weight"):
+                    layer.register_forward_pre_hook(lambda layer, given: self.inputs.append(given[0]))
+            self.listens = True
+            return 0.0
+        total = 0
+        for before, after in zip(self.inputs, self.inputs[1:] + [z]):
+            pulled = torch.autograd.grad((after * torch.randn_like(after)).sum(), before, create_graph=True)[0]
+            total = total + (pulled.square().flatten(1).sum(1) + 1e-16).sqrt().mean()
+        self.inputs.clear()
+        return 0.001 * total
 
 
 def weights_of(net):
@@ -175,7 +197,8 @@ METHODS = {
         0.5 * (F.softmax(z, 1) * F.log_softmax(z, 1)).sum(1).mean(),
     "l1": lambda net, x, y, z, each: 1e-4 * sum(p.abs().sum() for p in weights_of(net)),
     "tangent_prop": tangent_prop,
-    "spectral_norm": spectral_norm(),
+    "spectral_norm": SpectralNorm,
+    "contractive": Contractive,
     "label_smoothing": None,
     "input_noise": None,
 }
@@ -206,6 +229,8 @@ def stepper(request, channels_last):
         return evaluate
 
     penalty, smoothing = METHODS[method], 0.1 if method == "label_smoothing" else 0.0
+    if isinstance(penalty, type):
+        penalty = penalty()
     optimizer = (torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, nesterov=True) if net_name == "resnet"
                  else torch.optim.Adam(net.parameters(), lr=1e-3))
 
