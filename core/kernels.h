@@ -178,6 +178,10 @@ typedef struct gr_kernels {
 
     /* gradients += weight·parameters; returns the sum of the parameters' squares. */
     double (*decay)(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients);
+    /* gradients += weight·sign(parameters), of which that of 0 is 0; returns the sum of the
+     * parameters' absolute values. */
+    double (*absolute_decay)(int64_t count, gr_real weight, const gr_real *parameters,
+                             gr_real *gradients);
     /* out = a + b; out may be a or b. */
     void (*add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
 

@@ -328,6 +328,16 @@ static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr
     return squares;
 }
 
+static double absolute_decay(int64_t count, gr_real weight, const gr_real *parameters,
+                             gr_real *gradients) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += fabs((double)parameters[i]);
+        gradients[i] += parameters[i] > 0 ? weight : parameters[i] < 0 ? -weight : 0;
+    }
+    return sum;
+}
+
 static void add(int64_t count, const gr_real *a, const gr_real *b, gr_real *out) {
     for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
 }
@@ -484,6 +494,7 @@ const gr_kernels gr_kernels_reference = {
     .pooled_accumulate = pooled_accumulate,
     .pooled_tangent = pooled_tangent,
     .decay = decay,
+    .absolute_decay = absolute_decay,
     .add = add,
     .moments = moments,
     .normalize = normalize,

@@ -157,18 +157,24 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
 /* -- weight decay and optimisers
  * ------------------------------------------------------------------------------------ */
 
-/* Sums of squares, in double. */
-typedef struct square_sums {
+/* Sums in double. */
+typedef struct wide_sums {
     wide_vector part[WIDE_PARTS];
-} square_sums;
+} wide_sums;
 
-INLINE void add_squares(square_sums *sums, vector v) {
+INLINE void add_to(wide_sums *sums, vector v) {
+    wide_vector wide[WIDE_PARTS];
+    widen(v, wide);
+    for (int part = 0; part < WIDE_PARTS; part++) sums->part[part] += wide[part];
+}
+
+INLINE void add_squares(wide_sums *sums, vector v) {
     wide_vector wide[WIDE_PARTS];
     widen(v, wide);
     for (int part = 0; part < WIDE_PARTS; part++) sums->part[part] += wide[part] * wide[part];
 }
 
-INLINE double total_of(const square_sums *sums) {
+INLINE double total_of(const wide_sums *sums) {
     double total = 0;
     for (int part = 0; part < WIDE_PARTS; part++)
         for (int64_t lane = 0; lane < VECTOR_LANES / WIDE_PARTS; lane++)
@@ -177,7 +183,7 @@ INLINE double total_of(const square_sums *sums) {
 }
 
 static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr_real *gradients) {
-    square_sums squares = {0};
+    wide_sums squares = {0};
     const vector factor = broadcast(weight);
     FOR_EACH_VECTOR (i, count) {
         const vector w = load_lanes(parameters + i, count - i);
@@ -185,6 +191,20 @@ static double decay(int64_t count, gr_real weight, const gr_real *parameters, gr
         store_lanes(gradients + i, count - i, load_lanes(gradients + i, count - i) + factor * w);
     }
     return total_of(&squares);
+}
+
+static double absolute_decay(int64_t count, gr_real weight, const gr_real *parameters,
+                             gr_real *gradients) {
+    wide_sums sizes = {0};
+    const vector zero = {0}, up = broadcast(weight);
+    FOR_EACH_VECTOR (i, count) {
+        const vector w = load_lanes(parameters + i, count - i);
+        const mask below = greater(zero, w);
+        add_to(&sizes, choose(below, -w, w));
+        const vector step = choose(below, -up, choose(greater(w, zero), up, zero));
+        store_lanes(gradients + i, count - i, load_lanes(gradients + i, count - i) + step);
+    }
+    return total_of(&sizes);
 }
 
 /* A vector of a step's parameters: `left` lanes from `first` on, which are more than a whole vector
@@ -211,7 +231,7 @@ INLINE void set(const portion *p, gr_real *array, vector v) {
 typedef vector rule_function(const portion *p, vector g, const gr_real *constants);
 
 INLINE void descend(rule_function *rule, const bool decays, const portion *p,
-                    const gr_real *constants, square_sums *squares) {
+                    const gr_real *constants, wide_sums *squares) {
     const gr_step *s = p->step;
     const vector w = get(p, s->parameters);
     vector g = get(p, s->gradients);
@@ -228,7 +248,7 @@ INLINE void descend(rule_function *rule, const bool decays, const portion *p,
 INLINE double descend_all(rule_function *rule, const bool decays, const gr_step *step,
                           const gr_real *constants) {
     const gr_step s = *step;
-    square_sums squares = {0};
+    wide_sums squares = {0};
     portion p = {.step = &s, .whole = true};
     for (; s.count - p.first >= VECTOR_LANES; p.first += VECTOR_LANES)
         descend(rule, decays, &p, constants, &squares);
@@ -328,6 +348,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .pooled_accumulate = KERNEL(pooled_accumulate),
     .pooled_tangent = KERNEL(pooled_tangent),
     .decay = decay,
+    .absolute_decay = absolute_decay,
     .add = KERNEL(add),
     .moments = KERNEL(moments),
     .normalize = KERNEL(normalize),

@@ -6,17 +6,15 @@ static const gr_option options[] = {GR_WEIGHT_OPTIONS("factor of the sum of abso
 static double parameters(const gr_settings *settings, double factor, const gr_network *network,
                          const gr_real *values, gr_real *state, gr_real *gradients) {
     (void)settings, (void)state;
-    const gr_real weight = (gr_real)factor;
+    const gr_kernels *kernels = gr_kernels_choose();
     double total = 0;
     for (int i = 0; i < network->node_count; i++)
         for (int p = 0; p < network->nodes[i].parameter_count; p++) {
             const gr_parameter *parameter = &network->nodes[i].parameters[p];
             if (parameter->shape.rank < 2) continue;
-            const int64_t count = gr_shape_elements(&parameter->shape);
-            for (int64_t e = parameter->offset; e < parameter->offset + count; e++) {
-                total += values[e] < 0 ? -(double)values[e] : (double)values[e];
-                gradients[e] += values[e] > 0 ? weight : values[e] < 0 ? -weight : 0;
-            }
+            total +=
+                kernels->absolute_decay(gr_shape_elements(&parameter->shape), (gr_real)factor,
+                                        values + parameter->offset, gradients + parameter->offset);
         }
     return total;
 }

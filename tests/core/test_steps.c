@@ -1,4 +1,4 @@
-/* Weight decay and the optimisers' steps of each set of kernels against the reference. */
+/* Weight decay, L1 and the optimisers' steps of each set of kernels against the reference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,33 +10,50 @@
 
 #include "tests/core/kernel_sets.h"
 
-static void test_decay(void **state) {
-    (void)state;
+/* What the two penalties of parameters have in common: gradients to add to, and a sum. */
+typedef double decay_kernel(int64_t, gr_real, const gr_real *, gr_real *);
+static decay_kernel *decay_of(const gr_kernels *kernels, bool absolute) {
+    return absolute ? kernels->absolute_decay : kernels->decay;
+}
+
+static void check_decay(bool absolute) {
     int sets;
     const gr_kernels *const *set = runnable_sets(&sets);
+    decay_kernel *reference = decay_of(&gr_kernels_reference, absolute);
     const gr_real weight = (gr_real)0.37;
     for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
         const int64_t count = chosen(test, 0, 1, 200);
         guarded w = guarded_normal(count, test, 1), before = guarded_normal(count, test, 2);
+        ((gr_real *)w.data)[chosen(test, 3, 0, count - 1)] = 0;
         guarded w_size = guarded_absolute(&w), magnitude = guarded_absolute(&before);
         guarded expected = guarded_copy(&before);
-        const double squares = gr_kernels_reference.decay(count, weight, w.data, expected.data);
-        gr_kernels_reference.decay(count, weight, w_size.data, magnitude.data);
+        const double wanted = reference(count, weight, w.data, expected.data);
+        reference(count, weight, w_size.data, magnitude.data);
         for (int i = 0; i < sets; i++) {
             char shape[64], what[256];
             snprintf(shape, sizeof shape, "%lld parameters", (long long)count);
-            set_name(set[i], "decay", shape, what);
+            set_name(set[i], absolute ? "absolute_decay" : "decay", shape, what);
             guarded got = guarded_copy(&before);
-            const double sum = set[i]->decay(count, weight, w.data, got.data);
+            const double sum = decay_of(set[i], absolute)(count, weight, w.data, got.data);
             assert_within(what, &got, &expected, 2, &magnitude);
             /* All terms are positive, and added in double. */
-            if (fabs(sum - squares) > (double)count * DBL_EPSILON * squares)
-                fail_msg("%s: %.17g, not %.17g", what, sum, squares);
+            if (!(fabs(sum - wanted) <= (double)count * DBL_EPSILON * wanted))
+                fail_msg("%s: %.17g, not %.17g", what, sum, wanted);
             guarded_free(&got);
         }
         guarded *const all[] = {&w, &before, &w_size, &magnitude, &expected};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
     }
+}
+
+static void test_decay(void **state) {
+    (void)state;
+    check_decay(false);
+}
+
+static void test_absolute_decay(void **state) {
+    (void)state;
+    check_decay(true);
 }
 
 /* -- optimisers' steps
@@ -263,9 +280,8 @@ static void test_momentum_and_rmsprop(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_adam),
-        cmocka_unit_test(test_momentum_and_rmsprop),
+        cmocka_unit_test(test_decay),          cmocka_unit_test(test_absolute_decay),
+        cmocka_unit_test(test_adam),           cmocka_unit_test(test_momentum_and_rmsprop),
         cmocka_unit_test(test_decay_in_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
