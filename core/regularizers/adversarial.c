@@ -42,27 +42,49 @@ static int64_t points_probes(const gr_settings *settings, int64_t outputs) {
     return 1;
 }
 
-/* x' += step·direction for one sample, then back into the ball of ε around x. */
-static void ascend(const gr_points_block *b, int64_t s, double step, const gr_real *g, gr_real *x) {
-    const gr_settings *settings = b->probe.settings;
-    const double epsilon = gr_number(settings, EPSILON);
-    const int64_t n = b->probe.loss->samples, features = b->probe.features;
-    const bool sign = gr_choice(settings, NORM) == NORM_L1;
-    double length = 0, distance = 0;
-    for (int64_t f = 0; f < features; f++) length += (double)g[f * n + s] * (double)g[f * n + s];
-    length = sqrt(length);
-    for (int64_t f = 0; f < features; f++) {
-        const double slope = (double)g[f * n + s], start = (double)b->probe.x[f * n + s];
-        const double move = sign ? (slope > 0) - (slope < 0) : length > 0 ? slope / length : 0;
-        double moved = (double)x[f * n + s] + step * move - start;
-        if (sign) moved = moved > epsilon ? epsilon : moved < -epsilon ? -epsilon : moved;
-        distance += moved * moved;
-        x[f * n + s] = (gr_real)(start + moved);
+/* One step along the gradient's sign, then back to within ε of each coordinate. */
+static void ascend_by_sign(const gr_points_block *b, double step, const gr_real *g, gr_real *x) {
+    const double epsilon = gr_number(b->probe.settings, EPSILON);
+    const int64_t count = b->probe.features * b->probe.loss->samples;
+    for (int64_t i = 0; i < count; i++) {
+        const double slope = (double)g[i], start = (double)b->probe.x[i];
+        double moved = (double)x[i] + step * ((slope > 0) - (slope < 0)) - start;
+        moved = moved > epsilon ? epsilon : moved;
+        moved = moved < -epsilon ? -epsilon : moved;
+        x[i] = (gr_real)(start + moved);
     }
-    distance = sqrt(distance);
-    for (int64_t f = 0; !sign && distance > epsilon && f < features; f++) {
-        const double start = (double)b->probe.x[f * n + s];
-        x[f * n + s] = (gr_real)(start + ((double)x[f * n + s] - start) * epsilon / distance);
+}
+
+/* One step of a length along each sample's gradient, then back into the ball of ε around the
+ * sample. A few samples at a time, so that neighbours in memory are used together. */
+static void ascend_by_length(const gr_points_block *b, double step, const gr_real *g, gr_real *x) {
+    enum { TOGETHER = 64 };
+    const double epsilon = gr_number(b->probe.settings, EPSILON);
+    const int64_t n = b->probe.loss->samples, features = b->probe.features;
+    for (int64_t first = 0; first < n; first += TOGETHER) {
+        const int64_t end = first + TOGETHER < n ? first + TOGETHER : n;
+        double length[TOGETHER] = {0}, distance[TOGETHER] = {0};
+        for (int64_t f = 0; f < features; f++)
+            for (int64_t s = first; s < end; s++)
+                length[s - first] += (double)g[f * n + s] * (double)g[f * n + s];
+        for (int64_t s = first; s < end; s++) length[s - first] = sqrt(length[s - first]);
+        for (int64_t f = 0; f < features; f++)
+            for (int64_t s = first; s < end; s++) {
+                const int64_t i = f * n + s;
+                const double start = (double)b->probe.x[i], norm = length[s - first];
+                const double moved =
+                    (double)x[i] + step * (norm > 0 ? (double)g[i] / norm : 0) - start;
+                distance[s - first] += moved * moved;
+                x[i] = (gr_real)(start + moved);
+            }
+        for (int64_t s = first; s < end; s++) {
+            const double reached = sqrt(distance[s - first]);
+            for (int64_t f = 0; reached > epsilon && f < features; f++) {
+                const double start = (double)b->probe.x[f * n + s];
+                x[f * n + s] =
+                    (gr_real)(start + ((double)x[f * n + s] - start) * epsilon / reached);
+            }
+        }
     }
 }
 
@@ -78,10 +100,12 @@ static double points(gr_points_block *b) {
     for (int64_t step = 0; step < steps; step++) {
         gr_points_evaluate(b);
         const gr_real *g = gr_points_input_gradient(b);
-        if (steps == 1 && gr_choice(settings, NORM) == NORM_L2)
-            for (int64_t i = 0; i < count; i++) x[i] += (gr_real)epsilon * g[i];
+        if (gr_choice(settings, NORM) == NORM_L1)
+            ascend_by_sign(b, steps == 1 ? epsilon : size, g, x);
+        else if (steps > 1)
+            ascend_by_length(b, size, g, x);
         else
-            for (int64_t s = 0; s < n; s++) ascend(b, s, steps == 1 ? epsilon : size, g, x);
+            for (int64_t i = 0; i < count; i++) x[i] += (gr_real)epsilon * g[i];
     }
     gr_points_evaluate(b);
     double total = 0;

@@ -393,21 +393,31 @@ static bool draws(const gr_settings *settings) {
            !gr_is_null(settings, PROJECTIONS) || has_points(settings);
 }
 
-/* Uniform with the unit variance of standardised data, or a random point on the way to the next
- * sample of the block. */
-static void random_points(const gr_probe_block *b, gr_real *x) {
+static double uniform_at(const gr_probe_block *b, int64_t sample, int64_t element) {
     const gr_random random =
         gr_random_source(b->draw.seed, GR_PURPOSE_INPUT_NOISE, b->index, b->draw.iteration);
+    return gr_random_uniform(&random, b->draw.first_sample + (uint32_t)sample, (uint32_t)element);
+}
+
+/* With the unit variance of standardised data. */
+static void uniform_points(const gr_probe_block *b, gr_real *x) {
     const int64_t n = b->loss->samples;
-    const bool mixup = gr_choice(b->settings, AT) == AT_MIXUP;
     for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++) {
-            const gr_real here = b->x[f * n + s], next = b->x[f * n + (s + 1) % n];
-            const double drawn = gr_random_uniform(&random, b->draw.first_sample + (uint32_t)s,
-                                                   mixup ? 0 : (uint32_t)f);
-            x[f * n + s] = mixup ? here + (gr_real)drawn * (next - here)
-                                 : (gr_real)(sqrt(3.0) * (2 * drawn - 1));
-        }
+        for (int64_t s = 0; s < n; s++)
+            x[f * n + s] = (gr_real)(sqrt(3.0) * (2 * uniform_at(b, s, f) - 1));
+}
+
+/* A random share of the way to the next sample of the block. */
+static void mixup_points(const gr_probe_block *b, gr_real *x) {
+    const int64_t n = b->loss->samples;
+    gr_real *share = b->scratch;
+    for (int64_t s = 0; s < n; s++) share[s] = (gr_real)uniform_at(b, s, 0);
+    for (int64_t f = 0; f < b->features; f++) {
+        const gr_real *here = b->x + f * n;
+        gr_real *to = x + f * n;
+        for (int64_t s = 0; s + 1 < n; s++) to[s] = here[s] + share[s] * (here[s + 1] - here[s]);
+        to[n - 1] = here[n - 1] + share[n - 1] * (here[0] - here[n - 1]);
+    }
 }
 
 static double points(gr_points_block *b) {
@@ -420,8 +430,11 @@ static double points(gr_points_block *b) {
     case AT_NOISE:
         gr_add_noise(&b->probe, gr_number(settings, SIGMA), b->probe.x, x);
         break;
+    case AT_UNIFORM:
+        uniform_points(&b->probe, x);
+        break;
     default:
-        random_points(&b->probe, x);
+        mixup_points(&b->probe, x);
         break;
     }
     if (gr_boolean(settings, RESAMPLE_DROPOUT)) b->pass.draw.stream = b->probe.index + 1;
