@@ -307,8 +307,9 @@ static gr_status answer_inputs(struct api *api, const experiment *record, const 
     if (status == GR_OK)
         status = gr_predictor_create(&setup.plan, setup.dataset, &model, GR_PART_TEST, &predictor,
                                      error);
+    if (status == GR_OK && !(*result = cJSON_CreateObject()))
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the answer");
     if (status == GR_OK) {
-        *result = cJSON_CreateObject();
         json_put(*result, "experiment", json_integer(record->id));
         cJSON *list = cJSON_AddArrayToObject(*result, "predictions");
         const int64_t block = gr_predictor_block(predictor);

@@ -58,6 +58,7 @@ static void append(char *text, size_t size, const char *more) {
 static gr_status choose(sweep_arm *arm, const sweep_axis *axis, const sweep_level *level,
                         const cJSON *drawn, problems *found, gr_error *error) {
     char text[SWEEP_LABEL_SIZE];
+    if (!level && !drawn) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a sweep");
     if (level) {
         snprintf(text, sizeof text, "%s", level->label);
     } else {
@@ -190,7 +191,9 @@ gr_status sweep_plan_arms(const sweep_plan *plan, sweep_arm **result, size_t *re
         problems_clear(&own);
         if (status != GR_OK || found->count >= MAXIMUM_PROBLEMS) break;
     }
-    if (status == GR_OK && found->count > 0)
+    if (json_memory_failed())
+        status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a sweep");
+    else if (status == GR_OK && found->count > 0)
         status = gr_fail(error, GR_INVALID, "%s", found->kept ? found->items[0].detail : "");
     if (status != GR_OK) {
         sweep_arms_free(arms, wanted);

@@ -165,6 +165,7 @@ gr_status sweep_tend(store *in, events *hub, workers *pool, int64_t id, bool *ch
     problems found = {0};
     bool malformed;
     tending self = {.store = in, .events = hub, .workers = pool, .id = id};
+    json_memory_forget();
     *changed = false;
     GR_TRY(store_sweep_get(in, id, &row, error));
     gr_status status = GR_OK;

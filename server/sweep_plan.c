@@ -325,9 +325,8 @@ static void read_axis(reader *self, const cJSON *from, size_t index, cJSON *cano
         if (cJSON_GetArraySize(pointers) != 1)
             problems_add(self->found, place, "a range needs one \"pointer\"");
         else
-            axis->pointer =
-                put(self, canonical, "pointer", cJSON_CreateString(pointers->child->valuestring))
-                    ->valuestring;
+            axis->pointer = cJSON_GetStringValue(
+                put(self, canonical, "pointer", cJSON_CreateString(pointers->child->valuestring)));
         put(self, canonical, "range", cJSON_Duplicate(range, true));
         read_range(self, range, place, axis);
         if (self->plan->strategy == SWEEP_GRID || self->plan->samples == 0)
@@ -632,10 +631,14 @@ gr_status sweep_plan_parse(const char *text, size_t length, sweep_plan *plan, bo
         problems_add(found, "", "a sweep is an object with \"base\" and \"axes\"");
     else if (plan->document)
         read_all(&self, posted);
+    else
+        self.out_of_memory = true;
     cJSON_Delete(posted);
-    status = found->count > 0                        ? GR_INVALID
-             : self.out_of_memory || !plan->document ? GR_OUT_OF_MEMORY
-                                                     : GR_OK;
+    /* Without memory things are missing that were given: what is found then is not the sweep's. */
+    status = self.out_of_memory || json_memory_failed() ? GR_OUT_OF_MEMORY
+             : found->count > 0                         ? GR_INVALID
+                                                        : GR_OK;
+    if (status == GR_OUT_OF_MEMORY) problems_clear(found);
     if (status != GR_OK) sweep_plan_clear(plan);
     return status;
 }

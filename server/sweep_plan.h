@@ -57,7 +57,8 @@ typedef struct sweep_plan {
     int64_t until_repeats; /* at most so many seeds for each arm */
 } sweep_plan;
 
-/* GR_INVALID with at least one problem; *malformed where it is not even JSON. */
+/* GR_INVALID with at least one problem; *malformed where it is not even JSON. GR_OUT_OF_MEMORY also
+ * where json_memory_failed before. */
 gr_status sweep_plan_parse(const char *text, size_t length, sweep_plan *plan, bool *malformed,
                            problems *found);
 void sweep_plan_clear(sweep_plan *plan);

@@ -1,7 +1,7 @@
-/* Every allocation and every file operation on the way from a submission to a trained model fails
- * once, one after the other; then from one on all of them. Each time: an error that says so or a
- * full success, no crash, no leak (under AddressSanitizer), nothing half done; and the service goes
- * on.
+/* Every allocation and every file operation on the way from a submission to a trained model, and to
+ * the answers about it, fails once, one after the other; then from one on all of them. Each time:
+ * an error that says so or a full success, no crash, no leak (under AddressSanitizer), nothing half
+ * done; and the service goes on.
  *
  *   fault_paths [EVERY [SCENARIO]]   only every EVERY-th of them (1) */
 #include <ftw.h>
@@ -21,6 +21,22 @@
     "\"units\": 2}]}, \"regularizers\": [{\"type\": \"datagrad\", \"weight\": 0.1}], "             \
     "\"training\": {\"iterations\": 6, \"batch_size\": 10, \"evaluate_every\": 3, "                \
     "\"checkpoint_every\": 2, \"keep\": \"best\"}}"
+
+#define LABELS                                                                                    \
+    "\"adjust\": [{\"when\": {\"weight\": \"high\"}, \"set\": {\"/training/iterations\": 5}}], "  \
+    "\"axes\": [{\"name\": \"weight\", \"pointer\": \"/regularizers/0/weight\", \"values\": [0, " \
+    "{\"label\": \"high\", \"value\": 0.3}]}]"
+#define RANGE                                                                              \
+    "\"axes\": [{\"pointer\": \"/regularizers/0/weight\", \"range\": {\"minimum\": 0.01, " \
+    "\"maximum\": 1, \"scale\": \"log\"}}]"
+#define SWEEP(parts)                                                                              \
+    "{\"name\": \"s\", \"base\": {\"dataset\": {\"name\": \"moons\", \"train_size\": 40, "        \
+    "\"validation_size\": 20}, \"model\": {\"layers\": [{\"type\": \"linear\", \"units\": 2}]}, " \
+    "\"regularizers\": [{\"type\": \"datagrad\", \"weight\": 0.1}], \"training\": "               \
+    "{\"iterations\": 4, "                                                                        \
+    "\"batch_size\": 10, \"evaluate_every\": 2}}, \"repeats\": 2, " parts "}"
+enum { SWEEP_EXPERIMENTS = 4 };
+#define GRID SWEEP("\"baseline\": {\"weight\": \"0\"}, " LABELS)
 
 static char directory[4096];
 static store *opened;
@@ -110,8 +126,8 @@ static int64_t answered_id(const char *answer) {
 
 static char answer[65536];
 
-/* Whatever the first answer was: a repetition gives the experiment, and there is one. */
-static bool submit_once(const char *target, const char *body) {
+/* Whatever the first answer was: a repetition gives what is there once: so many experiments. */
+static bool submit_once(const char *target, const char *body, int64_t experiments) {
     static int keys;
     snprintf(key, sizeof key, "key-%d", ++keys);
     const int64_t before = total();
@@ -124,20 +140,24 @@ static bool submit_once(const char *target, const char *body) {
     if (!happened && status != 201) complain("refused without a failure", answer);
     status = post("POST", target, body, answer, sizeof answer);
     if (status != 201) complain("the repetition", answer);
-    if (total() != before + 1) complain("experiments made by two requests with one key", "not one");
+    if (total() != before + experiments)
+        complain("experiments made by two requests with one key", "as by two, or fewer");
     /* The queue is empty when a training begins. */
     gr_error error = {0};
-    must(store_cancel(opened, answered_id(answer), NULL, &error), &error, "store_cancel");
+    for (int64_t id = before + 1; id <= before + experiments; id++)
+        must(store_cancel(opened, id, NULL, &error), &error, "store_cancel");
     return happened;
 }
 
 static bool submitting(void) {
-    return submit_once("/api/v1/experiments", SPEC);
+    return submit_once("/api/v1/experiments", SPEC, 1);
 }
 
 static bool cloning(void) {
-    return submit_once("/api/v1/experiments/1/clone", "{\"seed\": 4, \"optimizer\": {\"type\": "
-                                                      "\"sgd\"}}");
+    return submit_once("/api/v1/experiments/1/clone",
+                       "{\"seed\": 4, \"optimizer\": {\"type\": "
+                       "\"sgd\"}}",
+                       1);
 }
 
 /* The data set is loaded within the request. */
@@ -148,7 +168,11 @@ static bool first_submission(void) {
     gr_error error = {0};
     must(workers_start(opened, service.data, service.events, 0, &service.workers, &error), &error,
          "workers_start");
-    return submit_once("/api/v1/experiments", SPEC);
+    return submit_once("/api/v1/experiments", SPEC, 1);
+}
+
+static bool sweeping(void) {
+    return submit_once("/api/v1/sweeps", GRID, SWEEP_EXPERIMENTS);
 }
 
 /* -- answers that change nothing: the right one, or none
@@ -165,28 +189,45 @@ static bool answers_right(const char *method, const char *target, const char *bo
     return happened;
 }
 
-static bool validation(void) {
-    return answers_right("POST", "/api/v1/experiments?validate_only=true", SPEC);
-}
+/* What does not differ from one time to the next. */
+typedef struct request {
+    const char *name, *method, *target, *body;
+} request;
+static const request requests[] = {
+    {"validation", "POST", "/api/v1/experiments?validate_only=true", SPEC},
+    {"one experiment", "GET", "/api/v1/experiments/1", ""},
+    {"list", "GET", "/api/v1/experiments?limit=3", ""},
+    {"filtered list", "GET",
+     "/api/v1/"
+     "experiments?filter=metrics.test_accuracy%20%3E%200%20and%20not%20name%20%3D%20%22x%22&sort=-"
+     "metrics."
+     "test_accuracy",
+     ""},
+    {"metrics", "GET", "/api/v1/experiments/1/metrics?max_points=3", ""},
+    {"log", "GET", "/api/v1/experiments/1/log", ""},
+    {"presets", "GET", "/api/v1/presets", ""},
+    {"data sets", "GET", "/api/v1/datasets", ""},
+    {"a data set", "GET", "/api/v1/datasets/moons?options=%7B%22train_size%22%3A30%7D", ""},
+    {"samples", "GET", "/api/v1/datasets/digits/samples?limit=3&format=png", ""},
+    {"predictions", "GET", "/api/v1/experiments/1/predictions.csv?split=validation", ""},
+    {"prediction", "POST", "/api/v1/experiments/1/predict", "{\"inputs\": [[0.5, 0.25], [1, -1]]}"},
+    {"validation of a sweep", "POST", "/api/v1/sweeps?validate_only=true", GRID},
+    {"validation of a random search", "POST", "/api/v1/sweeps?validate_only=true",
+     SWEEP(RANGE ", \"strategy\": {\"type\": \"random\", \"samples\": 3}")},
+    {"validation of successive halving", "POST", "/api/v1/sweeps?validate_only=true",
+     SWEEP(RANGE
+           ", \"strategy\": {\"type\": \"asha\", \"samples\": 3, \"minimum_iterations\": 2}")},
+    {"sweep", "GET", "/api/v1/sweeps/1", ""},
+    {"sweeps", "GET", "/api/v1/sweeps", ""},
+    {"table", "GET", "/api/v1/sweeps/1/table", ""},
+    {"table in Markdown", "GET", "/api/v1/sweeps/1/table?format=markdown&statistic=median", ""},
+    {"table in LaTeX", "GET", "/api/v1/sweeps/1/table?format=latex", ""},
+    {"table as CSV", "GET", "/api/v1/sweeps/1/table?format=csv", ""},
+};
+static const request *asked;
 
-static bool reading(void) {
-    return answers_right("GET", "/api/v1/experiments/1", "");
-}
-
-static bool listing_all(void) {
-    return answers_right("GET", "/api/v1/experiments?limit=3", "");
-}
-
-static bool reading_metrics(void) {
-    return answers_right("GET", "/api/v1/experiments/1/metrics", "");
-}
-
-static bool reading_log(void) {
-    return answers_right("GET", "/api/v1/experiments/1/log", "");
-}
-
-static bool presets(void) {
-    return answers_right("GET", "/api/v1/presets", "");
+static bool answering(void) {
+    return answers_right(asked->method, asked->target, asked->body);
 }
 
 /* -- training
@@ -302,16 +343,14 @@ static bool opening(void) {
 /* -- all of them
  * ------------------------------------------------------------------------------------------------
  */
-static const struct {
+typedef struct scenario {
     const char *name;
     bool (*run)(void); /* false: nothing has failed, so there is no further call to fail */
-} scenarios[] = {
+} scenario;
+static const scenario scenarios[] = {
     {"submission", submitting}, {"submission with the data to be loaded", first_submission},
-    {"cloning", cloning},       {"training", training},
-    {"validation", validation}, {"one experiment", reading},
-    {"list", listing_all},      {"metrics", reading_metrics},
-    {"log", reading_log},       {"presets", presets},
-    {"opening", opening}};
+    {"cloning", cloning},       {"submission of a sweep", sweeping},
+    {"training", training},     {"opening", opening}};
 
 static int remove_one(const char *path, const struct stat *about, int type, struct FTW *where) {
     (void)about, (void)type, (void)where;
@@ -320,11 +359,19 @@ static int remove_one(const char *path, const struct stat *about, int type, stru
 
 static void begin(void) {
     const char *parent = getenv("TMPDIR");
+    gr_error error = {0};
     snprintf(directory, sizeof directory, "%s/gradreg-fault-XXXXXX", parent ? parent : "/tmp");
     if (!mkdtemp(directory)) exit(2);
     open_service();
     number = 1L << 60;
     training(); /* once without a failure: experiment 1 */
+    key[0] = 0;
+    if (post("POST", "/api/v1/sweeps", GRID, answer, sizeof answer) != 201)
+        complain("the sweep", answer);
+    for (int i = 0; i < SWEEP_EXPERIMENTS; i++) train(0, false);
+    int64_t counts[STATE_COUNT];
+    must(store_counts(opened, counts, &error), &error, "store_counts");
+    if (counts[STATE_SUCCEEDED] != 1 + SWEEP_EXPERIMENTS) complain("the sweep", "not trained");
 }
 
 static void end(void) {
@@ -332,32 +379,50 @@ static void end(void) {
     nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Fails every `every`-th call, the `first` at the beginning, in each of the ways. Returns how many.
+ */
+static long run_scenario(const scenario *one, bool own_directory, long first, long every) {
+    long made = 0;
+    scenario_name = one->name;
+    for (int way = 0; way < 4; way++) {
+        kind = way % 2 ? FAULT_FILES : FAULT_MEMORY;
+        all = way >= 2;
+        if (own_directory) begin(); /* what it holds stays small */
+        number = 1L << 60;
+        one->run();
+        long count = 0;
+        /* The presets are thousands of allocations alike. */
+        const long pace = strcmp(one->name, "presets") == 0 ? 31 * every : every;
+        for (number = first; one->run(); number += pace) count++;
+        made += count;
+        printf("%s: %ld calls of the %s, %ld failures %s\n", scenario_name, number - 1,
+               kind == FAULT_MEMORY ? "allocations" : "files", count,
+               all ? "of one and all that follow" : "of one");
+        fflush(stdout);
+        if (own_directory) end();
+    }
+    return made;
+}
+
 int main(int argc, char **argv) {
     const long every = argc > 1 ? strtol(argv[1], NULL, 10) : 1;
     const char *only = argc > 2 ? argv[2] : NULL;
     if (every < 1) return 2;
     faults_install();
-    long made = 0;
+    long made = 0, first = 1;
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        scenario_name = scenarios[i].name;
-        if (only && strcmp(only, scenario_name) != 0) continue;
-        for (int way = 0; way < 4; way++) {
-            kind = way % 2 ? FAULT_FILES : FAULT_MEMORY;
-            all = way >= 2;
-            begin(); /* a directory of its own: what it holds stays small */
-            scenarios[i].run();
-            long count = 0;
-            /* The presets are thousands of allocations alike. */
-            const long pace = scenarios[i].run == presets ? 31 * every : every;
-            for (number = every > 1 ? 1 + (long)i : 1; scenarios[i].run(); number += pace) count++;
-            made += count;
-            printf("%s: %ld calls of the %s, %ld failures %s\n", scenario_name, number - 1,
-                   kind == FAULT_MEMORY ? "allocations" : "files", count,
-                   all ? "of one and all that follow" : "of one");
-            fflush(stdout);
-            end();
-        }
+        if (!only || strcmp(only, scenarios[i].name) == 0)
+            made += run_scenario(&scenarios[i], true, first, every);
+        first = first % (every < 5 ? every : 5) + 1;
     }
+    begin();
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        asked = &requests[i];
+        const scenario one = {asked->name, answering};
+        if (!only || strcmp(only, one.name) == 0) made += run_scenario(&one, false, first, every);
+        first = first % (every < 5 ? every : 5) + 1;
+    }
+    end();
     free(reference);
     printf("%ld failures made, %d problems\n", made, problems_found);
     return problems_found > 0;
