@@ -249,7 +249,7 @@ static cJSON *read_pointers(reader *self, const cJSON *from, const char *place) 
     if (!one && !many) return NULL;
     cJSON *list = one ? cJSON_CreateArray() : cJSON_Duplicate(many, true);
     snprintf(pointer, sizeof pointer, "%s/%s", place, one ? "pointer" : "pointers");
-    if (one) cJSON_AddItemToArray(list, cJSON_Duplicate(one, true));
+    if (one) json_append(list, cJSON_Duplicate(one, true));
     bool good = cJSON_IsArray(list) && list->child;
     for (const cJSON *item = good ? list->child : NULL; item; item = item->next) {
         good = good && cJSON_IsString(item);
@@ -310,8 +310,12 @@ static void read_axis(reader *self, const cJSON *from, size_t index, cJSON *cano
     }
     check_members(self, from, place, members);
     self->plan->axis_count++;
-    cJSON *canonical = cJSON_CreateObject(), *pointers = read_pointers(self, from, place);
-    cJSON_AddItemToArray(canonical_axes, canonical);
+    cJSON *canonical = cJSON_CreateObject();
+    if (!json_append(canonical_axes, canonical)) {
+        self->out_of_memory = true;
+        return;
+    }
+    cJSON *pointers = read_pointers(self, from, place);
     const char *name = read_text(self, from, place, "name", sizeof axis->name - 1);
     if (name)
         snprintf(axis->name, sizeof axis->name, "%s", name);
@@ -338,11 +342,12 @@ static void read_axis(reader *self, const cJSON *from, size_t index, cJSON *cano
         axis->levels = calloc(count, sizeof *axis->levels);
         if (!axis->levels) self->out_of_memory = true;
         size_t i = 0;
-        for (const cJSON *item = values->child; item && axis->levels; item = item->next, i++) {
+        for (const cJSON *item = values->child; item && axis->levels && list;
+             item = item->next, i++) {
             sweep_level *level = &axis->levels[axis->level_count++];
             snprintf(level->place, sizeof level->place, "/axes/%zu/values/%zu", index, i);
             cJSON *one = read_level(self, item, pointers, level);
-            if (one) cJSON_AddItemToArray(list, one);
+            if (one) json_append(list, one);
         }
         check_labels(self, axis);
     } else {
@@ -476,7 +481,7 @@ static void read_seeds(reader *self, const cJSON *from) {
                              (long long)plan->seeds[i]);
                 break;
             }
-        cJSON_AddItemToArray(canonical, json_integer(plan->seeds[i]));
+        json_append(canonical, json_integer(plan->seeds[i]));
     }
 }
 

@@ -17,26 +17,26 @@ static cJSON *number(double value) {
 static void add_band(cJSON *object, const char *name, const interval *band) {
     cJSON *pair = isnan(band->low) ? cJSON_CreateNull() : cJSON_CreateArray();
     if (cJSON_IsArray(pair)) {
-        cJSON_AddItemToArray(pair, json_number(band->low));
-        cJSON_AddItemToArray(pair, json_number(band->high));
+        json_append(pair, json_number(band->low));
+        json_append(pair, json_number(band->high));
     }
-    cJSON_AddItemToObject(object, name, pair);
+    json_put(object, name, pair);
 }
 
 static cJSON *difference_json(const table_cell *cell) {
     if (cell->baseline_arm < 0 || cell->baseline_arm == cell->arm) return cJSON_CreateNull();
     cJSON *object = cJSON_CreateObject();
     const paired_test *test = &cell->test;
-    cJSON_AddItemToObject(object, "baseline_arm", json_integer(cell->baseline_arm));
-    cJSON_AddItemToObject(object, "pairs", json_integer((int64_t)test->n));
-    cJSON_AddItemToObject(object, "missing_pairs", json_integer(cell->missing_pairs));
-    cJSON_AddItemToObject(object, "mean", number(test->mean));
-    cJSON_AddItemToObject(object, "standard_deviation", number(test->deviation));
+    json_put(object, "baseline_arm", json_integer(cell->baseline_arm));
+    json_put(object, "pairs", json_integer((int64_t)test->n));
+    json_put(object, "missing_pairs", json_integer(cell->missing_pairs));
+    json_put(object, "mean", number(test->mean));
+    json_put(object, "standard_deviation", number(test->deviation));
     add_band(object, "interval", &test->mean_band);
-    cJSON_AddItemToObject(object, "t", number(test->t));
-    cJSON_AddItemToObject(object, "p", number(test->p));
-    cJSON_AddItemToObject(object, "p_holm", number(cell->p_holm));
-    cJSON_AddItemToObject(object, "signed_rank_p", number(test->signed_rank_p));
+    json_put(object, "t", number(test->t));
+    json_put(object, "p", number(test->p));
+    json_put(object, "p_holm", number(cell->p_holm));
+    json_put(object, "signed_rank_p", number(test->signed_rank_p));
     cJSON_AddBoolToObject(object, "constant", test->constant);
     return object;
 }
@@ -44,33 +44,32 @@ static cJSON *difference_json(const table_cell *cell) {
 static cJSON *cell_json(const table_cell *cell, const sweep_arm_row *arms) {
     cJSON *object = cJSON_CreateObject();
     const sample_summary *summary = &cell->summary;
-    cJSON_AddItemToObject(object, "row", json_integer((int64_t)cell->row));
-    cJSON_AddItemToObject(object, "column", json_integer((int64_t)cell->column));
-    cJSON_AddItemToObject(object, "arm", json_integer(cell->arm));
+    json_put(object, "row", json_integer((int64_t)cell->row));
+    json_put(object, "column", json_integer((int64_t)cell->column));
+    json_put(object, "arm", json_integer(cell->arm));
     if (arms) cJSON_AddStringToObject(object, "label", arms[cell->arm].label);
     cJSON *states = cJSON_AddObjectToObject(object, "states");
     for (int i = 0; i < STATE_COUNT; i++)
         if (cell->counts[i])
-            cJSON_AddItemToObject(states, state_name((experiment_state)i),
-                                  json_integer(cell->counts[i]));
-    cJSON_AddItemToObject(object, "not_finite", json_integer(cell->not_finite));
+            json_put(states, state_name((experiment_state)i), json_integer(cell->counts[i]));
+    json_put(object, "not_finite", json_integer(cell->not_finite));
     cJSON *values = cJSON_AddArrayToObject(object, "values");
     for (size_t i = 0; i < summary->n; i++) {
         cJSON *pair = cJSON_CreateArray();
-        cJSON_AddItemToArray(pair, json_integer(cell->seeds[i]));
-        cJSON_AddItemToArray(pair, json_number(cell->values[i]));
-        cJSON_AddItemToArray(values, pair);
+        json_append(pair, json_integer(cell->seeds[i]));
+        json_append(pair, json_number(cell->values[i]));
+        json_append(values, pair);
     }
-    cJSON_AddItemToObject(object, "n", json_integer((int64_t)summary->n));
-    cJSON_AddItemToObject(object, "mean", number(summary->mean));
-    cJSON_AddItemToObject(object, "standard_deviation", number(summary->deviation));
+    json_put(object, "n", json_integer((int64_t)summary->n));
+    json_put(object, "mean", number(summary->mean));
+    json_put(object, "standard_deviation", number(summary->deviation));
     add_band(object, "interval", &summary->mean_band);
-    cJSON_AddItemToObject(object, "median", number(summary->median));
-    cJSON_AddItemToObject(object, "interquartile_mean", number(summary->interquartile_mean));
+    json_put(object, "median", number(summary->median));
+    json_put(object, "interquartile_mean", number(summary->interquartile_mean));
     add_band(object, "interquartile_interval", &summary->interquartile_band);
-    cJSON_AddItemToObject(object, "difference", difference_json(cell));
-    cJSON_AddItemToObject(object, "verdict",
-                          cell->verdict ? cJSON_CreateString(cell->verdict) : cJSON_CreateNull());
+    json_put(object, "difference", difference_json(cell));
+    json_put(object, "verdict",
+             cell->verdict ? cJSON_CreateString(cell->verdict) : cJSON_CreateNull());
     return object;
 }
 
@@ -79,27 +78,25 @@ static void add_axis(cJSON *object, const char *name, const char *axes, char **l
     cJSON *axis = cJSON_AddObjectToObject(object, name), *list;
     cJSON_AddStringToObject(axis, "axes", axes);
     list = cJSON_AddArrayToObject(axis, "labels");
-    for (size_t i = 0; i < count; i++) cJSON_AddItemToArray(list, cJSON_CreateString(labels[i]));
+    for (size_t i = 0; i < count; i++) json_append(list, cJSON_CreateString(labels[i]));
 }
 
 cJSON *sweep_table_json(const sweep_table *table, int64_t sweep, const sweep_arm_row *arms) {
     static const char *const directions[] = {NULL, "higher", "lower"};
     const char *direction = directions[table->direction];
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddItemToObject(object, "sweep", json_integer(sweep));
+    json_put(object, "sweep", json_integer(sweep));
     cJSON_AddStringToObject(object, "metric", table->metric);
-    cJSON_AddItemToObject(object, "better",
-                          direction ? cJSON_CreateString(direction) : cJSON_CreateNull());
-    cJSON_AddItemToObject(object, "confidence", json_number(table->confidence));
-    cJSON_AddItemToObject(object, "baseline",
-                          table->baseline ? cJSON_Duplicate(table->baseline, true)
-                                          : cJSON_CreateNull());
-    cJSON_AddItemToObject(object, "tests", json_integer((int64_t)table->family));
+    json_put(object, "better", direction ? cJSON_CreateString(direction) : cJSON_CreateNull());
+    json_put(object, "confidence", json_number(table->confidence));
+    json_put(object, "baseline",
+             table->baseline ? cJSON_Duplicate(table->baseline, true) : cJSON_CreateNull());
+    json_put(object, "tests", json_integer((int64_t)table->family));
     add_axis(object, "rows", table->row_axes, table->row_labels, table->row_count);
     add_axis(object, "columns", table->column_axes, table->column_labels, table->column_count);
     cJSON *cells = cJSON_AddArrayToObject(object, "cells");
     for (size_t i = 0; i < table->cell_count; i++)
-        cJSON_AddItemToArray(cells, cell_json(&table->cells[i], arms));
+        json_append(cells, cell_json(&table->cells[i], arms));
     return object;
 }
 
