@@ -162,8 +162,8 @@ static gr_status check_arm(struct api *api, const sweep_plan *plan, const sweep_
     problems own = {0};
     bool malformed = false;
     gr_status status = GR_OUT_OF_MEMORY;
-    cJSON *seed = json_integer(plan->seeds[0]);
-    char *text = cJSON_AddItemToObject(arm->spec, "seed", seed) ? json_text(arm->spec) : NULL;
+    const bool seeded = json_put(arm->spec, "seed", json_integer(plan->seeds[0]));
+    char *text = seeded ? json_text(arm->spec) : NULL;
     if (text)
         status =
             experiment_setup_check(text, strlen(text), api->data, &setup, &malformed, &own, error);
