@@ -2,23 +2,17 @@
  * roundings of double precision. Plain loops over a few lanes, which the compiler makes vectors of;
  * so the functions have no branches and no calls. */
 #include "core/kernels/vector.h"
+#include "core/philox.h"
 
-enum { LANES = 32, ROUNDS = 10 };
+enum { LANES = 32 };
 
-/* Philox4x32-10 (core/random.c): the counters' words in place. */
+/* Philox4x32-10: the counters' words in place. */
 INLINE void philox(const uint32_t key[2], uint32_t words[4][LANES]) {
     uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t p0 = (uint64_t)0xD2511F53u * words[0][l];
-            const uint64_t p1 = (uint64_t)0xCD9E8D57u * words[2][l];
-            words[0][l] = (uint32_t)(p1 >> 32) ^ words[1][l] ^ k0;
-            words[1][l] = (uint32_t)p1;
-            words[2][l] = (uint32_t)(p0 >> 32) ^ words[3][l] ^ k1;
-            words[3][l] = (uint32_t)p0;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+    for (int round = 0; round < GR_PHILOX_ROUNDS; round++) {
+        for (int l = 0; l < LANES; l++)
+            gr_philox_round(k0, k1, &words[0][l], &words[1][l], &words[2][l], &words[3][l]);
+        gr_philox_next_key(&k0, &k1);
     }
 }
 
@@ -28,9 +22,18 @@ INLINE double uniform_of(uint32_t high, uint32_t low) {
     return upper * 0x1p-32 + (double)(int32_t)(low >> 11) * 0x1p-53;
 }
 
+/* terms[0]·z^(count - 1) + … + terms[count - 1], by Horner's scheme. */
+INLINE double polynomial(int count, const double *terms, double z) {
+    double sum = terms[0];
+    for (int i = 1; i < count; i++) sum = sum * z + terms[i];
+    return sum;
+}
+
 /* log x of a normal x > 0: x = 2^e·m with √½ <= m < √2, and log m = 2·artanh s with
  * s = (m - 1)/(m + 1), by its series: |s| <= 0.172. */
 INLINE double logarithm(double x) {
+    static const double terms[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                                   1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
     const uint64_t root_of_half = 0x3fe6a09e667f3bcdu, one = (uint64_t)1023 << 52;
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -38,45 +41,31 @@ INLINE double logarithm(double x) {
     bits -= (uint64_t)(uint32_t)exponent << 52; /* what is above bit 63 leaves */
     double m;
     memcpy(&m, &bits, sizeof m);
-    const double s = (m - 1) / (m + 1), z = s * s;
-    double series = 1.0 / 21;
-    series = series * z + 1.0 / 19;
-    series = series * z + 1.0 / 17;
-    series = series * z + 1.0 / 15;
-    series = series * z + 1.0 / 13;
-    series = series * z + 1.0 / 11;
-    series = series * z + 1.0 / 9;
-    series = series * z + 1.0 / 7;
-    series = series * z + 1.0 / 5;
-    series = series * z + 1.0 / 3;
-    series = series * z + 1.0;
-    return exponent * 0.693147180559945309417 + 2 * s * series;
+    const double s = (m - 1) / (m + 1);
+    return exponent * 0.693147180559945309417 + 2 * s * polynomial(11, terms, s * s);
 }
 
 /* cos 2πu of 0 <= u < 1: u = k/4 + t with |t| <= 1/8, and the series of cos 2πt and sin 2πt. */
 INLINE double cosine(double u) {
+    static const double cosine_terms[] = {-1.0 / 6402373705728000, /* 18! */
+                                          1.0 / 20922789888000,
+                                          -1.0 / 87178291200,
+                                          1.0 / 479001600,
+                                          -1.0 / 3628800,
+                                          1.0 / 40320,
+                                          -1.0 / 720,
+                                          1.0 / 24,
+                                          -1.0 / 2,
+                                          1.0};
+    static const double sine_terms[] = {
+        1.0 / 355687428096000, /* 17! */
+        -1.0 / 1307674368000,  1.0 / 6227020800, -1.0 / 39916800, 1.0 / 362880,
+        -1.0 / 5040,           1.0 / 120,        -1.0 / 6,        1.0};
     const int32_t k = (int32_t)(4 * u + 0.5);
     const double a = 6.283185307179586476925 * (u - 0.25 * k), z = a * a;
-    double c = -1.0 / 6402373705728000; /* 1/18! */
-    c = c * z + 1.0 / 20922789888000;
-    c = c * z - 1.0 / 87178291200;
-    c = c * z + 1.0 / 479001600;
-    c = c * z - 1.0 / 3628800;
-    c = c * z + 1.0 / 40320;
-    c = c * z - 1.0 / 720;
-    c = c * z + 1.0 / 24;
-    c = c * z - 1.0 / 2;
-    c = c * z + 1.0;
-    double s = 1.0 / 355687428096000; /* 1/17! */
-    s = s * z - 1.0 / 1307674368000;
-    s = s * z + 1.0 / 6227020800;
-    s = s * z - 1.0 / 39916800;
-    s = s * z + 1.0 / 362880;
-    s = s * z - 1.0 / 5040;
-    s = s * z + 1.0 / 120;
-    s = s * z - 1.0 / 6;
-    s = (s * z + 1.0) * a;
-    const double value = k & 1 ? s : c; /* cos(a + kπ/2) but for its sign */
+    /* cos(a + kπ/2) but for its sign */
+    const double c = polynomial(10, cosine_terms, z), s = a * polynomial(9, sine_terms, z);
+    const double value = k & 1 ? s : c;
     return (k + 1) & 2 ? -value : value;
 }
 

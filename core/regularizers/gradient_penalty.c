@@ -393,25 +393,29 @@ static bool draws(const gr_settings *settings) {
            !gr_is_null(settings, PROJECTIONS) || has_points(settings);
 }
 
-static double uniform_at(const gr_probe_block *b, int64_t sample, int64_t element) {
-    const gr_random random =
-        gr_random_source(b->draw.seed, GR_PURPOSE_INPUT_NOISE, b->index, b->draw.iteration);
-    return gr_random_uniform(&random, b->draw.first_sample + (uint32_t)sample, (uint32_t)element);
+static gr_random points_random(const gr_probe_block *b) {
+    return gr_random_source(b->draw.seed, GR_PURPOSE_INPUT_NOISE, b->index, b->draw.iteration);
 }
 
 /* With the unit variance of standardised data. */
 static void uniform_points(const gr_probe_block *b, gr_real *x) {
+    const gr_random random = points_random(b);
     const int64_t n = b->loss->samples;
     for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++)
-            x[f * n + s] = (gr_real)(sqrt(3.0) * (2 * uniform_at(b, s, f) - 1));
+        for (int64_t s = 0; s < n; s++) {
+            const double drawn =
+                gr_random_uniform(&random, b->draw.first_sample + (uint32_t)s, (uint32_t)f);
+            x[f * n + s] = (gr_real)(sqrt(3.0) * (2 * drawn - 1));
+        }
 }
 
 /* A random share of the way to the next sample of the block. */
 static void mixup_points(const gr_probe_block *b, gr_real *x) {
+    const gr_random random = points_random(b);
     const int64_t n = b->loss->samples;
     gr_real *share = b->scratch;
-    for (int64_t s = 0; s < n; s++) share[s] = (gr_real)uniform_at(b, s, 0);
+    for (int64_t s = 0; s < n; s++)
+        share[s] = (gr_real)gr_random_uniform(&random, b->draw.first_sample + (uint32_t)s, 0);
     for (int64_t f = 0; f < b->features; f++) {
         const gr_real *here = b->x + f * n;
         gr_real *to = x + f * n;

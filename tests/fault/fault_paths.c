@@ -359,17 +359,21 @@ static int remove_one(const char *path, const struct stat *about, int type, stru
 
 static void begin(void) {
     const char *parent = getenv("TMPDIR");
-    gr_error error = {0};
     snprintf(directory, sizeof directory, "%s/gradreg-fault-XXXXXX", parent ? parent : "/tmp");
     if (!mkdtemp(directory)) exit(2);
     open_service();
     number = 1L << 60;
     training(); /* once without a failure: experiment 1 */
+}
+
+/* Sweep 1, trained: what there is to be asked about. */
+static void train_sweep(void) {
+    gr_error error = {0};
+    int64_t counts[STATE_COUNT];
     key[0] = 0;
     if (post("POST", "/api/v1/sweeps", GRID, answer, sizeof answer) != 201)
         complain("the sweep", answer);
     for (int i = 0; i < SWEEP_EXPERIMENTS; i++) train(0, false);
-    int64_t counts[STATE_COUNT];
     must(store_counts(opened, counts, &error), &error, "store_counts");
     if (counts[STATE_SUCCEEDED] != 1 + SWEEP_EXPERIMENTS) complain("the sweep", "not trained");
 }
@@ -404,23 +408,27 @@ static long run_scenario(const scenario *one, bool own_directory, long first, lo
     return made;
 }
 
+/* Not the same call of each. */
+static long first_of(size_t index, long every) {
+    return 1 + (long)index % (every < 5 ? every : 5);
+}
+
 int main(int argc, char **argv) {
     const long every = argc > 1 ? strtol(argv[1], NULL, 10) : 1;
     const char *only = argc > 2 ? argv[2] : NULL;
     if (every < 1) return 2;
     faults_install();
-    long made = 0, first = 1;
-    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+    long made = 0;
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         if (!only || strcmp(only, scenarios[i].name) == 0)
-            made += run_scenario(&scenarios[i], true, first, every);
-        first = first % (every < 5 ? every : 5) + 1;
-    }
+            made += run_scenario(&scenarios[i], true, first_of(i, every), every);
     begin();
+    train_sweep();
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         asked = &requests[i];
         const scenario one = {asked->name, answering};
-        if (!only || strcmp(only, one.name) == 0) made += run_scenario(&one, false, first, every);
-        first = first % (every < 5 ? every : 5) + 1;
+        if (!only || strcmp(only, one.name) == 0)
+            made += run_scenario(&one, false, first_of(i, every), every);
     }
     end();
     free(reference);
