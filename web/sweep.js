@@ -1,7 +1,7 @@
 // One sweep: how far it is, its table with a picture of every interval, and what can be done to it.
 
 import {deleteSweep, getSweep, getSweepTable, sweepAction, sweepTableUrl} from './api.js';
-import {announce, confirm, copyButton, element, errorPanel, progressBar, setText} from './dom.js';
+import {announce, confirm, copyButton, element, errorPanel, progressBar, setAttribute, setText} from './dom.js';
 import {MISSING, count, dateTime, duration, number, percent, plural, timeLeft, when} from './format.js';
 import {listen} from './live.js';
 import {statesText, sweepBadge} from './sweeps.js';
@@ -52,6 +52,7 @@ class View {
   #sweep = null;
   #table = null;
   #metric = null;
+  #sort = null; // {by, descending}: what orders the table's lines; null: as the sweep has its arms
   #built = false;
 
   constructor(place, signal, id) {
@@ -187,16 +188,50 @@ class View {
     }
   }
 
+  // A click on a heading that orders the lines: downwards, upwards, as they were.
+  #sortBy(by) {
+    if (this.#sort?.by !== by) this.#sort = {by, descending: true};
+    else this.#sort = this.#sort.descending ? {by, descending: false} : null;
+    this.#drawTable();
+  }
+
+  // Rebuilt only where it differs, so that the focus stays on a heading while experiments end.
+  #drawHead(headings) {
+    const titles = headings.map(({title}) => title).join('\n');
+    if (titles !== this.headTitles) {
+      this.headTitles = titles;
+      this.head.replaceChildren(element('tr', {}, headings.map(({title, text, by}) =>
+        element('th', {scope: 'col', class: text ? 'text' : null}, by ?
+          element('button', {type: 'button', class: 'sort', onclick: () => this.#sortBy(by)}, title) : title))));
+    }
+    headings.forEach(({by}, i) => setAttribute(this.head.rows[0].cells[i], 'aria-sort',
+      by && by === this.#sort?.by && (this.#sort.descending ? 'descending' : 'ascending')));
+  }
+
+  // What has no value comes last, in both directions; equals as the sweep has them.
+  #ordered(cells) {
+    if (!this.#sort) return cells;
+    const key = SORT_KEYS[this.#sort.by], sign = this.#sort.descending ? -1 : 1;
+    const missing = (value) => value === null || value === undefined;
+    return [...cells].sort((a, b) => {
+      const [x, y] = [key(a), key(b)];
+      return missing(x) || missing(y) ? missing(x) - missing(y) : sign * (x - y);
+    });
+  }
+
   #drawTable() {
     const {metric, cells, rows, columns, baseline, confidence, tests} = this.#table;
     const several = columns.labels.length > 1;
     const compared = baseline !== null;
     const bounds = range(cells);
-    const titles = [rows.axes, several && columns.axes, 'n', metric, `${Math.round(confidence * 100)} % interval`,
-      compared && 'Difference', compared && 'p (Holm)', compared && 'Verdict'].filter((title) => title !== false);
-    this.head.replaceChildren(element('tr', {}, titles.map((title) =>
-      element('th', {scope: 'col', class: LEFT.test(title) || (several && title === columns.axes) ? 'text' : null}, title))));
-    this.body.replaceChildren(...cells.map((cell) => {
+    const headings = [{title: rows.axes, text: true}, several && {title: columns.axes, text: true},
+      {title: 'n', by: 'n'}, {title: metric, by: 'mean'},
+      {title: `${Math.round(confidence * 100)} % interval`, text: true},
+      compared && {title: 'Difference', by: 'difference'},
+      compared && {title: 'p (Holm)', by: 'p'},
+      compared && {title: 'Verdict', text: true}].filter(Boolean);
+    this.#drawHead(headings);
+    this.body.replaceChildren(...this.#ordered(cells).map((cell) => {
       const bad = Object.entries(cell.states).filter(([state]) => ['failed', 'diverged', 'cancelled'].includes(state))
         .map(([state, some]) => `${count(some)} ${state}`);
       if (cell.not_finite) bad.push(`${count(cell.not_finite)} without a value`);
@@ -224,7 +259,8 @@ class View {
   }
 }
 
-const LEFT = /^Verdict$| interval$/;
+const SORT_KEYS = {n: (cell) => cell.n, mean: (cell) => cell.mean, difference: (cell) => cell.difference?.mean,
+  p: (cell) => cell.difference?.p_holm};
 const VERDICTS = {better: '▲ better', worse: '▼ worse', higher: '▲ higher', lower: '▼ lower',
   inconclusive: 'inconclusive', baseline: 'baseline'};
 

@@ -39,6 +39,17 @@ try {
   assert.equal(await page.locator('tr[data-arm="0"] .verdict').textContent(), 'baseline');
   await page.getByLabel('Metric').selectOption('train_loss');
   await page.locator('thead', {hasText: 'train_loss'}).waitFor();
+  const arms = () => page.locator('tbody tr').evaluateAll((lines) => lines.map((line) => Number(line.dataset.arm)));
+  const [first, second] = (await api(server.address, 'GET', '/sweeps/1/table?metric=train_loss')).cells;
+  const byMean = first.mean > second.mean ? [0, 1] : [1, 0];
+  const heading = page.getByRole('columnheader', {name: 'train_loss'});
+  for (const [order, direction] of [[byMean, 'descending'], [byMean.toReversed(), 'ascending'], [[0, 1], null]]) {
+    await heading.getByRole('button').click();
+    assert.deepEqual(await arms(), order, `ordered by the mean, ${direction}`);
+    assert.equal(await heading.getAttribute('aria-sort'), direction);
+  }
+  await page.getByRole('button', {name: 'Difference'}).click();
+  assert.deepEqual(await arms(), [1, 0], 'the baseline has no difference and comes last');
   const csv = await (await fetch(new URL(await page.getByRole('link', {name: 'CSV'}).getAttribute('href'), server.address))).text();
   assert.equal(csv.trim().split('\r\n').length, 3);
 
