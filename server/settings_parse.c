@@ -1,174 +1,13 @@
 #include "server/settings_parse.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/nearest.h"
+#include "server/settings_parse_internal.h"
 
 static const double largest_integer = 9007199254740991; /* 2^53 - 1 */
-
-enum { QUOTED_SIZE = 80, LISTING_SIZE = 400 };
-
-struct parser {
-    problems *found;
-    bool out_of_memory;
-};
-
-/* Where an item stands: a chain from it to the document's root, on the stack. */
-struct place {
-    const struct place *parent; /* NULL: the root, which has neither name nor index */
-    const char *name;           /* of a member; NULL: an item of a list */
-    size_t index;
-};
-
-/* -- texts for messages --------------------------------------------------------------------------
- */
-
-static void append(char *text, size_t size, const char *more) {
-    const size_t length = strlen(text);
-    snprintf(text + length, size - length, "%s", more);
-}
-
-/* Adds the RFC 6901 pointer of `place` to text. */
-static void append_pointer(const struct place *place, char text[GR_PLACE_SIZE]) {
-    if (!place || !place->parent) return;
-    append_pointer(place->parent, text);
-    if (!place->name) {
-        char number[24];
-        snprintf(number, sizeof number, "/%zu", place->index);
-        append(text, GR_PLACE_SIZE, number);
-        return;
-    }
-    append(text, GR_PLACE_SIZE, "/");
-    size_t length = strlen(text);
-    for (const char *p = place->name; *p && length + 2 < GR_PLACE_SIZE; p++) {
-        if (*p == '~' || *p == '/') {
-            text[length++] = '~';
-            text[length++] = *p == '~' ? '0' : '1';
-        } else {
-            text[length++] = *p;
-        }
-    }
-    text[length] = '\0';
-}
-
-__attribute__((format(printf, 3, 4))) static void
-report(struct parser *parser, const struct place *place, const char *format, ...) {
-    if (parser->found->count >= MAXIMUM_PROBLEMS) {
-        parser->found->count++;
-        return;
-    }
-    char pointer[GR_PLACE_SIZE] = "", detail[GR_MESSAGE_SIZE];
-    append_pointer(place, pointer);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(detail, sizeof detail, format, arguments);
-    va_end(arguments);
-    problems_add(parser->found, pointer, "%s", detail);
-}
-
-/* A user's text in quotes: shortened at a character's border, without control characters. */
-static const char *quote(const char *string, char text[QUOTED_SIZE]) {
-    size_t length = 0;
-    text[length++] = '"';
-    const char *p = string;
-    for (; *p && length < QUOTED_SIZE - 8; p++)
-        text[length++] = (unsigned char)*p < 0x20 || *p == 0x7F ? '?' : *p;
-    if (*p) {
-        while (((unsigned char)*p & 0xC0) == 0x80) { /* not within a character */
-            p--;
-            length--;
-        }
-        memcpy(text + length, "…", sizeof "…" - 1);
-        length += sizeof "…" - 1;
-    }
-    text[length++] = '"';
-    text[length] = '\0';
-    return text;
-}
-
-/* Adds `word` to a list of alternatives: "a", "a, b", "a, b, c". */
-static void append_word(char *text, size_t size, const char *word) {
-    if (text[0]) append(text, size, ", ");
-    append(text, size, word);
-}
-
-/* What an item is, for "found …". */
-static void describe_found(const cJSON *item, char text[QUOTED_SIZE + 16]) {
-    char quoted[QUOTED_SIZE];
-    if (cJSON_IsString(item))
-        snprintf(text, QUOTED_SIZE + 16, "the string %s", quote(item->valuestring, quoted));
-    else if (cJSON_IsNumber(item))
-        snprintf(text, QUOTED_SIZE + 16, "the number %.16g", item->valuedouble);
-    else
-        snprintf(text, QUOTED_SIZE + 16, "%s",
-                 cJSON_IsNull(item)     ? "null"
-                 : cJSON_IsTrue(item)   ? "true"
-                 : cJSON_IsFalse(item)  ? "false"
-                 : cJSON_IsArray(item)  ? "a list"
-                 : cJSON_IsObject(item) ? "an object"
-                                        : "something else");
-}
-
-static bool accepts(const gr_option *option, gr_value_type type) {
-    return option->accepts & GR_ACCEPT(type);
-}
-
-static void list_choices(const gr_option *option, char text[LISTING_SIZE]) {
-    char quoted[QUOTED_SIZE];
-    for (size_t i = 0; option->choices[i]; i++)
-        append_word(text, LISTING_SIZE, quote(option->choices[i], quoted));
-}
-
-/* What an option takes, for "… is needed". */
-static void describe_accepted(const gr_option *option, char text[LISTING_SIZE]) {
-    text[0] = '\0';
-    if (accepts(option, GR_BOOLEAN)) append_word(text, LISTING_SIZE, "true or false");
-    if (accepts(option, GR_NUMBER))
-        append_word(text, LISTING_SIZE, "a number");
-    else if (accepts(option, GR_INTEGER))
-        append_word(text, LISTING_SIZE, "a whole number");
-    if (accepts(option, GR_CHOICE)) list_choices(option, text);
-    if (accepts(option, GR_STRING)) append_word(text, LISTING_SIZE, "a string");
-    if (accepts(option, GR_NUMBERS)) append_word(text, LISTING_SIZE, "a list of numbers");
-    if (accepts(option, GR_STRINGS)) append_word(text, LISTING_SIZE, "an object of strings");
-    if (accepts(option, GR_SETTINGS)) {
-        append_word(text, LISTING_SIZE, "an object (");
-        append(text, LISTING_SIZE, option->family->name);
-        append(text, LISTING_SIZE, ")");
-    }
-    if (accepts(option, GR_LIST)) {
-        append_word(text, LISTING_SIZE, "a list of objects (");
-        append(text, LISTING_SIZE, option->family->name);
-        append(text, LISTING_SIZE, ")");
-    }
-    if (accepts(option, GR_NULL)) append_word(text, LISTING_SIZE, "null");
-    /* The last comma reads better as "or". */
-    char *comma = NULL;
-    for (char *p = text; (p = strstr(p, ", ")); p++) comma = p;
-    if (comma && strlen(text) + 3 < LISTING_SIZE) {
-        memmove(comma + 4, comma + 2, strlen(comma + 2) + 1);
-        memcpy(comma, " or ", 4);
-    }
-}
-
-static void wrong_type(struct parser *parser, const struct place *place, const gr_option *option,
-                       const cJSON *item) {
-    char is[QUOTED_SIZE + 16], needed[LISTING_SIZE];
-    describe_found(item, is);
-    describe_accepted(option, needed);
-    const gr_family *family = option->family;
-    if (accepts(option, GR_SETTINGS) && cJSON_IsString(item) && family->discriminator &&
-        gr_family_kind(family, item->valuestring))
-        report(parser, place, "found %s where an object is needed: write {\"%s\": \"%s\"}", is,
-               family->discriminator, item->valuestring);
-    else if (accepts(option, GR_LIST) && cJSON_IsObject(item))
-        report(parser, place, "found an object where a list is needed: put it into [ ]");
-    else
-        report(parser, place, "found %s where %s is needed", is, needed);
-}
 
 /* -- scalars
  * --------------------------------------------------------------------------------------- */
@@ -183,34 +22,34 @@ static bool in_range(const gr_option *option, double value) {
     return option->maximum_excluded ? value < option->maximum : value <= option->maximum;
 }
 
-static bool check_range(struct parser *parser, const struct place *place, const gr_option *option,
-                        double value) {
+static bool check_range(settings_parser *parser, const settings_place *place,
+                        const gr_option *option, double value) {
     if (in_range(option, value)) return true;
-    report(parser, place, "%.16g is out of range: it must be %s %.16g and %s %.16g", value,
-           option->minimum_excluded ? "greater than" : "at least", option->minimum,
-           option->maximum_excluded ? "less than" : "at most", option->maximum);
+    settings_report(parser, place, "%.16g is out of range: it must be %s %.16g and %s %.16g", value,
+                    option->minimum_excluded ? "greater than" : "at least", option->minimum,
+                    option->maximum_excluded ? "less than" : "at most", option->maximum);
     return false;
 }
 
-static void parse_number(struct parser *parser, const struct place *place, const gr_option *option,
-                         const cJSON *item, gr_value *value) {
+static void parse_number(settings_parser *parser, const settings_place *place,
+                         const gr_option *option, const cJSON *item, gr_value *value) {
     const double number = item->valuedouble;
     const bool whole = number == floor(number);
-    if (accepts(option, GR_INTEGER) && whole && fabs(number) <= largest_integer) {
+    if (settings_accepts(option, GR_INTEGER) && whole && fabs(number) <= largest_integer) {
         if (check_range(parser, place, option, number))
             *value = (gr_value){.type = GR_INTEGER, .integer = (int64_t)number};
-    } else if (accepts(option, GR_NUMBER)) {
+    } else if (settings_accepts(option, GR_NUMBER)) {
         if (check_range(parser, place, option, number))
             *value = (gr_value){.type = GR_NUMBER, .number = number};
-    } else if (!accepts(option, GR_INTEGER)) {
-        wrong_type(parser, place, option, item);
+    } else if (!settings_accepts(option, GR_INTEGER)) {
+        settings_wrong_type(parser, place, option, item);
     } else if (whole) {
-        report(
+        settings_report(
             parser, place,
             "%.17g is beyond 2^53 - 1 (9007199254740991), the largest whole number that is exact",
             number);
     } else {
-        report(parser, place, "%.16g is not a whole number", number);
+        settings_report(parser, place, "%.16g is not a whole number", number);
     }
 }
 
@@ -225,49 +64,51 @@ static const char *control_character(const char *text, bool lines) {
     return NULL;
 }
 
-static bool check_text(struct parser *parser, const struct place *place, const char *text,
+static bool check_text(settings_parser *parser, const settings_place *place, const char *text,
                        size_t minimum, size_t maximum, bool lines) {
     const size_t length = strlen(text);
     if (length < minimum)
-        report(parser, place, "an empty text; %zu to %zu bytes are needed", minimum, maximum);
+        settings_report(parser, place, "an empty text; %zu to %zu bytes are needed", minimum,
+                        maximum);
     else if (length > maximum)
-        report(parser, place, "a text of %zu bytes; at most %zu are allowed", length, maximum);
+        settings_report(parser, place, "a text of %zu bytes; at most %zu are allowed", length,
+                        maximum);
     else if (control_character(text, lines))
-        report(parser, place, "a text with a control character (0x%02X): leave it out",
-               (unsigned)(unsigned char)*control_character(text, lines));
+        settings_report(parser, place, "a text with a control character (0x%02X): leave it out",
+                        (unsigned)(unsigned char)*control_character(text, lines));
     else
         return true;
     return false;
 }
 
-static void parse_string(struct parser *parser, const struct place *place, const gr_option *option,
-                         const cJSON *item, gr_value *value) {
-    if (accepts(option, GR_CHOICE)) {
+static void parse_string(settings_parser *parser, const settings_place *place,
+                         const gr_option *option, const cJSON *item, gr_value *value) {
+    if (settings_accepts(option, GR_CHOICE)) {
         size_t count = 0;
         for (; option->choices[count]; count++) {
             if (strcmp(option->choices[count], item->valuestring) != 0) continue;
             *value = (gr_value){.type = GR_CHOICE, .choice = (int)count};
             return;
         }
-        if (!accepts(option, GR_STRING)) {
+        if (!settings_accepts(option, GR_STRING)) {
             char quoted[QUOTED_SIZE], needed[LISTING_SIZE];
             const char *nearest = nearest_name(item->valuestring, option->choices, count);
-            describe_accepted(option, needed);
+            settings_describe_accepted(option, needed);
             if (nearest)
-                report(parser, place, "found %s; did you mean \"%s\"? (%s)",
-                       quote(item->valuestring, quoted), nearest, needed);
+                settings_report(parser, place, "found %s; did you mean \"%s\"? (%s)",
+                                settings_quote(item->valuestring, quoted), nearest, needed);
             else
-                report(parser, place, "found %s where %s is needed",
-                       quote(item->valuestring, quoted), needed);
+                settings_report(parser, place, "found %s where %s is needed",
+                                settings_quote(item->valuestring, quoted), needed);
             return;
         }
     }
-    if (!accepts(option, GR_STRING)) {
-        wrong_type(parser, place, option, item);
+    if (!settings_accepts(option, GR_STRING)) {
+        settings_wrong_type(parser, place, option, item);
         return;
     }
-    const bool bounded =
-        has_bounds(option) && !accepts(option, GR_INTEGER) && !accepts(option, GR_NUMBER);
+    const bool bounded = has_bounds(option) && !settings_accepts(option, GR_INTEGER) &&
+                         !settings_accepts(option, GR_NUMBER);
     if (!check_text(parser, place, item->valuestring, bounded ? (size_t)option->minimum : 1,
                     bounded ? (size_t)option->maximum : MAXIMUM_STRING_BYTES, option->lines))
         return;
@@ -288,15 +129,16 @@ static size_t length_of(const cJSON *collection) {
     return count;
 }
 
-static bool check_length(struct parser *parser, const struct place *place, const cJSON *list) {
+static bool check_length(settings_parser *parser, const settings_place *place, const cJSON *list) {
     const size_t count = length_of(list);
     if (count <= GR_MAXIMUM_LIST) return true;
-    report(parser, place, "a list of %zu items; at most %d are allowed", count, GR_MAXIMUM_LIST);
+    settings_report(parser, place, "a list of %zu items; at most %d are allowed", count,
+                    GR_MAXIMUM_LIST);
     return false;
 }
 
-static void parse_numbers(struct parser *parser, const struct place *place, const gr_option *option,
-                          const cJSON *list, gr_value *value) {
+static void parse_numbers(settings_parser *parser, const settings_place *place,
+                          const gr_option *option, const cJSON *list, gr_value *value) {
     if (!check_length(parser, place, list)) return;
     double *items = calloc(length_of(list) + 1, sizeof *items);
     if (!items) {
@@ -305,14 +147,14 @@ static void parse_numbers(struct parser *parser, const struct place *place, cons
     }
     size_t count = 0;
     for (const cJSON *item = list->child; item; item = item->next, count++) {
-        const struct place at = {.parent = place, .index = count};
+        const settings_place at = {.parent = place, .index = count};
         char is[QUOTED_SIZE + 16];
         if (cJSON_IsNumber(item)) {
             if (check_range(parser, &at, option, item->valuedouble))
                 items[count] = item->valuedouble;
         } else {
-            describe_found(item, is);
-            report(parser, &at, "found %s where a number is needed", is);
+            settings_describe_found(item, is);
+            settings_report(parser, &at, "found %s where a number is needed", is);
         }
     }
     value->type = GR_NUMBERS;
@@ -327,24 +169,25 @@ static bool is_repeated(const cJSON *object, const cJSON *member) {
     return false;
 }
 
-static void parse_strings(struct parser *parser, const struct place *place, const cJSON *object,
+static void parse_strings(settings_parser *parser, const settings_place *place, const cJSON *object,
                           gr_value *value) {
     const size_t count = length_of(object);
     if (count > MAXIMUM_STRINGS) {
-        report(parser, place, "%zu entries; at most %d are allowed", count, MAXIMUM_STRINGS);
+        settings_report(parser, place, "%zu entries; at most %d are allowed", count,
+                        MAXIMUM_STRINGS);
         return;
     }
     for (const cJSON *item = object->child; item; item = item->next) {
-        const struct place at = {.parent = place, .name = item->string};
+        const settings_place at = {.parent = place, .name = item->string};
         char is[QUOTED_SIZE + 16];
         if (is_repeated(object, item)) {
-            report(parser, &at, "this name is there twice: leave one out");
+            settings_report(parser, &at, "this name is there twice: leave one out");
         } else if (cJSON_IsString(item)) {
             check_text(parser, &at, item->string, 1, MAXIMUM_STRINGS_NAME, false);
             check_text(parser, &at, item->valuestring, 0, MAXIMUM_STRINGS_VALUE, false);
         } else {
-            describe_found(item, is);
-            report(parser, &at, "found %s where a string is needed", is);
+            settings_describe_found(item, is);
+            settings_report(parser, &at, "found %s where a string is needed", is);
         }
     }
     value->string = json_text(object);
@@ -354,12 +197,12 @@ static void parse_strings(struct parser *parser, const struct place *place, cons
         parser->out_of_memory = true;
 }
 
-static void parse_object(struct parser *parser, const struct place *place, int depth,
+static void parse_object(settings_parser *parser, const settings_place *place, int depth,
                          const gr_family *family, const cJSON *object, const char *const *members,
                          gr_settings *settings);
 
 /* One object (GR_SETTINGS) or the items of a list (GR_LIST). */
-static void parse_family(struct parser *parser, const struct place *place, int depth,
+static void parse_family(settings_parser *parser, const settings_place *place, int depth,
                          const gr_option *option, const cJSON *item, gr_value *value) {
     const bool list = cJSON_IsArray(item);
     if (list && !check_length(parser, place, item)) return;
@@ -372,7 +215,7 @@ static void parse_family(struct parser *parser, const struct place *place, int d
     if (list) {
         size_t i = 0;
         for (const cJSON *child = item->child; child; child = child->next, i++) {
-            const struct place at = {.parent = place, .index = i};
+            const settings_place at = {.parent = place, .index = i};
             parse_object(parser, &at, depth + 1, option->family, child, NULL, &items[i]);
         }
     } else {
@@ -384,7 +227,7 @@ static void parse_family(struct parser *parser, const struct place *place, int d
 }
 
 /* true stands for an object without members, false for null. */
-static void parse_wish(struct parser *parser, const struct place *place, int depth,
+static void parse_wish(settings_parser *parser, const settings_place *place, int depth,
                        const gr_option *option, const cJSON *item, gr_value *value) {
     if (cJSON_IsFalse(item)) return;
     cJSON *empty = cJSON_CreateObject();
@@ -395,36 +238,38 @@ static void parse_wish(struct parser *parser, const struct place *place, int dep
     cJSON_Delete(empty);
 }
 
-static void parse_value(struct parser *parser, const struct place *place, int depth,
+static void parse_value(settings_parser *parser, const settings_place *place, int depth,
                         const gr_option *option, const cJSON *item, gr_value *value) {
     if (cJSON_IsNumber(item))
         parse_number(parser, place, option, item, value);
     else if (cJSON_IsString(item))
         parse_string(parser, place, option, item, value);
-    else if (cJSON_IsBool(item) && accepts(option, GR_BOOLEAN) && accepts(option, GR_SETTINGS))
+    else if (cJSON_IsBool(item) && settings_accepts(option, GR_BOOLEAN) &&
+             settings_accepts(option, GR_SETTINGS))
         parse_wish(parser, place, depth, option, item, value);
-    else if (cJSON_IsBool(item) && accepts(option, GR_BOOLEAN))
+    else if (cJSON_IsBool(item) && settings_accepts(option, GR_BOOLEAN))
         *value = (gr_value){.type = GR_BOOLEAN, .boolean = cJSON_IsTrue(item)};
-    else if (cJSON_IsArray(item) && accepts(option, GR_NUMBERS))
+    else if (cJSON_IsArray(item) && settings_accepts(option, GR_NUMBERS))
         parse_numbers(parser, place, option, item, value);
-    else if (cJSON_IsArray(item) && accepts(option, GR_LIST))
+    else if (cJSON_IsArray(item) && settings_accepts(option, GR_LIST))
         parse_family(parser, place, depth, option, item, value);
-    else if (cJSON_IsObject(item) && accepts(option, GR_SETTINGS))
+    else if (cJSON_IsObject(item) && settings_accepts(option, GR_SETTINGS))
         parse_family(parser, place, depth, option, item, value);
-    else if (cJSON_IsObject(item) && accepts(option, GR_STRINGS))
+    else if (cJSON_IsObject(item) && settings_accepts(option, GR_STRINGS))
         parse_strings(parser, place, item, value);
-    else if (!cJSON_IsNull(item) || !accepts(option, GR_NULL))
-        wrong_type(parser, place, option, item);
+    else if (!cJSON_IsNull(item) || !settings_accepts(option, GR_NULL))
+        settings_wrong_type(parser, place, option, item);
 }
 
 /* A value from the tables: a default, or what an alias fixes. */
-static void parse_table_value(struct parser *parser, const struct place *place, int depth,
+static void parse_table_value(settings_parser *parser, const settings_place *place, int depth,
                               const gr_option *option, const char *json, gr_value *value) {
     cJSON *item = NULL;
     gr_error error = {0};
     if (!json || json_parse(json, strlen(json), &item, &error) == GR_INVALID)
-        report(parser, place, "a defect of this program: the default of \"%s\" is not JSON: %s",
-               option->name, error.message);
+        settings_report(parser, place,
+                        "a defect of this program: the default of \"%s\" is not JSON: %s",
+                        option->name, error.message);
     else if (!item)
         parser->out_of_memory = true;
     else
@@ -445,32 +290,32 @@ static size_t family_names(const gr_family *family, const char *names[], size_t 
 static void list_kinds(const gr_family *family, char text[LISTING_SIZE]) {
     text[0] = '\0';
     for (size_t i = 0; family->kinds[i]; i++)
-        append_word(text, LISTING_SIZE, family->kinds[i]->name);
+        settings_append_word(text, LISTING_SIZE, family->kinds[i]->name);
 }
 
 /* The kind that an object names, or NULL after a problem. *missing: it names none. */
-static const gr_kind *kind_of(struct parser *parser, const struct place *place,
+static const gr_kind *kind_of(settings_parser *parser, const settings_place *place,
                               const gr_family *family, const cJSON *object, bool *missing) {
     enum { CAPACITY = 128 };
     *missing = false;
     if (!family->discriminator) return family->unnamed ? family->unnamed : family->kinds[0];
     const cJSON *named = cJSON_GetObjectItemCaseSensitive(object, family->discriminator);
-    const struct place at = {.parent = place, .name = family->discriminator};
+    const settings_place at = {.parent = place, .name = family->discriminator};
     char listing[LISTING_SIZE], quoted[QUOTED_SIZE];
     if (!named) {
         *missing = true;
         if (family->unnamed) return family->unnamed;
         list_kinds(family, listing);
-        report(parser, &at, "\"%s\" is missing: it names the %s, one of %s", family->discriminator,
-               family->name, listing);
+        settings_report(parser, &at, "\"%s\" is missing: it names the %s, one of %s",
+                        family->discriminator, family->name, listing);
         return NULL;
     }
     if (!cJSON_IsString(named)) {
         char is[QUOTED_SIZE + 16];
-        describe_found(named, is);
+        settings_describe_found(named, is);
         list_kinds(family, listing);
-        report(parser, &at, "found %s where the name of a %s is needed: one of %s", is,
-               family->name, listing);
+        settings_report(parser, &at, "found %s where the name of a %s is needed: one of %s", is,
+                        family->name, listing);
         return NULL;
     }
     const gr_kind *kind = gr_family_kind(family, named->valuestring);
@@ -478,13 +323,14 @@ static const gr_kind *kind_of(struct parser *parser, const struct place *place,
     const char *names[CAPACITY];
     const char *nearest =
         nearest_name(named->valuestring, names, family_names(family, names, CAPACITY));
-    quote(named->valuestring, quoted);
+    settings_quote(named->valuestring, quoted);
     list_kinds(family, listing);
     if (nearest)
-        report(parser, &at, "no %s is called %s; did you mean \"%s\"?", family->name, quoted,
-               nearest);
+        settings_report(parser, &at, "no %s is called %s; did you mean \"%s\"?", family->name,
+                        quoted, nearest);
     else
-        report(parser, &at, "no %s is called %s; there are %s", family->name, quoted, listing);
+        settings_report(parser, &at, "no %s is called %s; there are %s", family->name, quoted,
+                        listing);
     return NULL;
 }
 
@@ -504,7 +350,7 @@ static bool is_member(const char *const *members, const char *name) {
 
 /* Reports a member that the kind does not have. Returns the name that it may have meant, or NULL.
  */
-static const char *unknown_member(struct parser *parser, const struct place *at,
+static const char *unknown_member(settings_parser *parser, const settings_place *at,
                                   const gr_family *family, const gr_kind *kind, const gr_kind *base,
                                   const char *const *members) {
     if (parser->found->count >= MAXIMUM_PROBLEMS) { /* do not look for what nobody reads */
@@ -519,29 +365,30 @@ static const char *unknown_member(struct parser *parser, const struct place *at,
             names[count++] = base->options[i].name;
     char quoted[QUOTED_SIZE], listing[LISTING_SIZE] = "";
     const char *nearest = nearest_name(at->name, names, count);
-    for (size_t i = 0; i < count; i++) append_word(listing, sizeof listing, names[i]);
-    quote(at->name, quoted);
+    for (size_t i = 0; i < count; i++) settings_append_word(listing, sizeof listing, names[i]);
+    settings_quote(at->name, quoted);
     if (nearest)
-        report(parser, at, "%s has no member %s; did you mean \"%s\"?", kind->name, quoted,
-               nearest);
+        settings_report(parser, at, "%s has no member %s; did you mean \"%s\"?", kind->name, quoted,
+                        nearest);
     else if (count)
-        report(parser, at, "%s has no member %s; its members are %s", kind->name, quoted, listing);
+        settings_report(parser, at, "%s has no member %s; its members are %s", kind->name, quoted,
+                        listing);
     else
-        report(parser, at, "%s has no members: leave %s out", kind->name, quoted);
+        settings_report(parser, at, "%s has no members: leave %s out", kind->name, quoted);
     return nearest;
 }
 
 /* What the document gives. `seen` gets which options it names; returns true where the discriminator
  * seems to be there under a wrong name. */
-static bool parse_members(struct parser *parser, const struct place *place, int depth,
+static bool parse_members(settings_parser *parser, const settings_place *place, int depth,
                           const gr_family *family, const gr_kind *kind, const cJSON *object,
                           const char *const *members, gr_settings *settings, bool *seen) {
     const gr_kind *base = settings->kind;
     bool misspelt = false, named = false;
     for (const cJSON *member = object->child; member; member = member->next) {
-        const struct place at = {.parent = place, .name = member->string};
+        const settings_place at = {.parent = place, .name = member->string};
         if (family->discriminator && strcmp(member->string, family->discriminator) == 0) {
-            if (named) report(parser, &at, "this member is there twice: leave one out");
+            if (named) settings_report(parser, &at, "this member is there twice: leave one out");
             named = true;
             continue;
         }
@@ -554,10 +401,10 @@ static bool parse_members(struct parser *parser, const struct place *place, int 
         }
         const char *fixed = fixed_value(kind, member->string);
         if (fixed)
-            report(parser, &at, "%s fixes this to %s: leave it out, or use \"%s\"", kind->name,
-                   fixed, base->name);
+            settings_report(parser, &at, "%s fixes this to %s: leave it out, or use \"%s\"",
+                            kind->name, fixed, base->name);
         else if (seen[option])
-            report(parser, &at, "this member is there twice: leave one out");
+            settings_report(parser, &at, "this member is there twice: leave one out");
         else
             parse_value(parser, &at, depth, &base->options[option], member,
                         &settings->values[option]);
@@ -566,33 +413,33 @@ static bool parse_members(struct parser *parser, const struct place *place, int 
     return misspelt;
 }
 
-static void fill_missing(struct parser *parser, const struct place *place, int depth,
+static void fill_missing(settings_parser *parser, const settings_place *place, int depth,
                          const gr_kind *kind, const char *const *members, gr_settings *settings,
                          const bool *seen) {
     const gr_kind *base = settings->kind;
     for (size_t i = 0; i < base->option_count; i++) {
         const gr_option *option = &base->options[i];
         const char *fixed = fixed_value(kind, option->name);
-        const struct place at = {.parent = place, .name = option->name};
+        const settings_place at = {.parent = place, .name = option->name};
         if ((seen[i] && !fixed) || !is_member(members, option->name)) continue;
         if (!fixed && option->required)
-            report(parser, &at, "\"%s\" is missing: %s", option->name, option->help);
+            settings_report(parser, &at, "\"%s\" is missing: %s", option->name, option->help);
         else
             parse_table_value(parser, &at, depth, option, fixed ? fixed : option->default_json,
                               &settings->values[i]);
     }
 }
 
-static void parse_object(struct parser *parser, const struct place *place, int depth,
+static void parse_object(settings_parser *parser, const settings_place *place, int depth,
                          const gr_family *family, const cJSON *object, const char *const *members,
                          gr_settings *settings) {
     if (depth > GR_MAXIMUM_NESTING) {
-        report(parser, place, "nested more than %d objects deep", GR_MAXIMUM_NESTING);
+        settings_report(parser, place, "nested more than %d objects deep", GR_MAXIMUM_NESTING);
         return;
     }
     if (!cJSON_IsObject(object)) {
         const gr_option any = {.accepts = GR_ACCEPT(GR_SETTINGS), .family = family};
-        wrong_type(parser, place, &any, object);
+        settings_wrong_type(parser, place, &any, object);
         return;
     }
     bool missing;
@@ -601,7 +448,8 @@ static void parse_object(struct parser *parser, const struct place *place, int d
     const gr_kind *base = kind->alias_of ? kind->alias_of : kind;
     bool seen[GR_MAXIMUM_OPTIONS] = {false};
     if (base->option_count > GR_MAXIMUM_OPTIONS) {
-        report(parser, place, "a defect of this program: %s has too many options", base->name);
+        settings_report(parser, place, "a defect of this program: %s has too many options",
+                        base->name);
         return;
     }
     settings->values = calloc(base->option_count + 1, sizeof *settings->values);
@@ -618,8 +466,8 @@ static void parse_object(struct parser *parser, const struct place *place, int d
 
 gr_status settings_parse(const gr_family *family, const cJSON *item, const char *const *members,
                          gr_settings *settings, problems *found) {
-    struct parser parser = {.found = found};
-    const struct place root = {0};
+    settings_parser parser = {.found = found};
+    const settings_place root = {0};
     const size_t before = found->count;
     *settings = (gr_settings){0};
     parse_object(&parser, &root, 1, family, item, members, settings);
