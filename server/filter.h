@@ -39,6 +39,7 @@ typedef enum filter_member {
     MEMBER_PRIORITY,
     MEMBER_ATTEMPT,
     MEMBER_SWEEP,
+    MEMBER_ARM, /* of the sweep */
     MEMBER_CREATED_AT,
     MEMBER_STARTED_AT,
     MEMBER_FINISHED_AT,

@@ -16,6 +16,7 @@ static const struct {
                [MEMBER_PRIORITY] = {"priority", TYPE_NUMBER},
                [MEMBER_ATTEMPT] = {"attempt", TYPE_NUMBER},
                [MEMBER_SWEEP] = {"sweep", TYPE_NUMBER},
+               [MEMBER_ARM] = {"arm", TYPE_NUMBER},
                [MEMBER_CREATED_AT] = {"created_at", TYPE_TIME},
                [MEMBER_STARTED_AT] = {"started_at", TYPE_TIME},
                [MEMBER_FINISHED_AT] = {"finished_at", TYPE_TIME},

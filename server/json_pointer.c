@@ -102,7 +102,8 @@ gr_status json_pointer_set(cJSON *document, const char *pointer, const cJSON *va
         cJSON *inner = step(here, token);
         if (inner == NULL ||
             cJSON_IsNull(inner)) { /* of a list: refused where it has no such item */
-            GR_TRY(put(here, token, cJSON_CreateObject(), error));
+            const bool list = at[1] == '-' && (at[2] == 0 || at[2] == '/');
+            GR_TRY(put(here, token, list ? cJSON_CreateArray() : cJSON_CreateObject(), error));
             inner = strcmp(token, "-") == 0 && cJSON_IsArray(here)
                         ? cJSON_GetArrayItem(here, cJSON_GetArraySize(here) - 1)
                         : step(here, token);

@@ -10,8 +10,9 @@ gr_status json_pointer_check(const char *pointer, gr_error *error);
 /* What stands there, or NULL. */
 const cJSON *json_pointer_get(const cJSON *document, const char *pointer);
 /* Puts a copy of `value` there: an item or a member is replaced, a member that is missing is added
- * (and the objects on the way to it), "-" is one more item of a list. GR_INVALID where the pointer
- * leads through a text or a number, or to an item that the list does not have. */
+ * (and the objects on the way to it, or the list that a "-" speaks of), "-" is one more item of a
+ * list. GR_INVALID where the pointer leads through a text or a number, or to an item that the list
+ * does not have. */
 gr_status json_pointer_set(cJSON *document, const char *pointer, const cJSON *value,
                            gr_error *error);
 /* True where `pointer` is `outer`, or points into it. */

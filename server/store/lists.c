@@ -27,6 +27,7 @@ typedef enum list_part {
 static bool may_be_missing(const filter_field *field) {
     switch (field->member) {
     case MEMBER_SWEEP:
+    case MEMBER_ARM:
     case MEMBER_STARTED_AT:
     case MEMBER_FINISHED_AT:
     case MEMBER_FACT:

@@ -43,6 +43,8 @@ problem "sweep: overwritten" 422 "overwrites" -d "$(sweep '.axes[1] = {name: "o"
 problem "sweep: too many" 422 "at most" -d "$(sweep '.repeats = 9999')" "$api/sweeps"
 problem "sweep: no such baseline" 422 "/baseline/method" -d "$(sweep '.baseline.method = "x"')" "$api/sweeps"
 problem "sweep: range in a grid" 422 "samples" -d "$(sweep '.axes[1] = {pointer: "/optimizer/learning_rate", range: {minimum: 0.1, maximum: 1}}')" "$api/sweeps"
+ask -d "$(sweep '.axes[0] = {name: "method", values: [{label: "none", set: {}}, {label: "DataGrad", set: {"/regularizers/-": {type: "datagrad", weight: 1}}}]}')" "$api/sweeps?validate_only=true"
+equal "sweep: a list that the base does not have" "$status" 200
 problem "sweep: until without cap" 422 "maximum_repeats" -d "$(sweep '.until = {width: 0.1}')" "$api/sweeps"
 problem "sweep: halving" 422 "minimum_iterations" -d "$(sweep 'del(.baseline) | .strategy = "asha"')" "$api/sweeps"
 equal "sweep: nothing was stored" "$(curl -s "$api/experiments?limit=1" | jq -c '.experiments[0].id')" "$before"
@@ -53,6 +55,8 @@ holds "sweep: location" "$headers" "Location: /api/v1/sweeps/1"
 swept 1 finished
 ask "$api/experiments?sweep=1&limit=100&fields=sweep,spec"
 equal "sweep: pairs" "$(jq -c '[.experiments[] | select(.sweep.seed != .spec.seed)] | length' <<<"$body") $(jq -c '[.experiments[].sweep | [.arm, .seed]] | unique | length' <<<"$body")" '0 12'
+ask -G "$api/experiments" --data-urlencode 'filter=sweep = 1 AND arm = 2' -d fields=sweep
+equal "sweep: the experiments of an arm" "$(jq -c '[.experiments[].sweep | [.arm, .seed]] | sort' <<<"$body")" '[[2,1],[2,2],[2,3]]'
 ask "$api/sweeps/1/table?columns=batch"
 equal "table: form" "$(jq -c '[.rows.labels, .columns.labels, (.cells | length), .tests]' <<<"$body")" '[["none","DataGrad, 1"],["small","large"],4,2]'
 equal "table: verdicts" "$(jq -c '[.cells[] | .verdict == "baseline" or (.difference.pairs == 3 and .difference.p_holm >= .difference.p)] | all' <<<"$body")" true

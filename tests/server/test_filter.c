@@ -104,6 +104,7 @@ static void every_field_is_known(void **state) {
                                          "priority",
                                          "attempt",
                                          "sweep",
+                                         "arm",
                                          "elapsed_seconds",
                                          "params.seed",
                                          "params.dataset.train_size",

@@ -26,6 +26,9 @@ static void test_pointers(void **state) {
     set(document, "/a/b/1/c", "3", GR_OK);
     set(document, "/a/b/-", "[4]", GR_OK);
     set(document, "/n/new/deep", "5", GR_OK);
+    set(document, "/n/list/-", "8", GR_OK);
+    set(document, "/n/list/-/-", "9", GR_OK);
+    set(document, "/n/-x", "10", GR_OK);
     set(document, "/a~1b", "6", GR_OK);
     set(document, "/m~0n", "7", GR_OK);
     set(document, "/a/b/7", "0", GR_INVALID);
@@ -35,7 +38,7 @@ static void test_pointers(void **state) {
     set(document, "/a~2", "0", GR_INVALID);
     set(document, "", "0", GR_INVALID);
     char *text = cJSON_PrintUnformatted(document);
-    assert_string_equal(text, "{\"a\":{\"b\":[1,{\"c\":3},[4]]},\"n\":{\"new\":{\"deep\":5}},"
+    assert_string_equal(text, "{\"a\":{\"b\":[1,{\"c\":3},[4]]},\"n\":{\"new\":{\"deep\":5},\"list\":[8,[9]],\"-x\":10},"
                               "\"t\":\"x\",\"a/b\":6,\"m~n\":7}");
     assert_int_equal(json_pointer_get(document, "/a/b/2/0")->valueint, 4);
     assert_null(json_pointer_get(document, "/a/b/3"));
