@@ -49,7 +49,8 @@ export function cancel(experiment, cancelled) {
 export function remove(experiment, deleted) {
   return perform({
     title: 'Delete this experiment?',
-    text: `${titled(experiment)}, its curves and its model disappear from every list.`,
+    text: `${titled(experiment)}, its curves and its model leave every list for the trash, from which `
+      + `POST /api/v1/experiments/${experiment.id}/undelete brings them back.`,
     action: 'Delete the experiment', danger: true,
   }, () => deleteExperiment(experiment.id), deleted);
 }

@@ -63,6 +63,12 @@ export const sweepTableUrl = (id, format, metric) => BASE + tablePath(id, {forma
 export const sweepAction = (id, action) => request('POST', `/sweeps/${id}/${action}`);
 export const deleteSweep = (id) => request('DELETE', `/sweeps/${id}`);
 
-export const getSession = () => request('GET', '/session');
+// Whether this browser has shown an access token, as far as it is known: what the server asked from it last.
+let session = null;
+export async function getSession() {
+  session = await request('GET', '/session');
+  return session;
+}
+export const signedIn = () => session?.session === true;
 export const beginSession = (token) => request('POST', '/session', {token});
 export const endSession = () => request('DELETE', '/session');

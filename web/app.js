@@ -5,6 +5,7 @@ import {showExperiment} from './experiment.js';
 import {showList} from './list.js';
 import {live} from './live.js';
 import {showLogin, showSignOut} from './login.js';
+import {keepPlaces, scrollToPlace} from './places.js';
 import {showSweep} from './sweep.js';
 import {showSweeps} from './sweeps.js';
 
@@ -19,16 +20,15 @@ const routes = [
   {pattern: /^\/sweeps\/([1-9]\d{0,15})$/, show: (place, signal, id) => showSweep(place, signal, Number(id))},
 ];
 
-let shown = null;
+// A view that keeps its own query in the address replaces it without an event: any event is somebody's wish.
 function route() {
   const path = location.hash.replace(/^#/, '').split('?')[0];
-  if (path === shown) return;
-  const first = shown === null;
-  shown = path;
+  const first = leave === null;
   leave?.abort();
   leave = new AbortController();
+  const top = history.state?.top ?? 0;
   main.replaceChildren();
-  scrollTo(0, 0);
+  scrollToPlace(top, main, leave.signal);
   for (const {pattern, show} of routes) {
     const match = pattern.exec(path);
     if (!match) continue;
@@ -59,15 +59,18 @@ document.querySelector('.skip-link').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();
 });
+keepPlaces();
 addEventListener('hashchange', route);
 // Any answer 401: what is shown is replaced by the question for a token, until the page is loaded again.
 addEventListener('token-needed', () => {
   leave?.abort();
   live.stop();
+  document.getElementById('connection').hidden = true;
   showLogin(main);
 });
-showSignOut(document.querySelector('.site-header .page-width'));
+const session = showSignOut(document.querySelector('.site-header .page-width'));
 live.addEventListener('status', showConnection);
 live.start();
 showConnection();
+await session; // the commands that are shown depend on it
 route();

@@ -57,7 +57,7 @@ export class Chart {
     this.whole = element('button', {type: 'button', class: 'button small quiet', hidden: true, onclick: () => zoom.set(null)},
       'Whole run');
     this.place = element('div', {class: 'chart-place', role: 'img'});
-    this.waiting = element('p', {class: 'chart-waiting'}, 'Waiting for the first evaluation');
+    this.waiting = element('p', {class: 'chart-waiting'});
     this.legend = element('div', {class: 'chart-legend', role: 'group', 'aria-label': `Lines of ${title}`});
     this.note = element('p', {class: 'chart-note', hidden: true});
     this.node = element('section', {class: 'panel chart', 'data-points': 0},
@@ -77,12 +77,14 @@ export class Chart {
   }
 
   // The chart shows `series` over 0 … iterations; called as often as there is something new.
-  set(series, iterations, marks) {
+  // `ended`: nothing more will come.
+  set(series, iterations, marks, ended) {
     const same = series.length === this.#series.length && iterations === this.#iterations
       && series.every(({name, label}, i) => name === this.#series[i].name && label === this.#series[i].label);
     this.#series = series;
     this.#iterations = iterations;
     this.#marks = marks;
+    setText(this.waiting, ended ? 'It ended before the first evaluation' : 'Waiting for the first evaluation');
     if (!same || !this.#plot) this.#build();
     else this.#frame ||= requestAnimationFrame(() => this.#draw());
   }

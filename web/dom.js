@@ -22,6 +22,21 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+// Makes `children` those of `node`. What looks the same stays, and the focus goes from a link or button that is replaced
+// to the one that leads to the same.
+export function redraw(node, children) {
+  const purpose = (one) => one.getAttribute('href') ?? one.textContent;
+  const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  children.forEach((child, i) => {
+    const old = node.children[i];
+    if (!old) node.append(child);
+    else if (old.outerHTML !== child.outerHTML) old.replaceWith(child);
+  });
+  while (node.children.length > children.length) node.lastElementChild.remove();
+  if (!focused || focused.isConnected) return;
+  [...node.querySelectorAll('a, button')].find((one) => purpose(one) === purpose(focused))?.focus({preventScroll: true});
+}
+
 export function announce(text) {
   setText(document.getElementById('announcements'), text);
 }

@@ -1,13 +1,14 @@
 // One experiment: what it is, how far it is, its curves, its spec, and the command that made it.
 
 import {showAnalysis} from './analysis.js';
-import {actionButton, lifeButtons} from './actions.js';
-import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl} from './api.js';
+import {actionButton, isCancellable, lifeButtons} from './actions.js';
+import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl, signedIn} from './api.js';
 import {Chart, Zoom} from './charts.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
-import {MISSING, count, curlLine, dateTime, duration, elapsed, number, percent, rate, regularizer, summary, timeLeft,
+import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, rate, regularizer, summary, timeLeft,
   toNumber, when} from './format.js';
 import {listen, live} from './live.js';
+import {listAddress} from './query.js';
 
 export function showExperiment(place, signal, id) {
   document.title = `#${id} – gradreg`;
@@ -101,14 +102,14 @@ class View {
     this.place.replaceChildren(back(), element('section', {class: 'panel empty'},
       element('h1', {}, `There is no experiment ${this.id}`),
       element('p', {}, this.#built ? 'It has just been deleted.' : 'It was never submitted, or it has been deleted.'),
-      element('a', {class: 'button', href: '#/'}, 'All experiments')));
+      element('a', {class: 'button', href: listAddress()}, 'All experiments')));
   }
 
   // -- the page, built once --------------------------------------------------------------------------------
 
   #build() {
     this.#built = true;
-    const {spec, tags, name} = this.#record;
+    const {spec, tags, name, sweep} = this.#record;
     const text = (kind) => element('span', {class: kind});
     this.title = element('h1', {});
     this.badge = badge(this.#record.state);
@@ -133,14 +134,15 @@ class View {
     this.warning = element('p', {class: 'problem warning', role: 'status', hidden: true});
     this.resumed = element('p', {class: 'resumed', hidden: true});
 
+    this.regression = isRegression(spec);
     this.figures = {};
     const figure = (key, label, kind = '') => {
       this.figures[key] = element('dd', {});
       return element('div', {class: `figure ${kind}`.trim()}, element('dt', {}, label), this.figures[key]);
     };
     const figures = element('dl', {class: 'figures'},
-      figure('test', 'Test accuracy', 'figure-large'), figure('validation', 'Validation'), figure('train', 'Training'),
-      figure('loss', 'Training loss'), figure('duration', 'Duration'));
+      figure('test', this.regression ? 'Test loss' : 'Test accuracy', 'figure-large'), figure('validation', 'Validation'),
+      figure('train', 'Training'), this.regression ? null : figure('loss', 'Training loss'), figure('duration', 'Duration'));
     const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished', 'engine'].map((key) =>
       figure(key, key[0].toUpperCase() + key.slice(1))));
     this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'},
@@ -154,7 +156,7 @@ class View {
 
     const document_ = {...(name && !spec?.name ? {name} : {}), ...spec};
     const pretty = JSON.stringify(document_, null, 2);
-    const curl = curlLine(document_);
+    const curl = curlLine(document_, signedIn());
     const code = (heading, what, content, id) => element('section', {class: 'panel code-panel'},
       element('header', {}, element('h2', {}, heading), copyButton(() => content, 'Copy', what)),
       element('pre', {class: 'code', tabindex: 0, 'aria-label': heading}, element('code', {id}, content)));
@@ -162,7 +164,8 @@ class View {
     this.place.replaceChildren(back(),
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
-          element('p', {class: 'overline'}, `#${this.id}`, this.badge), this.title, this.about, this.tags),
+          element('p', {class: 'overline'}, `#${this.id}`, this.badge, sweep && element('span', {}, 'of ',
+            element('a', {href: `#/sweeps/${sweep.id}`}, `sweep #${sweep.id}`), `, seed ${sweep.seed}`)), this.title, this.about, this.tags),
         element('div', {class: 'experiment-actions'}, this.download, this.predictions,
           element('a', {class: 'button quiet', href: logUrl(this.id), target: '_blank', rel: 'noopener'}, 'Log'),
           ...this.life.nodes, this.action.node)),
@@ -210,8 +213,9 @@ class View {
 
     this.#drawOrigin();
 
-    const figures = {test: percent(metrics.test_accuracy), validation: percent(metrics.validation_accuracy),
-      train: percent(metrics.train_accuracy), loss: number(metrics.train_loss), worker: record.worker || MISSING,
+    const result = (part) => this.regression ? number(metrics[`${part}_loss`]) : percent(metrics[`${part}_accuracy`]);
+    const figures = {test: result('test'), validation: result('validation'), train: result('train'),
+      ...(!this.regression && {loss: number(metrics.train_loss)}), worker: record.worker || MISSING,
       attempt: record.attempt > 0 ? count(record.attempt) : MISSING};
     // What a result's last bits follow from: that of the last attempt.
     const environment = record.environment;
@@ -228,7 +232,7 @@ class View {
       setText(this.figures[key], value);
       this.figures[key].classList.toggle('missing', value === MISSING);
     }
-    if (!('test_accuracy' in metrics)) {
+    if (!(`test_${this.regression ? 'loss' : 'accuracy'}` in metrics)) {
       setText(this.figures.test, running || state === 'queued' || state === 'paused' ? 'at the end' : MISSING);
       this.figures.test.classList.add('missing');
     }
@@ -281,14 +285,15 @@ class View {
     for (const [i, {chart, of, label}] of this.#charts.entries()) {
       const names = [...left].filter(of);
       for (const name of names) left.delete(name);
-      chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !this.#record.spec?.regularizers?.length));
+      chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !this.#record.spec?.regularizers?.length)
+        || (i === 1 && this.regression));
       const series = names.map((name, ink) => ({name, ink, lone: name.startsWith('test_'),
         label: label?.(name) ?? NAMES[name] ?? name.replaceAll('_', ' '),
         points: [...this.#series.get(name)].filter(([, value]) => value !== null).sort(([a], [b]) => a - b)}));
       // One colour for one thing on the whole page: training first, validation second, test third.
       for (const line of series) line.ink = inkOf(line.name) ?? line.ink;
       series.sort((one, other) => one.ink - other.ink);
-      chart.set(series, this.#record.progress?.iterations ?? 0, marks);
+      chart.set(series, this.#record.progress?.iterations ?? 0, marks, !isCancellable(this.#record));
     }
   }
 
@@ -320,5 +325,5 @@ function inkOf(name) {
 }
 
 function back() {
-  return element('p', {class: 'back'}, element('a', {href: '#/'}, '← Experiments'));
+  return element('p', {class: 'back'}, element('a', {href: listAddress()}, '← Experiments'));
 }

@@ -30,8 +30,8 @@ export function percent(value, digits = 2) {
   return `${(number * 100).toFixed(digits)}\u00a0%`;
 }
 
-// Four significant digits, without an exponent where that stays short.
-export function number(value, digits = 4) {
+// Four significant digits, without an exponent where that stays short; `whole`: with the zeros at the end.
+export function number(value, digits = 4, whole = false) {
   const given = toNumber(value);
   if (given === null) return MISSING;
   if (!isFinite(given)) return special(given);
@@ -40,7 +40,8 @@ export function number(value, digits = 4) {
   if (size >= 1e6 || size < 1e-3) {
     return given.toExponential(digits - 1).replace(/\.?0*e/, 'e').replace('e+', 'e').replace('-', '\u2212');
   }
-  return given.toPrecision(digits).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '').replace('-', '\u2212');
+  const text = given.toPrecision(digits).replace('-', '\u2212');
+  return whole ? text : text.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
 }
 
 function special(value) {
@@ -129,6 +130,9 @@ export function regularizer(setting) {
   return weight === undefined ? name : `${name} ${number(weight, 6)}`;
 }
 
+// Whether there are no classes that could be right or wrong.
+export const isRegression = (spec) => spec?.loss?.type === 'squared_error';
+
 // One line on what an experiment is: the seed first, as a narrow column cuts the end.
 export function summary(spec) {
   if (!spec) return '';
@@ -146,8 +150,9 @@ export function summary(spec) {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-// The command that submits `spec` to the server that this page came from.
-export function curlLine(spec) {
+// The command that submits `spec` to the server that this page came from; the token is that of the environment.
+export function curlLine(spec, withToken) {
   return `curl ${location.origin}/api/v1/experiments \\\n  -H 'Content-Type: application/json' \\\n`
+    + (withToken ? '  -H "Authorization: Bearer $GRADREG_TOKEN" \\\n' : '')
     + `  -d ${quoted(JSON.stringify(spec))}`;
 }

@@ -1,10 +1,10 @@
 // The list of experiments, newest first or in the order that was asked for, kept up to date by the event stream.
 
 import {actionButton} from './actions.js';
-import {listExperiments} from './api.js';
+import {listExperiments, signedIn} from './api.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, stateNames, updateBadge}
   from './dom.js';
-import {MISSING, count, curlLine, dateTime, duration, elapsed, percent, plural, rate, summary, timeLeft, when}
+import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, plural, rate, summary, timeLeft, when}
   from './format.js';
 import {listen, live} from './live.js';
 import {Query, SORTABLE} from './query.js';
@@ -234,7 +234,10 @@ class List {
       row = new Row(record, {cancelled: (after) => this.#accept(after),
         deleted: () => {
           announce(`Experiment ${id} deleted`);
+          const {node} = this.#rows.get(id) ?? {};
+          const next = node?.nextElementSibling ?? node?.previousElementSibling;
           this.#drop(id);
+          (next?.querySelector('.row-link') ?? this.search).focus();
         }});
       this.#rows.set(id, row);
       this.body.append(row.node);
@@ -322,7 +325,7 @@ function matches(record, query) {
 }
 
 function welcome() {
-  const line = curlLine(FIRST_SPEC);
+  const line = curlLine(FIRST_SPEC, signedIn());
   return element('section', {class: 'panel welcome'},
     element('h2', {}, 'No experiments yet'),
     element('p', {}, 'Post a spec with curl and it appears here at once. This one trains LeNet with a gradient ',
@@ -363,16 +366,20 @@ class Row {
     this.record = record;
     const {state, progress = {}, metrics = {}} = record;
     setText(this.link, record.name || `Experiment ${record.id}`);
-    setText(this.about, summary(record.spec));
-    setAttribute(this.about, 'title', summary(record.spec));
+    setAttribute(this.link, 'title', record.name);
+    const about = (record.replay ? `replay of #${record.replay.of} · ` : '') + summary(record.spec);
+    setText(this.about, about);
+    setAttribute(this.about, 'title', about);
     setAttribute(this.node, 'data-state', state);
     updateBadge(this.badge, state);
     this.bar.node.hidden = state === 'queued' || state === 'succeeded';
     this.bar.update(progress.fraction, state);
     setText(this.caption, caption(record, progress));
     setAttribute(this.caption, 'title', record.error || null);
-    setText(this.validation, percent(metrics.validation_accuracy));
-    setText(this.test, percent(metrics.test_accuracy));
+    const result = (part) => isRegression(record.spec) && `${part}_loss` in metrics
+      ? `loss\u00a0${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
+    setText(this.validation, result('validation'));
+    setText(this.test, result('test'));
     for (const node of [this.validation, this.test]) {
       node.classList.toggle('missing', node.textContent === MISSING);
     }

@@ -14,6 +14,12 @@ export const SORTABLE = {
   duration: {label: 'Duration', key: 'elapsed_seconds', down: true},
 };
 
+// The address of the list as it was last shown: the way back to it.
+let address = '#/';
+export const listAddress = () => address;
+// That of the experiments for which a filter holds.
+export const filteredAddress = (filter, state = '') => `#/?${new URLSearchParams({...(state && {state}), filter})}`;
+
 export class Query {
   state;
   filter;
@@ -133,7 +139,8 @@ export class Query {
     const query = new URLSearchParams();
     const named = {state: this.state, filter: this.filter, sort: this.sort, q: this.text};
     for (const [name, value] of Object.entries(named)) if (value) query.set(name, value);
-    history.replaceState(null, '', query.size ? `#/?${query}` : '#/');
+    address = query.size ? `#/?${query}` : '#/';
+    history.replaceState(history.state, '', address);
     ['csv', 'jsonl'].forEach((format, i) => setAttribute(this.downloads[i], 'href', exportUrl(this.parameters, format)));
     const choices = [['', 'Newest first'], ...Object.values(SORTABLE).flatMap(({label, key, down}) => {
       const both = [[key, `${label} ↑`], [`-${key}`, `${label} ↓`]];

@@ -1,14 +1,16 @@
 // One sweep: how far it is, its table with a picture of every interval, and what can be done to it.
 
 import {deleteSweep, getSweep, getSweepTable, sweepAction, sweepTableUrl} from './api.js';
-import {announce, confirm, copyButton, element, errorPanel, progressBar, setAttribute, setText} from './dom.js';
+import {announce, confirm, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText}
+  from './dom.js';
 import {MISSING, count, dateTime, duration, number, percent, plural, timeLeft, when} from './format.js';
 import {listen} from './live.js';
+import {filteredAddress} from './query.js';
 import {statesText, sweepBadge} from './sweeps.js';
 
 const PAUSE = 800; // milliseconds between two readings while experiments change
 const METRICS = ['test_accuracy', 'validation_accuracy', 'train_accuracy', 'test_loss', 'validation_loss', 'train_loss',
-  'best.validation_accuracy', 'elapsed_seconds'];
+  'best.validation_accuracy', 'elapsed_seconds', 'cpu_seconds'];
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function showSweep(place, signal, id) {
@@ -29,7 +31,7 @@ function valueText(metric, value) {
 function halfText(metric, interval) {
   if (!interval) return '';
   const half = (interval[1] - interval[0]) / 2;
-  return ` ± ${isAccuracy(metric) ? (half * 100).toFixed(2) : number(half, 2)}`;
+  return ` ± ${isAccuracy(metric) ? (half * 100).toFixed(2) : number(half, 2, true)}`;
 }
 
 function differenceText(metric, difference) {
@@ -59,6 +61,7 @@ class View {
     this.place = place;
     this.signal = signal;
     this.id = id;
+    this.#metric = new URLSearchParams(location.hash.split('?')[1] ?? '').get('metric');
     place.append(back(), element('p', {class: 'loading', role: 'status'}, 'Loading …'));
     const later = () => {
       this.#timer ||= setTimeout(() => {
@@ -104,8 +107,9 @@ class View {
     this.note = element('p', {class: 'resumed', hidden: true});
     this.choice = element('select', {class: 'select', onchange: () => {
       this.#metric = this.choice.value;
+      history.replaceState(history.state, '', `#/sweeps/${this.id}?${new URLSearchParams({metric: this.#metric})}`);
       this.reload();
-    }}, [...new Set([this.#metric, ...METRICS])].map((name) => element('option', {value: name}, name)));
+    }}, [...new Set([this.#metric, this.#sweep.spec.metric, ...METRICS])].map((name) => element('option', {value: name}, name)));
     this.downloads = element('p', {class: 'downloads'});
     this.head = element('thead');
     this.body = element('tbody');
@@ -118,7 +122,7 @@ class View {
               when(this.#sweep.created_at))),
           element('h1', {}, this.#sweep.name),
           element('p', {class: 'about'}, `${this.#sweep.strategy}, ${plural(this.#sweep.arms, 'arm')} · `,
-            element('a', {href: `/api/v1/experiments?sweep=${this.id}`}, 'experiments as JSON'))),
+            element('a', {href: filteredAddress(`sweep = ${this.id}`)}, plural(this.#sweep.experiments, 'experiment')))),
         this.actions),
       element('section', {class: 'panel status-panel'}, this.bar.node, this.line, this.note),
       element('section', {class: 'panel sweep-table'},
@@ -163,7 +167,7 @@ class View {
         'Its experiments stop within one batch. What has ended is kept.', 'Cancel the sweep', act('cancel')), 'quiet'));
     } else if (state !== 'cancelling') {
       buttons.push(button('Delete', () => this.#asked('Delete this sweep?',
-        'The sweep and all its experiments disappear from every list.', 'Delete the sweep',
+        'The sweep and all its experiments leave every list for the trash; what is undeleted of it brings it back.', 'Delete the sweep',
         () => this.#perform(() => deleteSweep(this.id), true)), 'quiet'));
     }
     const key = buttons.map((one) => one.textContent).join();
@@ -231,15 +235,17 @@ class View {
       compared && {title: 'p (Holm)', by: 'p'},
       compared && {title: 'Verdict', text: true}].filter(Boolean);
     this.#drawHead(headings);
-    this.body.replaceChildren(...this.#ordered(cells).map((cell) => {
+    redraw(this.body, this.#ordered(cells).map((cell) => {
+      const arm = `sweep = ${this.id} AND arm = ${cell.arm}`;
       const bad = Object.entries(cell.states).filter(([state]) => ['failed', 'diverged', 'cancelled'].includes(state))
-        .map(([state, some]) => `${count(some)} ${state}`);
-      if (cell.not_finite) bad.push(`${count(cell.not_finite)} without a value`);
+        .map(([state, some]) => element('a', {class: 'sweep-bad', href: filteredAddress(arm, state)}, `${count(some)} ${state}`));
+      if (cell.not_finite) bad.push(element('span', {class: 'sweep-bad'}, `${count(cell.not_finite)} without a value`));
       const p = cell.difference?.p_holm;
       return element('tr', {'data-verdict': cell.verdict, 'data-arm': cell.arm},
-        element('th', {scope: 'row'}, rows.labels[cell.row]),
+        element('th', {scope: 'row'}, element('a', {href: filteredAddress(arm), title: 'The experiments of this arm'},
+          rows.labels[cell.row])),
         several && element('td', {class: 'text'}, columns.labels[cell.column]),
-        element('td', {}, count(cell.n), bad.length ? element('span', {class: 'sweep-bad'}, bad.join(', ')) : null),
+        element('td', {}, count(cell.n), bad),
         element('td', {class: 'sweep-value'}, valueText(metric, cell.mean) + halfText(metric, cell.interval)),
         element('td', {class: 'sweep-plot'}, plot(cell, bounds, metric)),
         compared && element('td', {}, differenceText(metric, cell.difference)),
@@ -252,7 +258,7 @@ class View {
       words.push(`Differences are paired by seed; p is that of the paired t-test with Holm's correction for ${plural(tests, 'test')}.`);
     }
     setText(this.foot, words.join(' '));
-    this.downloads.replaceChildren(...['csv', 'markdown', 'latex', 'json'].map((format) =>
+    redraw(this.downloads, ['csv', 'markdown', 'latex', 'json'].map((format) =>
       element('a', {href: sweepTableUrl(this.id, format, metric),
         download: `sweep-${this.id}.${{markdown: 'md', latex: 'tex'}[format] ?? format}`},
       {csv: 'CSV', markdown: 'Markdown', latex: 'LaTeX', json: 'JSON'}[format])));

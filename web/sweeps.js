@@ -1,7 +1,7 @@
 // The list of sweeps, newest first.
 
 import {listSweeps} from './api.js';
-import {element, errorPanel, progressBar, setText} from './dom.js';
+import {element, errorPanel, progressBar, redraw, setText} from './dom.js';
 import {count, dateTime, plural, when} from './format.js';
 import {listen} from './live.js';
 
@@ -84,7 +84,7 @@ class Sweeps {
       element('h2', {}, 'No sweeps yet'),
       element('p', {}, 'A sweep trains a spec with several values of some of its members, each with several seeds, and ' +
         'compares them. Post one with ', element('code', {}, 'gradreg sweep examples/sweeps/digits_small.json'), '.'))]));
-    this.list.replaceChildren(...this.#sweeps.map((sweep) => {
+    redraw(this.list, this.#sweeps.map((sweep) => {
       const bar = progressBar(`Progress of sweep ${sweep.id}`);
       bar.update(sweep.experiments ? sweep.ended / sweep.experiments : 0, sweep.state === 'finished' ? 'succeeded' : 'running');
       return element('li', {class: 'panel sweep-item', 'data-id': sweep.id},

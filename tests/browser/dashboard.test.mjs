@@ -295,6 +295,27 @@ try {
     await page.locator('tr[data-id="1"]').waitFor();
   });
 
+  await step('the list follows its address, and is found again as it was left', async () => {
+    await page.goto(`${address}/#/?state=failed`);
+    await page.getByText('No experiment is failed.').waitFor();
+    await page.goto(`${address}/#/?state=succeeded`); // no new document
+    await page.locator('tr[data-id="1"] .row-link').click();
+    await page.locator('.figure-large dd').waitFor();
+    await page.evaluate(() => scrollTo(0, 200));
+    await until('the place is kept', () => page.evaluate(() => history.state?.top === 200));
+    await page.getByRole('link', {name: '← Experiments'}).evaluate((link) => link.click()); // a real one would scroll
+    await page.locator('tr[data-id="1"]').waitFor();
+    assert.match(page.url(), /#\/\?state=succeeded$/);
+    await page.goBack();
+    await page.locator('.figure-large dd').waitFor();
+    await until('Back leads to where it was left', () => page.evaluate(() => scrollY === 200));
+    await page.goto(`${address}/#/?state=failed`);
+    await page.getByText('No experiment is failed.').waitFor();
+    await page.getByRole('link', {name: 'Experiments', exact: true}).click();
+    await page.locator('tr[data-id="1"]').waitFor();
+    assert.match(page.url(), /#\/$/);
+  });
+
   await step('an experiment that does not exist is said not to', async () => {
     await page.goto(`${address}/#/experiments/999`);
     await page.getByText('There is no experiment 999').waitFor();

@@ -31,6 +31,13 @@ try {
   await page.reload();
   await page.waitForSelector('#connection[data-status="live"]'); // still known
   assert.equal(await page.locator('#login').count(), 0);
+  assert.match(await page.locator('#first-curl').textContent(), /-H "Authorization: Bearer \$GRADREG_TOKEN"/);
+  await page.setViewportSize({width: 360, height: 700});
+  for (const path of ['', 'sweeps']) {
+    await page.goto(`${server.address}/#/${path}`);
+    await page.locator('main h2').first().waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `/${path} fits 360 pixels`);
+  }
   await page.click('#sign-out');
   await page.waitForSelector('#login');
   assert.deepEqual(violations, []);

@@ -53,6 +53,23 @@ try {
   const csv = await (await fetch(new URL(await page.getByRole('link', {name: 'CSV'}).getAttribute('href'), server.address))).text();
   assert.equal(csv.trim().split('\r\n').length, 3);
 
+  await page.goto(`${server.address}/#/sweeps/1?metric=validation_loss`);
+  await page.locator('thead', {hasText: 'validation_loss'}).waitFor();
+  await page.getByRole('link', {name: 'DataGrad 1'}).click();
+  await until('the list has the experiments of the arm', async () => await page.locator('tr[data-id]').count() === 3);
+  await page.locator('tr[data-id] .row-link', {hasText: 'seed 2'}).click();
+  await page.getByText(', seed 2', {exact: false}).first().waitFor();
+  await page.getByRole('link', {name: 'sweep #1'}).click();
+  await page.locator('h1', {hasText: 'Penalties'}).waitFor();
+
+  await page.goto(`${server.address}/#/sweeps`);
+  await page.locator('.sweep-item .row-link').focus();
+  await api(server.address, 'POST', '/sweeps', {...SWEEP, name: 'Another', repeats: 1});
+  await page.getByRole('link', {name: 'Another'}).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('href')), '#/sweeps/1', 'the focus stays');
+  await until('it ends', async () => (await api(server.address, 'GET', '/sweeps/2')).state === 'finished');
+  await api(server.address, 'DELETE', '/sweeps/2');
+
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({colorScheme});
     for (const width of [360, 780, 1280, 2000]) {
