@@ -79,10 +79,11 @@ def main():
     count -= unmeasured
     text = "Training: %s of a processor (%s by the clock, beside other work) for %s iterations%s." % (
         duration(all_cpu), duration(all_elapsed), format(all_iterations, ","),
-        ", without %d experiments that have no processor time" % unmeasured if unmeasured else "")
+        ", without %s whose processor time is not known" % (
+            "the one" if unmeasured == 1 else "the %d" % unmeasured) if unmeasured else "")
     if peer > 0 and cpu > 0:
         text += " PyTorch would take about %s%s, %.1f times as long, by its times of an iteration in [performance.md](performance.md)." % (
-            duration(peer), " for the %d of %d experiments whose method was measured there (gradreg: %s)" % (count - left_out, count, duration(cpu))
+            duration(peer), " for %d of these %d, those whose method was measured there (gradreg: %s)" % (count - left_out, count, duration(cpu))
             if left_out else "", peer / cpu)
     print(text)
 
