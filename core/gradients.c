@@ -49,7 +49,8 @@ static gr_status read_targets(const gr_array *y, const gr_network *network, bool
         return reals_of(y, &b->targets, error);
     }
     if (y->type != GR_I64 || y->shape.rank != 1 || y->shape.size[0] != b->samples)
-        return gr_fail(error, GR_INVALID, "the batch's \"y\" must be %lld labels of type I64",
+        return gr_fail(error, GR_INVALID,
+                       "the batch's \"y\" must be %lld labels of type I64, in one dimension",
                        (long long)b->samples);
     b->labels = malloc((size_t)b->samples * sizeof *b->labels);
     if (!b->labels) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the batch");
@@ -57,15 +58,33 @@ static gr_status read_targets(const gr_array *y, const gr_network *network, bool
         const int64_t label = ((const int64_t *)y->data)[i];
         if (label < 0 || label >= outputs)
             return gr_fail(error, GR_INVALID,
-                           "label %lld of sample %lld is not below the %lld outputs",
-                           (long long)label, (long long)i, (long long)outputs);
+                           "label %lld of sample %lld is not one of the %lld outputs, 0 to %lld",
+                           (long long)label, (long long)i, (long long)outputs,
+                           (long long)outputs - 1);
         b->labels[i] = (int32_t)label;
+    }
+    return GR_OK;
+}
+
+/* An array that is none of the batch's would be a misspelt one. */
+static gr_status check_names(const gr_arrays *arrays, gr_error *error) {
+    static const char *const names[] = {"x", "y", "probe", "derivatives"};
+    for (size_t i = 0; i < arrays->count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
+            known = known || strcmp(arrays->items[i].name, names[j]) == 0;
+        if (!known)
+            return gr_fail(error, GR_INVALID,
+                           "the batch has no array \"%.100s\": its arrays are \"x\", \"y\", and "
+                           "where they are needed \"probe\" and \"derivatives\"",
+                           arrays->items[i].name);
     }
     return GR_OK;
 }
 
 static gr_status read_batch(const gr_arrays *arrays, const gr_network *network, bool labels,
                             batch *b, gr_error *error) {
+    GR_TRY(check_names(arrays, error));
     const gr_array *x = gr_arrays_find(arrays, "x"), *y = gr_arrays_find(arrays, "y");
     const gr_array *probe = gr_arrays_find(arrays, "probe");
     if (!x || !y) return gr_fail(error, GR_INVALID, "the batch needs the arrays \"x\" and \"y\"");

@@ -59,6 +59,11 @@ static bool is_separable(const gr_settings *settings) {
     return kind->separable && kind->separable(settings);
 }
 
+static bool couples_samples(const gr_settings *settings) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->couples_samples && kind->couples_samples(settings);
+}
+
 /* Lanes for each sample, and what else depends on all regularisers. */
 typedef struct needs {
     int64_t lanes[LANE_SETS];
@@ -76,7 +81,7 @@ static needs needs_of(const gr_network *network, const gr_settings *regularizers
         n.lanes[LAYERWISE] += gr_regularizer_kind_of(settings)->layer_input != NULL;
         n.own_lanes += own_probes_of(settings, outputs);
         n.own_points = n.own_points || has_own_points(settings);
-        n.couples = n.couples || gr_regularizer_kind_of(settings)->couples_samples;
+        n.couples = n.couples || couples_samples(settings);
     }
     if (n.lanes[LAYERWISE] > 1) n.lanes[LAYERWISE] = 1; /* one after the other */
     return n;
@@ -104,15 +109,14 @@ static bool same_value(const gr_value *a, const gr_value *b) {
     }
 }
 
-/* Whether one of the two with the sum of the weights would be the same. Two of a kind may stand for
- * different things only where it is about probes. */
+/* Whether one of the two with the sum of the weights would be the same. */
 static bool is_repeated(const gr_settings *a, const gr_settings *b) {
     if (a->kind != b->kind) return false;
     const gr_regularizer_kind *kind = gr_regularizer_kind_of(a);
-    if (!kind->probes) return true;
     if (kind->draws && kind->draws(a)) return false;
+    const int weight = gr_kind_option(a->kind, "weight");
     for (size_t i = 0; i < a->kind->option_count; i++)
-        if (i != GR_REGULARIZER_WEIGHT && !same_value(&a->values[i], &b->values[i])) return false;
+        if ((int)i != weight && !same_value(&a->values[i], &b->values[i])) return false;
     return true;
 }
 
@@ -193,9 +197,9 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
         for (size_t j = 0; status == GR_OK && j < i; j++)
             if (is_repeated(settings, &regularizers[j]))
                 status = gr_fail_at(error, GR_INVALID, "/type",
-                                    "%s is there twice, as /regularizers/%zu too: give it once, "
-                                    "with one weight",
-                                    settings->kind->name, j);
+                                    "this is /regularizers/%zu again, weight aside: give it once, "
+                                    "with the sum of the weights",
+                                    j);
         const int ramp = gr_kind_option(&kind->kind, "ramp");
         if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
             size_t ends;
@@ -583,7 +587,7 @@ void gr_objective_finish(gr_objective *o, const gr_real *parameters, uint32_t it
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
         const double weight = weight_of(o, settings, iteration);
         if (decay && kind->decays && weight != 0)
-            *decay = weight; /* there is at most one (is_repeated) */
+            *decay += weight; /* of several ramps, too */
         else if (kind->parameters)
             result->values[i] =
                 kind->parameters(settings, weight, o->network, parameters, state, gradients);

@@ -66,6 +66,10 @@ typedef struct gr_clipping {
 void gr_clip(const gr_clipping *clipping, int64_t count, gr_real *gradients);
 
 /* What every schedule's option "warmup" says. */
+/* A share of the iterations falls on an iteration where it misses it by no more than this part:
+ * 0.07 of 100 is 7, though not in binary. */
+#define GR_SHARE_ROUNDING 1e-12
+
 #define GR_WARMUP_OPTION                                                                           \
     {                                                                                              \
         .name = "warmup",                                                                          \

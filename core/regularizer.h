@@ -52,6 +52,12 @@ typedef struct gr_probe_block {
     gr_real *scratch;           /* [2·samples] */
 } gr_probe_block;
 
+enum { GR_NORMS = 64 };
+/* norm[i] = Σ g² over features and probes, of the samples from `first` on, at most GR_NORMS of
+ * them: summed so that thousands of like terms lose nothing. (core/norms.c) */
+void gr_squared_norms(const gr_probe_block *block, const gr_real *g, int64_t first,
+                      double norm[GR_NORMS]);
+
 /* A block of a regulariser that has points of its own, beside those of the loss. */
 typedef struct gr_points_block {
     gr_probe_block probe;
@@ -111,7 +117,9 @@ typedef struct gr_regularizer_kind {
     /* Whether a probe's u, value and q need that probe alone: its probes may then be worked on one
      * after the other, where memory or the caches want it. NULL: no. */
     bool (*separable)(const gr_settings *settings);
-    bool couples_samples; /* φ is no sum over samples: a block is the whole batch */
+    /* Whether what it does with a sample depends on the others of the batch: a block is the whole
+     * batch then. NULL: no. */
+    bool (*couples_samples)(const gr_settings *settings);
 
     /* -- by tangents u at the input, whose push-forward ż = J u is penalised. */
     int64_t (*tangents)(const gr_settings *settings);

@@ -16,9 +16,9 @@ static const char usage[] =
     "\n"
     "  --spec S     model {input_shape, layers}, loss and regularizers\n"
     "  --weights W  the parameters, named as PyTorch's nn.Sequential does (\"0.weight\")\n"
-    "  --batch B    x [n, …] F32; y [n] I64, or targets [n, …] F32; optionally probe [K] F32 for "
-    "the\n"
-    "               random probe\n"
+    "  --batch B    x [n, …] F32; y: labels [n] I64 or a regression's targets [n, K] F32; where a\n"
+    "               regularizer needs them probe [K] F32, the vector of the random probe, and\n"
+    "               derivatives [n, K, …] F32, those of the truth at x\n"
     "  --out G      gets grad.<parameter> of each parameter, and the scalars loss,\n"
     "               regularizers.<i> (unweighted) and total\n";
 

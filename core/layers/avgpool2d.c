@@ -27,19 +27,27 @@ static gr_status configure_global(gr_node *node, gr_error *error) {
     return GR_OK;
 }
 
+/* Line by line of a window, so that the sum of a large one loses nothing. */
 static void average(const gr_site *site, int64_t lanes, const gr_real *in, gr_real *out) {
+    enum { TOGETHER = 64 };
     const gr_node *node = site->node;
     const gr_window *window = node->geometry;
     const gr_real share = (gr_real)(1.0 / (double)(window->rows * window->columns));
     GR_FOR_EACH_WINDOW(node, window) {
-        gr_real *y = out + o * lanes;
-        memset(y, 0, (size_t)lanes * sizeof *y);
-        for (int64_t i = 0; i < window->rows; i++)
-            for (int64_t j = 0; j < window->columns; j++) {
-                const gr_real *x = in + (corner + i * node->in.size[2] + j) * lanes;
-                for (int64_t s = 0; s < lanes; s++) y[s] += x[s];
+        for (int64_t first = 0; first < lanes; first += TOGETHER) {
+            const int64_t count = lanes - first < TOGETHER ? lanes - first : TOGETHER;
+            gr_real sum[TOGETHER] = {0};
+            for (int64_t i = 0; i < window->rows; i++) {
+                gr_real line[TOGETHER] = {0};
+                for (int64_t j = 0; j < window->columns; j++) {
+                    const gr_real *x = in + (corner + i * node->in.size[2] + j) * lanes + first;
+                    for (int64_t s = 0; s < count; s++) line[s] += x[s];
+                }
+                for (int64_t s = 0; s < count; s++) sum[s] += line[s];
             }
-        for (int64_t s = 0; s < lanes; s++) y[s] *= share;
+            gr_real *y = out + o * lanes + first;
+            for (int64_t s = 0; s < count; s++) y[s] = share * sum[s];
+        }
     }
 }
 

@@ -27,18 +27,16 @@ static void layer_cotangent(const gr_probe_block *b, gr_real *c) {
 
 static double layer_input(const gr_probe_block *b, gr_real *g) {
     const int64_t n = b->loss->samples;
-    gr_real *norm = b->scratch;
-    memset(norm, 0, (size_t)n * sizeof *norm);
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++) norm[s] += g[f * n + s] * g[f * n + s];
-    double total = 0;
+    gr_real *factor = b->scratch;
+    double norm[GR_NORMS], total = 0;
     for (int64_t s = 0; s < n; s++) {
-        const double length = sqrt(1e-16 + (double)norm[s]);
+        if (s % GR_NORMS == 0) gr_squared_norms(b, g, s, norm);
+        const double length = sqrt(1e-16 + norm[s % GR_NORMS]);
         total += length;
-        norm[s] = (gr_real)(b->weight / ((double)b->batch_size * length));
+        factor[s] = (gr_real)(b->weight / ((double)b->batch_size * length));
     }
     for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++) g[f * n + s] *= norm[s];
+        for (int64_t s = 0; s < n; s++) g[f * n + s] *= factor[s];
     return total;
 }
 

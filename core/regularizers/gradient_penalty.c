@@ -279,16 +279,11 @@ static double input(const gr_probe_block *b, gr_real *g) {
     const int64_t n = b->loss->samples;
     const double scale = b->weight / (double)b->batch_size;
     const int shape = gr_choice(b->settings, SHAPE);
-    gr_real *norm = b->scratch, *factor = b->scratch + n; /* ‖g‖² and u = factor·g, per sample */
-    memset(norm, 0, (size_t)n * sizeof *norm);
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t k = 0; k < b->probes; k++) {
-            const gr_real *row = g + f * b->stride + k * n;
-            for (int64_t s = 0; s < n; s++) norm[s] += row[s] * row[s];
-        }
-    double total = 0;
+    gr_real *factor = b->scratch; /* u = factor·g, per sample */
+    double norm[GR_NORMS], total = 0;
     for (int64_t s = 0; s < n; s++) {
-        const double squared = (double)norm[s];
+        if (s % GR_NORMS == 0) gr_squared_norms(b, g, s, norm);
+        const double squared = norm[s % GR_NORMS];
         if (shape == SHAPE_SQUARED) {
             total += squared;
             factor[s] = (gr_real)(2 * scale);
@@ -343,7 +338,8 @@ static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real 
     }
 }
 
-/* q_k = p_k[(ż_k - v̄)(2 + z_k - z̄) - Σ_j p_j(ż_j - v̄)z_j], v̄ = p·ż. */
+/* q_k = p_k[(ż_k - v̄)(2 + z_k - z̄) - Σ_j p_j(ż_j - v̄)(z_j - z̄)], v̄ = p·ż: METHODS' sum less z̄ times
+ * Σ_j p_j(ż_j - v̄) = 0, which would only cost digits. */
 static void expected_output(const gr_probe_block *b, const gr_real *t_z, gr_real *q) {
     const int64_t K = b->loss->outputs, n = b->loss->samples;
     const gr_real *p = b->loss->p, *z = b->loss->z;
@@ -352,7 +348,7 @@ static void expected_output(const gr_probe_block *b, const gr_real *t_z, gr_real
         gr_real t_mean = 0, product = 0;
         for (int64_t k = 0; k < K; k++) t_mean += p[k * n + s] * t_z[k * b->stride + s];
         for (int64_t k = 0; k < K; k++)
-            product += p[k * n + s] * (t_z[k * b->stride + s] - t_mean) * z[k * n + s];
+            product += p[k * n + s] * (t_z[k * b->stride + s] - t_mean) * (z[k * n + s] - z_mean);
         for (int64_t k = 0; k < K; k++)
             q[k * n + s] +=
                 p[k * n + s] *
@@ -409,7 +405,7 @@ static void uniform_points(const gr_probe_block *b, gr_real *x) {
         }
 }
 
-/* A random share of the way to the next sample of the block. */
+/* A random share of the way to the next sample of the batch. */
 static void mixup_points(const gr_probe_block *b, gr_real *x) {
     const gr_random random = points_random(b);
     const int64_t n = b->loss->samples;
@@ -422,6 +418,10 @@ static void mixup_points(const gr_probe_block *b, gr_real *x) {
         for (int64_t s = 0; s + 1 < n; s++) to[s] = here[s] + share[s] * (here[s + 1] - here[s]);
         to[n - 1] = here[n - 1] + share[n - 1] * (here[0] - here[n - 1]);
     }
+}
+
+static bool couples_samples(const gr_settings *settings) {
+    return gr_choice(settings, AT) == AT_MIXUP;
 }
 
 static double points(gr_points_block *b) {
@@ -457,6 +457,7 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .input = input,
     .output = output,
     .separable = separable,
+    .couples_samples = couples_samples,
     .has_points = has_points,
     .points_probes = probes,
     .points = points,

@@ -43,7 +43,7 @@ static gr_status check(const gr_settings *settings, gr_error *error) {
 
 static double factor(const gr_settings *settings, int64_t iteration, int64_t iterations) {
     double passed = (double)iteration / ((double)iterations * gr_number(settings, EVERY));
-    if (gr_boolean(settings, STAIRCASE)) passed = floor(passed);
+    if (gr_boolean(settings, STAIRCASE)) passed = floor(passed * (1 + GR_SHARE_ROUNDING));
     return pow(gr_number(settings, DECAY), passed);
 }
 

@@ -38,7 +38,8 @@ static double factor(const gr_settings *settings, int64_t iteration, int64_t ite
     size_t count;
     const double *boundaries = gr_numbers(settings, BOUNDARIES, &count);
     size_t piece = 0;
-    while (piece < count && (double)iteration >= boundaries[piece] * (double)iterations) piece++;
+    const double reached = (double)iteration * (1 + GR_SHARE_ROUNDING);
+    while (piece < count && reached >= boundaries[piece] * (double)iterations) piece++;
     return gr_numbers(settings, FACTORS, &count)[piece];
 }
 

@@ -56,6 +56,20 @@ static void test_piecewise_edges(void **state) {
     assert_int_equal(gr_schedule_kind_of(&settings)->check(&settings, NULL), GR_OK);
     assert_near(factor(&settings, 9, 10), 3, 0);
     gr_settings_clear(&settings);
+    /* In binary 0.07 of 100 is more than 7, and 0.28 of 100 more than 28. */
+    settings = settings_build(&gr_schedule_family,
+                              "{type: piecewise, boundaries: [0.07, 0.28], factors: [3, 2, 1]}");
+    static const int64_t turns[] = {7, 28};
+    for (int i = 0; i < 2; i++) {
+        assert_near(factor(&settings, turns[i] - 1, 100), 3 - i, 0);
+        assert_near(factor(&settings, turns[i], 100), 2 - i, 0);
+    }
+    gr_settings_clear(&settings);
+    settings = settings_build(&gr_schedule_family,
+                              "{type: exponential, decay: 0.5, every: 0.07, staircase: true}");
+    assert_near(factor(&settings, 6, 100), 1, 0);
+    assert_near(factor(&settings, 7, 100), 0.5, 0);
+    gr_settings_clear(&settings);
 }
 
 static void test_refusals(void **state) {

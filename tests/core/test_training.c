@@ -176,6 +176,24 @@ static void test_clipping(void **state) {
     for (int i = 0; i < 5; i++) gr_arrays_clear(&r[i].model);
 }
 
+/* Weights that rise at different times add up, in whatever order they stand. */
+static void test_decays_add_up(void **state) {
+    (void)state;
+    static const char *const lists[] = {
+        "[{type: weight_decay, weight: 4}, {type: weight_decay, weight: 2, ramp: [0, 0.25]}]",
+        "[{type: weight_decay, weight: 2, ramp: [0, 0.25]}, {type: weight_decay, weight: 4}]",
+        "[{type: weight_decay, weight: 2, ramp: [0, 0.25]}]"};
+    record r[3];
+    for (int i = 0; i < 3; i++)
+        run(&(spec_texts){.seed = 4,
+                          .regularizers = lists[i],
+                          .training = "{iterations: 4, batch_size: 20}"},
+            &r[i]);
+    assert_true(same_arrays(&r[0].model, &r[1].model));
+    assert_false(same_arrays(&r[0].model, &r[2].model));
+    for (int i = 0; i < 3; i++) gr_arrays_clear(&r[i].model);
+}
+
 static void test_refused_plans(void **state) {
     (void)state;
     static const struct {
@@ -194,9 +212,13 @@ static void test_refused_plans(void **state) {
                           "{type: double_backprop, weight: 2}]"},
          "/regularizers/2/type",
          "/regularizers/0"},
-        {{.regularizers = "[{type: l1, weight: 1}, {type: l1, weight: 2, ramp: [0.1, 0.2]}]"},
+        {{.regularizers = "[{type: l1, weight: 1, ramp: [0.1, 0.2]}, "
+                          "{type: l1, weight: 2, ramp: [0.1, 0.2]}]"},
          "/regularizers/1/type",
-         "twice"},
+         "again"},
+        {{.regularizers = "[{type: input_noise, sigma: 1}, {type: input_noise, sigma: 1}]"},
+         "/regularizers/1/type",
+         "again"},
         {{.regularizers = "[{type: datagrad, weight: 1, resample_dropout: true}]",
           .model = "{preset: mlp}"},
          "/regularizers/0/resample_dropout",
@@ -226,6 +248,9 @@ static void test_plans_that_are_not_refused(void **state) {
              "[{type: datagrad, weight: 1}, {type: datagrad, weight: 1, at: noise}, "
              "{type: datagrad, weight: 1, ramp: [0.5, 1]}, {type: spectreg, weight: 1}, "
              "{type: datagrad, weight: 1, ramp: [0.2, 1]}, {type: spectreg, weight: 1}]"},
+        {.regularizers =
+             "[{type: l1, weight: 1}, {type: l1, weight: 1, ramp: [0.1, 0.2]}, "
+             "{type: tangent_prop, weight: 1}, {type: tangent_prop, weight: 1, rotation: false}]"},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         spec s;
@@ -498,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_keeps_best),
         cmocka_unit_test(test_stops_early),
         cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_decays_add_up),
         cmocka_unit_test(test_refused_plans),
         cmocka_unit_test(test_plans_that_are_not_refused),
         cmocka_unit_test(test_restore_over_another_state),
