@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/files.h"
 #include "server/json.h"
@@ -296,8 +298,38 @@ static gr_status take_file(configuration *self, gr_error *error) {
 
 /* -- environment and flags
  * ----------------------------------------------------------------------------- */
+/* A variable that is almost a key's is refused: its writer would wait for its effect in vain.
+ * Others of ours are read elsewhere (docs/development.md). */
+static gr_status check_environment(gr_error *error) {
+    static const char prefix[] = "GRADREG_", *const others[] = {"CONFIG",  "SERVER",
+                                                                "TOKEN",   "CA_FILE",
+                                                                "KERNELS", "DATA_MIRROR"};
+    const char *names[CONFIGURATION_KEY_COUNT];
+    for (int i = 0; i < CONFIGURATION_KEY_COUNT; i++) names[i] = keys[i].name;
+    for (char **one = environ; *one; one++) {
+        char name[LARGEST_NAME], variable[LARGEST_NAME];
+        if (strncmp(*one, prefix, strlen(prefix)) != 0) continue;
+        const char *own = *one + strlen(prefix);
+        const size_t length = strcspn(own, "=");
+        if (length >= sizeof name) continue;
+        snprintf(name, sizeof name, "%.*s", (int)length, own);
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            is_known = is_known || strcmp(name, others[i]) == 0;
+        const char *nearest = is_known ? NULL : nearest_name(name, names, CONFIGURATION_KEY_COUNT);
+        if (!nearest) continue;
+        variable_name(nearest, variable);
+        if (strcmp(variable + strlen(prefix), name) != 0)
+            return gr_fail(error, GR_INVALID,
+                           "the environment's GRADREG_%s is no key; did you mean %s?", name,
+                           variable);
+    }
+    return GR_OK;
+}
+
 static gr_status take_environment(configuration *self, gr_error *error) {
     char variable[LARGEST_NAME];
+    GR_TRY(check_environment(error));
     for (int i = 0; i < CONFIGURATION_KEY_COUNT; i++) {
         variable_name(keys[i].name, variable);
         const char *text = getenv(variable);

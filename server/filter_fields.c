@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "server/filter_internal.h"
+#include "server/metric_names.h"
 #include "server/nearest.h"
 
 static const struct {
@@ -21,12 +22,6 @@ static const struct {
                [MEMBER_STARTED_AT] = {"started_at", TYPE_TIME},
                [MEMBER_FINISHED_AT] = {"finished_at", TYPE_TIME},
                [MEMBER_ELAPSED_SECONDS] = {"elapsed_seconds", TYPE_NUMBER}};
-
-/* What every training reports (core/training.c), before there is any. */
-static const char *const usual_metrics[] = {
-    "train_loss",    "train_objective", "train_accuracy", "validation_loss", "validation_accuracy",
-    "test_accuracy", "test_loss",       "best_iteration", "stopped_early",   "penalty.0"};
-enum { USUAL_METRICS = sizeof usual_metrics / sizeof *usual_metrics };
 
 enum { MAXIMUM_LISTED = 24 }; /* names that a message lists */
 
@@ -78,17 +73,17 @@ static gr_status resolve_metric(const token *word, const filter_vocabulary *voca
     field->is_metric = true;
     field->type = TYPE_NUMBER;
     GR_TRY(append_rest(word, 1, field, problem));
-    if (is_among(name, usual_metrics, USUAL_METRICS) ||
+    if (is_among(name, usual_metrics, usual_metric_count) ||
         is_among(name, vocabulary->metrics, vocabulary->metric_count) ||
         strncmp(name, "penalty.", 8) == 0)
         return GR_OK;
-    const size_t count = USUAL_METRICS + vocabulary->metric_count;
+    const size_t count = usual_metric_count + vocabulary->metric_count;
     const char **names = malloc((count + 1) * sizeof *names);
     if (!names) return GR_OUT_OF_MEMORY;
-    for (size_t i = 0; i < USUAL_METRICS; i++) names[i] = usual_metrics[i];
-    size_t used = USUAL_METRICS;
+    for (size_t i = 0; i < usual_metric_count; i++) names[i] = usual_metrics[i];
+    size_t used = usual_metric_count;
     for (size_t i = 0; i < vocabulary->metric_count; i++)
-        if (!is_among(vocabulary->metrics[i], usual_metrics, USUAL_METRICS))
+        if (!is_among(vocabulary->metrics[i], usual_metrics, usual_metric_count))
             names[used++] = vocabulary->metrics[i];
     segment where = {.column = word->segments[best ? 2 : 1].column};
     /* A longer one is no metric's name, and is shown up to there. */

@@ -78,6 +78,11 @@ gr_status http_query_boolean(const http_request *request, const char *name, bool
 /* A header's value, or NULL. Borrowed. */
 const char *http_header(const http_request *request, const char *name);
 
+/* Which of `count` media types the Accept header prefers (RFC 9110 §12.5.1): the greatest quality;
+ * of equals what the header names first, then the first of `types`. 0 without a header, and where
+ * it takes none of them. */
+size_t http_preferred(const http_request *request, const char *const types[], size_t count);
+
 /* Cuts and decodes a request's target (RFC 9112 §3.2) into path, segments and query. GR_INVALID for
  * an escape that is none, U+0000, bytes that are no UTF-8, a parameter given twice, or too many of
  * them. */

@@ -10,7 +10,9 @@ static gr_status stored_model(store *of, int64_t id, char **path, gr_error *erro
     experiment record = {0};
     gr_status status = store_get(of, id, &record, error);
     if (status == GR_NOT_FOUND)
-        status = gr_fail(error, GR_INVALID, "there is no experiment %lld", (long long)id);
+        status = gr_fail(error, GR_INVALID,
+                         "there is no experiment %lld (one in the trash is undeleted first)",
+                         (long long)id);
     else if (status == GR_OK && !record.model_file)
         status = gr_fail(error, GR_INVALID,
                          "experiment %lld has no model: it is %s, and only a succeeded one has",

@@ -161,23 +161,20 @@ static gr_status read_state(const char *name, int *state, gr_error *error) {
 }
 
 static gr_status read_format(const http_request *from, list_format *format, gr_error *error) {
-    static const struct {
-        list_format format;
-        const char *name, *type;
-    } forms[] = {{LIST_AS_JSON, "json", "application/json"},
-                 {LIST_AS_CSV, "csv", "text/csv"},
-                 {LIST_AS_JSON_LINES, "jsonl", "application/jsonl"},
-                 {LIST_AS_JSON_LINES, "jsonl", "application/x-ndjson"}};
-    const char *wanted = http_query(from, "format"), *accept = http_header(from, "Accept");
-    *format = LIST_AS_JSON;
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (wanted ? strcmp(wanted, forms[i].name) == 0
-                   : accept && strcspn(accept, ";, ") == strlen(forms[i].type) &&
-                         strncmp(accept, forms[i].type, strlen(forms[i].type)) == 0) {
-            *format = forms[i].format;
+    enum { FORMS = 4 };
+    static const list_format formats[FORMS] = {LIST_AS_JSON, LIST_AS_CSV, LIST_AS_JSON_LINES,
+                                               LIST_AS_JSON_LINES};
+    static const char *const names[FORMS] = {"json", "csv", "jsonl", "jsonl"};
+    static const char *const types[FORMS] = {"application/json", "text/csv", "application/jsonl",
+                                             "application/x-ndjson"};
+    const char *wanted = http_query(from, "format");
+    *format = formats[http_preferred(from, types, FORMS)];
+    if (!wanted) return GR_OK;
+    for (int i = 0; i < FORMS; i++)
+        if (strcmp(wanted, names[i]) == 0) {
+            *format = formats[i];
             return GR_OK;
         }
-    if (!wanted) return GR_OK;
     return gr_fail(error, GR_INVALID, "the query parameter \"format\" is json, csv or jsonl");
 }
 

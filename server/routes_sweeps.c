@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/api.h"
+#include "server/metric_names.h"
 #include "server/submit.h"
 #include "server/sweep_json.h"
 #include "server/sweep_submit.h"
@@ -134,10 +135,10 @@ static gr_status read_format(const http_request *request, table_format *format, 
     static const char *const names[] = {"json", "csv", "markdown", "latex"};
     static const char *const types[] = {"application/json", "text/csv", "text/markdown",
                                         "application/x-latex"};
-    const char *wanted = http_query(request, "format"), *accept = http_header(request, "Accept");
-    *format = FORMAT_JSON;
-    for (int i = 0; i < 4; i++)
-        if (wanted ? strcmp(wanted, names[i]) == 0 : accept && strstr(accept, types[i]) == accept) {
+    const char *wanted = http_query(request, "format");
+    *format = (table_format)http_preferred(request, types, 4);
+    for (int i = 0; wanted && i < 4; i++)
+        if (strcmp(wanted, names[i]) == 0) {
             *format = (table_format)i;
             return GR_OK;
         }
@@ -176,6 +177,14 @@ static gr_status read_confidence(const http_request *request, double *confidence
     return GR_OK;
 }
 
+static gr_status check_metric(const char *metric, gr_error *error) {
+    const char *nearest;
+    if (!metric || metric_is_possible(metric, &nearest)) return GR_OK;
+    return gr_fail(
+        error, GR_INVALID, "the query parameter \"metric\": no metric is called \"%.80s\"%s%s%s",
+        metric, nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
 static gr_status answer_json_table(struct api *api, const sweep_table *table, int64_t id,
                                    http_response *response, gr_error *error) {
     sweep_arm_row *arms;
@@ -203,6 +212,7 @@ static gr_status get_table(void *context, const http_request *request, http_resp
     GR_TRY(read_format(request, &format, error));
     GR_TRY(read_statistic(request, &statistic, error));
     GR_TRY(read_confidence(request, &wanted.confidence, error));
+    GR_TRY(check_metric(wanted.metric, error));
     GR_TRY(sweep_table_make(api->store, id, &wanted, &table, error));
     gr_status status = GR_OK;
     static const struct {

@@ -16,8 +16,12 @@ static bool has_bounds(const gr_option *option) {
     return option->minimum != 0 || option->maximum != 0;
 }
 
+/* A bound that is left out must be missed in single precision too, in which most of it is used. */
 static bool in_range(const gr_option *option, double value) {
     if (!has_bounds(option)) return true;
+    const double single = (double)(float)value;
+    if (option->minimum_excluded && single <= option->minimum) return false;
+    if (option->maximum_excluded && single >= option->maximum) return false;
     if (option->minimum_excluded ? value <= option->minimum : value < option->minimum) return false;
     return option->maximum_excluded ? value < option->maximum : value <= option->maximum;
 }

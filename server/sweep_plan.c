@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/metric_names.h"
 #include "server/nearest.h"
 #include "server/sweep_plan_internal.h"
 
@@ -289,6 +290,34 @@ static void read_base(sweep_reader *self, const cJSON *from) {
     plan->base = sweep_put(self, plan->document, "base", cJSON_Duplicate(base, true));
 }
 
+/* What is compared unless the sweep says so: a regression has no accuracy, and successive halving
+ * decides before the test. */
+static const char *default_metric(const sweep_plan *plan) {
+    const cJSON *loss = cJSON_GetObjectItemCaseSensitive(plan->base, "loss");
+    const char *type = cJSON_GetStringValue(sweep_member(loss, "type"));
+    const bool regression = type && strcmp(type, "squared_error") == 0;
+    if (plan->strategy == SWEEP_ASHA) return regression ? "validation_loss" : "validation_accuracy";
+    return regression ? "test_loss" : "test_accuracy";
+}
+
+static void read_metric(sweep_reader *self, const cJSON *from) {
+    sweep_plan *plan = self->plan;
+    const char *given = sweep_read_text(self, from, "", "metric", 63), *nearest;
+    const cJSON *item = sweep_put(self, plan->document, "metric",
+                                  cJSON_CreateString(given ? given : default_metric(plan)));
+    plan->metric = item ? item->valuestring : "";
+    if (!item) return;
+    if (!metric_is_possible(plan->metric, &nearest))
+        problems_add(self->found, "/metric", "no metric is called \"%s\"%s%s%s", plan->metric,
+                     nearest ? "; did you mean \"" : ": there are test_accuracy, test_loss, …",
+                     nearest ? nearest : "", nearest ? "\"?" : "");
+    else if (plan->strategy == SWEEP_ASHA && !metric_is_evaluated(plan->metric))
+        problems_add(self->found, "/metric",
+                     "\"%s\" is not known at the rungs: successive halving decides by what each "
+                     "evaluation measures, validation_accuracy or validation_loss",
+                     plan->metric);
+}
+
 static void read_all(sweep_reader *self, const cJSON *from) {
     static const char *const members[] = {
         "name",  "tags",       "base",     "axes",   "adjust",     "strategy", "repeats",
@@ -314,13 +343,10 @@ static void read_all(sweep_reader *self, const cJSON *from) {
     sweep_read_axes(self, from);
     read_adjust(self, from);
     read_seeds(self, from);
-    const char *metric = sweep_read_text(self, from, "", "metric", 63);
-    item = sweep_put(self, plan->document, "metric",
-                     cJSON_CreateString(metric                         ? metric
-                                        : plan->strategy == SWEEP_ASHA ? "validation_accuracy"
-                                                                       : "test_accuracy"));
-    plan->metric = item ? item->valuestring : "";
+    read_metric(self, from);
     plan->confidence = read_number(self, from, "", "confidence", 0, 1, 0.95);
+    if (plan->confidence < 0.5)
+        problems_add(self->found, "/confidence", "a number from 0.5 to below 1 is needed");
     sweep_put(self, plan->document, "confidence", json_number(plan->confidence));
     read_baseline(self, from);
     read_until(self, from);

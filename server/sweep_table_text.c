@@ -284,9 +284,10 @@ static const char *statistic_name(table_statistic statistic) {
 
 /* The cell of an arm that ended otherwise than well says how many did. */
 static void put_n(FILE *out, const table_cell *cell) {
-    const int64_t bad = cell->counts[STATE_DIVERGED] + cell->not_finite;
     fprintf(out, "%zu", cell->summary.n);
-    if (bad) fprintf(out, " (+%lld diverged)", (long long)bad);
+    if (cell->counts[STATE_DIVERGED])
+        fprintf(out, " (+%lld diverged)", (long long)cell->counts[STATE_DIVERGED]);
+    if (cell->not_finite) fprintf(out, " (+%lld without a value)", (long long)cell->not_finite);
     if (cell->counts[STATE_FAILED])
         fprintf(out, " (+%lld failed)", (long long)cell->counts[STATE_FAILED]);
 }
@@ -347,11 +348,12 @@ static void put_grid(FILE *out, const sweep_table *table, const style *with) {
 
 /* What the table shows, and what it leaves out: n, and the runs that have no value. */
 static void put_notes(FILE *out, const sweep_table *table, const style *with) {
-    int64_t diverged = 0, failed = 0, unfinished = 0;
+    int64_t diverged = 0, failed = 0, unfinished = 0, not_finite = 0;
     size_t least = SIZE_MAX, most = 0;
     for (size_t i = 0; i < table->cell_count; i++) {
         const table_cell *cell = &table->cells[i];
-        diverged += cell->counts[STATE_DIVERGED] + cell->not_finite;
+        diverged += cell->counts[STATE_DIVERGED];
+        not_finite += cell->not_finite;
         failed += cell->counts[STATE_FAILED] + cell->counts[STATE_CANCELLED];
         unfinished +=
             cell->counts[STATE_QUEUED] + cell->counts[STATE_RUNNING] + cell->counts[STATE_PAUSED];
@@ -379,6 +381,9 @@ static void put_notes(FILE *out, const sweep_table *table, const style *with) {
                 "correction for %zu test%s.",
                 table->family, table->family == 1 ? "" : "s");
     if (diverged) fprintf(out, " Without %lld diverged.", (long long)diverged);
+    if (not_finite)
+        fprintf(out, " Without %lld that succeeded and have no finite value of it.",
+                (long long)not_finite);
     if (failed) fprintf(out, " Without %lld failed or cancelled.", (long long)failed);
     if (unfinished) fprintf(out, " %lld have not ended yet.", (long long)unfinished);
     fputc('\n', out);

@@ -114,6 +114,13 @@ enum MHD_Result http_answer_too_large(http_server *server, struct MHD_Connection
     return http_send_answer(server, handle, exchange, &answer);
 }
 
+static enum MHD_Result count_lengths(void *context, enum MHD_ValueKind kind, const char *name,
+                                     const char *value) {
+    (void)kind, (void)value;
+    *(size_t *)context += strcasecmp(name, "Content-Length") == 0;
+    return MHD_YES;
+}
+
 /* What is refused whatever it asks for. True where it has filled the answer. */
 static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
                           http_response *answer) {
@@ -133,6 +140,13 @@ static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
         http_library_header(handle, "Content-Length")) {
         http_answer_problem(answer, 400, NULL,
                             "the request has both Content-Length and Transfer-Encoding");
+        http_answer_header(answer, "Connection", "close");
+        return true;
+    }
+    size_t lengths = 0;
+    MHD_get_connection_values(handle, MHD_HEADER_KIND, count_lengths, &lengths);
+    if (lengths > 1) {
+        http_answer_problem(answer, 400, NULL, "the request has several Content-Length");
         http_answer_header(answer, "Connection", "close");
         return true;
     }

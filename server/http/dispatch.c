@@ -84,7 +84,13 @@ static bool refuse_body(const http_route *route, const http_request *request,
     char shown[96];
     const char *type = http_header(request, "Content-Type");
     const char *coding = http_header(request, "Content-Encoding");
-    if (!(route->traits & (HTTP_TAKES_JSON | HTTP_TAKES_FILE))) return false;
+    if (!(route->traits & (HTTP_TAKES_JSON | HTTP_TAKES_FILE))) {
+        if (request->body_length == 0) return false;
+        http_answer_problem(answer, 400, NULL,
+                            "nothing would be done with this body: leave it out; options are query "
+                            "parameters (…?name=value)");
+        return true;
+    }
     if (coding && strcasecmp(coding, "identity") != 0) {
         http_answer_problem(answer, 415, NULL,
                             "the body's Content-Encoding must be identity, not %s",

@@ -79,6 +79,9 @@ static gr_status act_work(database *db, void *context, gr_error *error) {
     order->changed.count = 0;
     GR_TRY(sweep_select(db, order->id, &row, error));
     const bool cancelled = row.cancelled_at != 0, paused = row.paused;
+    const bool ended =
+        !row.active &&
+        row.counts[STATE_QUEUED] + row.counts[STATE_RUNNING] + row.counts[STATE_PAUSED] == 0;
     const bool halving = row.strategy && row.strategy[0] == 'a';
     sweep_row_clear(&row);
     if (cancelled && order->action != SWEEP_RETRY)
@@ -92,7 +95,14 @@ static gr_status act_work(database *db, void *context, gr_error *error) {
         return gr_fail(error, GR_CONFLICT, "sweep %lld is paused already", (long long)order->id);
     if (!paused && order->action == SWEEP_RESUME)
         return gr_fail(error, GR_CONFLICT, "sweep %lld is not paused", (long long)order->id);
+    if (ended && order->action != SWEEP_RETRY && order->action != SWEEP_RESUME)
+        return gr_fail(error, GR_CONFLICT, "sweep %lld has ended", (long long)order->id);
     gr_status status = affected(db, order, &order->changed, error);
+    if (status == GR_OK && order->action == SWEEP_RETRY && order->changed.count == 0)
+        status =
+            gr_fail(error, GR_CONFLICT,
+                    "no experiment of sweep %lld has ended in a state that is to be tried again",
+                    (long long)order->id);
     for (size_t i = 0; i < order->changed.count && status == GR_OK; i++)
         status =
             experiment_change_apply(db, changes[order->action], order->changed.items[i], error);

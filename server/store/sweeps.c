@@ -565,7 +565,9 @@ static gr_status add_work(database *db, void *context, gr_error *error) {
     gr_status status =
         row.cancelled_at
             ? gr_fail(error, GR_CONFLICT, "sweep %lld has been cancelled", (long long)order->id)
-            : select_arms(db, order->id, &arms, &arm_count, error);
+        : row.paused ? gr_fail(error, GR_CONFLICT, "sweep %lld is paused: resume it first",
+                               (long long)order->id)
+                     : select_arms(db, order->id, &arms, &arm_count, error);
     if (status == GR_OK) status = add_places(db, order, &row, arms, arm_count, error);
     if (status == GR_OK && order->active >= 0)
         status = database_run(db, NULL, error, "UPDATE sweeps SET active = ?2 WHERE id = ?1", "ii",

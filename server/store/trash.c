@@ -56,8 +56,17 @@ gr_status undelete_apply(database *db, change *act, gr_error *error) {
 }
 
 gr_status purge_check(database *db, const experiment *record, gr_error *error) {
-    (void)db;
-    return require_trashed(record, ": delete it before purging it", error);
+    int64_t user;
+    GR_TRY(require_trashed(record, ": delete it before purging it", error));
+    GR_TRY(database_integer(db, &user, 0, error,
+                            "SELECT id FROM experiments WHERE state IN ('queued', 'running', "
+                            "'paused') AND json_extract(spec, '$.init_from') = ?1 ORDER BY id",
+                            "i", record->id));
+    if (user == 0) return GR_OK;
+    return gr_fail(error, GR_CONFLICT,
+                   "experiment %lld starts from the model of experiment %lld: wait for its end, or "
+                   "cancel it",
+                   (long long)user, (long long)record->id);
 }
 
 gr_status purge_apply(database *db, change *act, gr_error *error) {

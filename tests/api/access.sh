@@ -170,6 +170,8 @@ configured "no object" '[]' "one JSON object"
 configured "list" '{"host_names": "a"}' "a list of texts"
 configured "truth" '{"require_token": 1}' "true or false"
 refuses "configuration: no file" 2 "$folder/none.json" --config "$folder/none.json"
+output=$(GRADREG_WORKER=5 "$gradreg" serve --check 2>&1); equal "configuration: a misspelt variable" $? 2
+holds "configuration: a misspelt variable" "$output" "did you mean GRADREG_WORKERS?"
 output=$(GRADREG_WORKERS=many "$gradreg" serve 2>&1); equal "configuration: variable" $? 2
 holds "configuration: variable" "$output" "GRADREG_WORKERS"
 refuses "configuration: no value" 2 "wants a value" --listen

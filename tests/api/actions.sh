@@ -12,6 +12,7 @@ act "$waiting" pause; act "$waiting" cancel; equal "cancel a paused one" "$statu
 problem "pause a cancelled one" 409 "has already been cancelled" -X POST "$api/experiments/$waiting/pause"
 problem "resume a cancelled one" 409 "retry it" -X POST "$api/experiments/$waiting/resume"
 problem "retry from nowhere" 400 "checkpoint or start" -X POST "$api/experiments/$waiting/retry?from=here"
+problem "retry with a body" 400 "query parameters" -d '{"from": "start"}' "$api/experiments/$waiting/retry"
 act "$waiting" "retry?from=start"; equal "retry" "$status $(jq -r .state <<<"$body")" "200 queued"
 act "$waiting" cancel
 problem "resume a running one" 409 "is running" -X POST "$api/experiments/$busy/resume"

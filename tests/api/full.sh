@@ -32,7 +32,7 @@ full undelete -X POST "$api/experiments/$trashed/undelete"
 full purge -X POST "$api/experiments/$trashed/purge"
 full "sweep" -d "$(two)" "$api/sweeps"
 full "sweep: seeds" -d '{"repeats": 3}' "$api/sweeps/$waiting/seeds"
-for path in $waiting/cancel $waiting/pause $held/resume $ended/retry; do full "sweep: ${path#*/}" -X POST "$api/sweeps/$path"; done
+for path in $waiting/cancel $waiting/pause $held/resume "$ended/retry?states=cancelled"; do full "sweep: ${path#*/}" -X POST "$api/sweeps/$path"; done
 full "sweep: trash" -X DELETE "$api/sweeps/$ended"
 full "session" -d "{\"token\": \"$secret\"}" "$api/session"
 full "session: end" -X DELETE -H "Cookie: $cookie" "$api/session"

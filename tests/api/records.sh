@@ -62,7 +62,11 @@ ask -X POST "$api/experiments/$busy/undelete"; equal "undelete" "$status $(jq -c
 file=$(curl -s "$api/experiments?state=succeeded&limit=1" | jq '.experiments[0].id')
 files() { find "$folder/data/artifacts" -type f -name "$file-*" | wc -l; }
 check "purge: its model is there" test "$(files)" -ge 1
-ask -X DELETE "$api/experiments/$file"; ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
+heir=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file | .training.iterations = 100000000" | curl -s -d @- "$api/experiments" | jq -r .id)
+ask -X DELETE "$api/experiments/$file"
+problem "purge what is started from" 409 "experiment $heir starts from" -X POST "$api/experiments/$file/purge"
+ask -X POST "$api/experiments/$heir/cancel"; state "$heir" cancelled
+ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
 equal "purge: its files" "$(files)" 0
 for name in undelete purge; do problem "$name what is gone" 404 "there is no experiment $file" -X POST "$api/experiments/$file/$name"; done
 # -- many at once

@@ -66,7 +66,7 @@ if command -v python3 >/dev/null; then
     printf '| %s | 1 | 1 | 1 | 1 %% | %s | 1× |\n' "mlp plain, batch 20" 2 "mlp datagrad, batch 20" 5000 "lenet plain" 7 >"$folder/performance.md"
     holds "study: estimate" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" " for 240 iterations. PyTorch would take about 13 minutes, "
     sed -i 2d "$folder/performance.md"
-    holds "study: estimate of a part" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" "about 0 s for the 4 of 12 experiments"
+    holds "study: estimate of a part" "$(python3 ../../tools/benchmark/estimate.py "$out/experiments.csv" "$folder/performance.md")" "about 0 s for 4 of these 12"
 fi
 # Tuning: of each group the best by the first sweep's metric, at each N, runs again.
 jq '.sweep.metric = "validation_accuracy" | del(.sweep.baseline, .claims) | .figures = [] | .final = {axis: "method", sweep: {name: "tuned", metric: "test_accuracy",

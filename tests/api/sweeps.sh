@@ -46,6 +46,15 @@ problem "sweep: range in a grid" 422 "samples" -d "$(sweep '.axes[1] = {pointer:
 ask -d "$(sweep '.axes[0] = {name: "method", values: [{label: "none", set: {}}, {label: "DataGrad", set: {"/regularizers/-": {type: "datagrad", weight: 1}}}]}')" "$api/sweeps?validate_only=true"
 equal "sweep: a list that the base does not have" "$status" 200
 problem "sweep: until without cap" 422 "maximum_repeats" -d "$(sweep '.until = {width: 0.1}')" "$api/sweeps"
+problem "sweep: a misspelt metric" 422 'did you mean \"test_accuracy\"' -d "$(sweep '.metric = "test_acuracy"')" "$api/sweeps"
+problem "sweep: a metric that no rung knows" 422 "at the rungs" -d "$(sweep 'del(.baseline) | .metric = "test_loss" | .strategy = {type: "asha", minimum_iterations: 10}')" "$api/sweeps"
+problem "sweep: confidence" 422 "from 0.5" -d "$(sweep '.confidence = 0.01')" "$api/sweeps"
+for strategy in grid asha; do
+    ask -d "$(jq -n --arg strategy $strategy '{base: {dataset: {name: "toy1", n: 50}, model: {preset: "mlp", widths: [4]}, loss: {type: "squared_error"},
+        training: {iterations: 20, batch_size: 10}}, axes: [{pointer: "/model/widths", values: [[3], [4]]}],
+        strategy: (if $strategy == "asha" then {type: "asha", minimum_iterations: 5} else "grid" end)}')" "$api/sweeps?validate_only=true"
+    equal "sweep: what a regression is compared by, $strategy" "$(jq -r .spec.metric <<<"$body")" "$([ $strategy = asha ] && echo validation_loss || echo test_loss)"
+done
 problem "sweep: halving" 422 "minimum_iterations" -d "$(sweep 'del(.baseline) | .strategy = "asha"')" "$api/sweeps"
 equal "sweep: nothing was stored" "$(curl -s "$api/experiments?limit=1" | jq -c '.experiments[0].id')" "$before"
 # One that runs.
@@ -74,9 +83,21 @@ problem "table: format" 400 "latex" "$api/sweeps/1/table?format=pdf"
 problem "table: confidence" 400 "confidence" "$api/sweeps/1/table?confidence=95"
 problem "table: none" 404 "sweep 99" "$api/sweeps/99/table"
 ask "$api/sweeps/1/table?metric=calibration.ece"; equal "table: a summary of an analysis" "$(jq -c '[.cells[] | .n == 3 and .mean > 0] | all' <<<"$body")" true
-ask "$api/sweeps/1/table?metric=nothing"
+problem "table: no such metric" 400 'did you mean \"test_accuracy\"' "$api/sweeps/1/table?metric=test_acuracy"
+ask "$api/sweeps/1/table?metric=robustness.fgsm.0.1&format=markdown"; holds "table: no value is no divergence" "$body" "| 0 (+3 without a value) |"
+holds "table: said below it" "$body" "Without 12 that succeeded and have no finite value"
+ask -H "Accept: text/csv;q=0.1, text/markdown;q=0.2" "$api/sweeps/1/table"; holds "table: what is preferred" "$headers" "text/markdown"
+for type in "text/csv;q=0, application/json" "*/*" "text/*;q=0.2, */*;q=0.5" "image/png"; do
+    ask -H "Accept: $type" "$api/sweeps/1/table"; holds "table: Accept: $type" "$headers" "application/json"
+done
+ask -H "Accept: text/*" "$api/sweeps/1/table"; holds "table: any text" "$headers" "text/csv"
+ask "$api/sweeps/1/table?metric=robustness.fgsm.0.1"
 equal "table: a metric that nobody has" "$(jq -c '[.cells[] | [.n, .not_finite, .mean]] | unique' <<<"$body")" '[[0,3,null]]'
-for action in cancel pause resume retry seeds; do problem "sweep: $action of none" 404 "sweep 99" -d '{"repeats": 1}' "$api/sweeps/99/$action"; done
+for action in cancel pause resume retry; do problem "sweep: $action of none" 404 "sweep 99" -X POST "$api/sweeps/99/$action"; done
+problem "sweep: seeds of none" 404 "sweep 99" -d '{"repeats": 1}' "$api/sweeps/99/seeds"
+problem "sweep: a body that nobody reads" 400 "leave it out" -d '{"states": "failed"}' "$api/sweeps/1/retry"
+for action in cancel pause; do problem "sweep: $action what has ended" 409 "has ended" -X POST "$api/sweeps/1/$action"; done
+problem "sweep: retry what succeeded" 409 "tried again" -X POST "$api/sweeps/1/retry"
 problem "sweep: delete none" 404 "sweep 99" -X DELETE "$api/sweeps/99"
 problem "sweep: no such" 404 "positive integer" "$api/sweeps/x"
 problem "sweep: resume what goes on" 409 "not paused" -X POST "$api/sweeps/1/resume"
@@ -92,6 +113,7 @@ ask -X POST "$api/sweeps/$id/pause"; equal "sweep: pause" "$status" 200
 swept "$id" paused
 problem "sweep: paused already" 409 "paused" -X POST "$api/sweeps/$id/pause"
 problem "sweep: delete" 409 "cancel" -X DELETE "$api/sweeps/$id"
+problem "sweep: seeds while paused" 409 "resume it first" -d '{"repeats": 1}' "$api/sweeps/$id/seeds"
 ask -X POST "$api/sweeps/$id/resume"; equal "sweep: resume" "$status" 200
 ask -X POST "$api/sweeps/$id/cancel"; equal "sweep: cancel" "$status" 200
 swept "$id" cancelled
@@ -102,6 +124,9 @@ ask -X POST "$api/sweeps/$id/retry?states=cancelled"; equal "sweep: retried" "$(
 ask -X POST "$api/sweeps/$id/cancel"; swept "$id" cancelled
 ask -X DELETE "$api/sweeps/$id"; equal "sweep: deleted" "$status" 204
 problem "sweep: gone" 404 "sweep $id" "$api/sweeps/$id"
+ask -d "{\"action\": \"undelete\", \"filter\": \"sweep = $id\"}" "$api/experiments/actions"; equal "sweep: undeleted" "$(jq -c '[.done, .refused]' <<<"$body")" '[8,0]'
+ask "$api/sweeps/$id"; equal "sweep: back" "$status $(jq -r '[.state, .experiments] | join(" ")' <<<"$body")" "200 cancelled 8"
+ask -X DELETE "$api/sweeps/$id"; equal "sweep: deleted again" "$status" 204
 # Successive halving: 9 arms, a third of each rung goes on, one reaches the end.
 ask -d "$(sweep 'del(.baseline) | .base.training.iterations = 200 | .repeats = 1 | .axes = [{pointer: "/optimizer/learning_rate",
     range: {minimum: 0.0001, maximum: 0.1, scale: "log"}}] | .strategy = {type: "asha", samples: 9, minimum_iterations: 10}')" "$api/sweeps"
