@@ -1,5 +1,6 @@
 #include "server/settings_parse.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +17,23 @@ static bool has_bounds(const gr_option *option) {
     return option->minimum != 0 || option->maximum != 0;
 }
 
-/* A bound that is left out must be missed in single precision too, in which most of it is used. */
 static bool in_range(const gr_option *option, double value) {
     if (!has_bounds(option)) return true;
-    const double single = (double)(float)value;
-    if (option->minimum_excluded && single <= option->minimum) return false;
-    if (option->maximum_excluded && single >= option->maximum) return false;
     if (option->minimum_excluded ? value <= option->minimum : value < option->minimum) return false;
     return option->maximum_excluded ? value < option->maximum : value <= option->maximum;
 }
 
 static bool check_range(settings_parser *parser, const settings_place *place,
                         const gr_option *option, double value) {
-    if (in_range(option, value)) return true;
-    settings_report(parser, place, "%.16g is out of range: it must be %s %.16g and %s %.16g", value,
+    /* Most of it is used in single precision: a bound that is left out must be missed there, too.
+     */
+    const double single = fabs(value) <= (double)FLT_MAX ? (double)(float)value : value;
+    const bool rounds = in_range(option, value) &&
+                        (option->minimum_excluded || option->maximum_excluded) &&
+                        !in_range(option, single);
+    if (in_range(option, value) && !rounds) return true;
+    settings_report(parser, place, "%.16g is out of range%s: it must be %s %.16g and %s %.16g",
+                    value, rounds ? " in single precision" : "",
                     option->minimum_excluded ? "greater than" : "at least", option->minimum,
                     option->maximum_excluded ? "less than" : "at most", option->maximum);
     return false;

@@ -61,6 +61,10 @@ static const struct bad bad_specs[] = {
       {"/analysis/robustness/attack", "\"fgsm\", \"pgd\""}}},
     {"{" BOTH "\"analysis\": true}", {{"/analysis", "found true"}}},
     {"{" BOTH "\"seed\": -1}", {{"/seed", "-1 is out of range: it must be at least 0"}}},
+    {"{" BOTH
+     "\"optimizer\": {\"type\": \"adam\", \"learning_rate\": 1e-46, \"beta1\": 0.99999999999}}",
+     {{"/optimizer/learning_rate", "in single precision: it must be greater than 0"},
+      {"/optimizer/beta1", "in single precision"}}},
     {"{" BOTH "\"seed\": 1.5}", {{"/seed", "1.5 is not a whole number"}}},
     {"{" BOTH "\"seed\": 9007199254740992}", {{"/seed", "beyond 2^53 - 1"}}},
     {"{" BOTH "\"seed\": 1e300}", {{"/seed", "beyond 2^53 - 1"}}},
