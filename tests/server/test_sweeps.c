@@ -38,8 +38,10 @@ static void test_pointers(void **state) {
     set(document, "/a~2", "0", GR_INVALID);
     set(document, "", "0", GR_INVALID);
     char *text = cJSON_PrintUnformatted(document);
-    assert_string_equal(text, "{\"a\":{\"b\":[1,{\"c\":3},[4]]},\"n\":{\"new\":{\"deep\":5},\"list\":[8,[9]],\"-x\":10},"
-                              "\"t\":\"x\",\"a/b\":6,\"m~n\":7}");
+    assert_string_equal(
+        text,
+        "{\"a\":{\"b\":[1,{\"c\":3},[4]]},\"n\":{\"new\":{\"deep\":5},\"list\":[8,[9]],\"-x\":10},"
+        "\"t\":\"x\",\"a/b\":6,\"m~n\":7}");
     assert_int_equal(json_pointer_get(document, "/a/b/2/0")->valueint, 4);
     assert_null(json_pointer_get(document, "/a/b/3"));
     assert_true(json_pointer_is_within("/a/b", "/a") && !json_pointer_is_within("/ab", "/a"));
