@@ -58,10 +58,11 @@ gr_status undelete_apply(database *db, change *act, gr_error *error) {
 gr_status purge_check(database *db, const experiment *record, gr_error *error) {
     int64_t user;
     GR_TRY(require_trashed(record, ": delete it before purging it", error));
-    GR_TRY(database_integer(db, &user, 0, error,
-                            "SELECT id FROM experiments WHERE state IN ('queued', 'running', "
-                            "'paused') AND json_extract(spec, '$.init_from') = ?1 ORDER BY id",
-                            "i", record->id));
+    GR_TRY(database_integer(
+        db, &user, 0, error,
+        "SELECT id FROM experiments WHERE trashed_at IS NULL AND state IN "
+        "('queued', 'running', 'paused') AND json_extract(spec, '$.init_from') = ?1 ORDER BY id",
+        "i", record->id));
     if (user == 0) return GR_OK;
     return gr_fail(error, GR_CONFLICT,
                    "experiment %lld starts from the model of experiment %lld: wait for its end, or "
