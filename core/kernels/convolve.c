@@ -11,8 +11,8 @@ enum { MOST_CHANNELS = 6, MOST_VECTORS = 8, TILE_ROWS = 4 };
 static const int most_vectors[MOST_CHANNELS] = {6, 8, 8, 6, 4, 4};
 #define ROW_VECTORS 6
 #else
-static const int most_vectors[MOST_CHANNELS] = {4, 4, 3, 2, 2, 2};
-#define ROW_VECTORS 2
+static const int most_vectors[MOST_CHANNELS] = {4, 4, 4, 3, 2, 2};
+#define ROW_VECTORS 3
 #endif
 
 /* Loops over a tile, so that its sums are registers from the first to the last. */
@@ -180,15 +180,16 @@ static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2, ro
 #else
 TILES_TO_4(1)
 TILES_TO_4(2)
-TILES_TO_2(3)
-TILE(3, 3)
+TILES_TO_4(3)
 TILES_TO_2(4)
+TILE(4, 3)
 TILES_TO_2(5)
 TILES_TO_2(6)
 static tile_function *const tiles[MOST_CHANNELS][MOST_VECTORS] = {
-    {ROW_OF_4(1)}, {ROW_OF_4(2)}, {ROW_OF_2(3), tile_3_3},
-    {ROW_OF_2(4)}, {ROW_OF_2(5)}, {ROW_OF_2(6)}};
-static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2};
+    {ROW_OF_4(1)}, {ROW_OF_4(2)}, {ROW_OF_4(3)},
+    {ROW_OF_2(4), tile_4_3}, {ROW_OF_2(5)}, {ROW_OF_2(6)}};
+ROW_TILE(3)
+static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2, row_tile_3};
 #endif
 
 /* How many output channels a tile takes: all groups about equal, none of them too small to share
@@ -285,7 +286,7 @@ void KERNEL(convolve)(const gr_convolution *c, const gr_real *weights, const gr_
 #if defined(GR_KERNEL_SET_avx512)
 enum { GRADIENT_CHANNELS = 4, SQUARE_CHANNELS = 3, GRADIENT_TAPS = 5, SQUARE = 3 };
 #else
-enum { GRADIENT_CHANNELS = 3, SQUARE_CHANNELS = 0, GRADIENT_TAPS = 3, SQUARE = 1 };
+enum { GRADIENT_CHANNELS = 4, SQUARE_CHANNELS = 0, GRADIENT_TAPS = 3, SQUARE = 1 };
 #endif
 typedef vector gradient_sums[SQUARE][GRADIENT_CHANNELS][GRADIENT_TAPS];
 
@@ -300,6 +301,15 @@ INLINE void correlate(const int F, const int R, const int T, const int first, in
                       int64_t row_stride, int64_t tap_stride, gradient_sums sum) {
     int64_t p = 0;
     for (; p + VECTOR_LANES <= length; p += VECTOR_LANES) {
+        if (R == 1 && F > T) { /* what there are fewer of stays in registers */
+            vector x[GRADIENT_TAPS];
+            FOR_EACH (t, T) x[t] = load_once(in + t * tap_stride + p);
+            FOR_EACH (f, F) {
+                const vector d = load_once(d_out + f * out_stride + p);
+                FOR_EACH (t, T) sum[first][f][t] += d * x[t];
+            }
+            continue;
+        }
         vector d[GRADIENT_CHANNELS];
         FOR_EACH (f, F) d[f] = load_once(d_out + f * out_stride + p);
         FOR_EACH (r, R)
@@ -376,10 +386,10 @@ typedef void gradient_function(const patch *at);
 GRADIENT_TILES(1, 1)
 GRADIENT_TILES(2, 1)
 GRADIENT_TILES(3, 1)
+GRADIENT_TILES(4, 1)
 #if defined(GR_KERNEL_SET_avx512)
 #define GRADIENT_MORE_TILES(F) GRADIENT_TILE(F, 1, 4) GRADIENT_TILE(F, 1, 5)
 #define GRADIENT_MORE(F) gradient_tile_##F##_1_4, gradient_tile_##F##_1_5
-GRADIENT_TILES(4, 1)
 GRADIENT_MORE_TILES(1)
 GRADIENT_MORE_TILES(2)
 GRADIENT_MORE_TILES(3)
@@ -396,7 +406,7 @@ static gradient_function *const square_tiles[SQUARE_CHANNELS][SQUARE] = {
     {GRADIENT_ROW(1, 3)}, {GRADIENT_ROW(2, 3)}, {GRADIENT_ROW(3, 3)}};
 #else
 static gradient_function *const gradient_tiles[GRADIENT_CHANNELS][GRADIENT_TAPS] = {
-    {GRADIENT_ROW(1, 1)}, {GRADIENT_ROW(2, 1)}, {GRADIENT_ROW(3, 1)}};
+    {GRADIENT_ROW(1, 1)}, {GRADIENT_ROW(2, 1)}, {GRADIENT_ROW(3, 1)}, {GRADIENT_ROW(4, 1)}};
 static gradient_function *const (*square_tiles)[GRADIENT_TAPS] = NULL;
 #endif
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/large_memory.h"
 #include "core/network.h"
 #include "core/plan.h"
 #include "core/training_options.h"
@@ -20,12 +21,12 @@ typedef struct stand {
     gr_real *in, *out, *d_in, *d_out, *gradients;
 } stand;
 
+/* As a training's arrays lie in memory. */
 static gr_real *array(int64_t count) {
     const size_t bytes =
         ((size_t)count * sizeof(gr_real) + 2 * GR_SLACK_BYTES) / GR_ALIGNMENT * GR_ALIGNMENT;
-    gr_real *values = aligned_alloc(GR_ALIGNMENT, bytes);
+    gr_real *values = gr_allocate_large(bytes);
     if (!values) return NULL;
-    memset(values, 0, bytes);
     for (int64_t i = 0; i < count; i++) values[i] = (gr_real)(i % 17) / 17 - (gr_real)0.5;
     return values;
 }
