@@ -50,7 +50,7 @@ bool gr_winograd_suits(const gr_winograd *c) {
 bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
     /* Few lanes gain little, as the weights are transformed in each pass; and small batches are
      * where every digit counts. */
-    return lanes >= 32 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
+    return lanes >= 16 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
 }
 
 int64_t gr_winograd_scratch(const gr_winograd *c) {

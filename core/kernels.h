@@ -83,6 +83,7 @@ typedef struct gr_step {
 typedef struct gr_kernels {
     const char *name;
     int64_t vector_lanes; /* reals in a vector */
+    int64_t cache_bytes;  /* the second-level cache of processors that have these instructions */
     /* x[i][lane] = rows[lane][i]·factor + term, in double and then rounded, for vector_lanes rows
      * of at least `count` bytes; the lanes of one i are `stride` reals after those of the one
      * before. Returns how many i it has done from 0 on: whole vectors of them. */

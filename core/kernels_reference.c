@@ -472,6 +472,7 @@ static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real 
 const gr_kernels gr_kernels_reference = {
     .name = "reference",
     .vector_lanes = 1,
+    .cache_bytes = 1 << 19,
     .standardize = standardize,
     .add_normals = add_normals,
     .convolve = convolve,

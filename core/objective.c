@@ -216,15 +216,37 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
     return GR_OK;
 }
 
+/* LANES, or half as many where those, and only those, bring the largest value near the second-level
+ * cache. (Each block reads the weights and adds to their gradients once more.) */
+static int64_t most_samples(const gr_network *network, const gr_kernels *kernels) {
+    int64_t largest = 0;
+    for (int v = 0; v <= network->node_count; v++)
+        if (gr_network_features(network, v) > largest) largest = gr_network_features(network, v);
+    const int64_t near = kernels->cache_bytes / 4 * 5;
+    const int64_t bytes = LANES * largest * (int64_t)sizeof(gr_real);
+    return bytes > near && bytes / 2 <= near ? LANES / 2 : LANES;
+}
+
+static int64_t quotient_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,
                                    size_t count, int64_t batch_size) {
     const needs n = needs_of(network, regularizers, count);
     if (n.couples) return batch_size;
+    const gr_kernels *kernels = gr_kernels_choose();
     int64_t probes = n.lanes[PULLED] > n.lanes[PUSHED] ? n.lanes[PULLED] : n.lanes[PUSHED];
     if (n.own_lanes > probes) probes = n.own_lanes;
-    int64_t samples = probes > 1 ? PROBE_LANES / probes : LANES;
-    if (samples > VECTOR) samples -= samples % VECTOR;
-    if (samples < VECTOR / 4) samples = VECTOR / 4;
+    int64_t most = most_samples(network, kernels);
+    if (probes > 1 && PROBE_LANES / probes < most) most = PROBE_LANES / probes;
+    if (most > VECTOR) most -= most % VECTOR;
+    if (most < VECTOR / 4) most = VECTOR / 4;
+    /* Blocks of whole vectors that are about equal: a few samples alone would cost nearly as much.
+     */
+    const int64_t equal = quotient_up(batch_size, quotient_up(batch_size, most));
+    const int64_t whole = quotient_up(equal, kernels->vector_lanes) * kernels->vector_lanes;
+    const int64_t samples = whole < most ? whole : most;
     return samples < batch_size ? samples : batch_size;
 }
 

@@ -186,7 +186,7 @@ TILE(4, 3)
 TILES_TO_2(5)
 TILES_TO_2(6)
 static tile_function *const tiles[MOST_CHANNELS][MOST_VECTORS] = {
-    {ROW_OF_4(1)}, {ROW_OF_4(2)}, {ROW_OF_4(3)},
+    {ROW_OF_4(1)},           {ROW_OF_4(2)}, {ROW_OF_4(3)},
     {ROW_OF_2(4), tile_4_3}, {ROW_OF_2(5)}, {ROW_OF_2(6)}};
 ROW_TILE(3)
 static tile_function *const row_tiles[ROW_VECTORS] = {row_tile_1, row_tile_2, row_tile_3};

@@ -326,6 +326,7 @@ static double rmsprop(const gr_step *step, gr_real rate, gr_real alpha, gr_real 
 const gr_kernels SET(GR_KERNEL_SET) = {
     .name = TEXT(GR_KERNEL_SET),
     .vector_lanes = VECTOR_LANES,
+    .cache_bytes = VECTOR_BYTES == 64 ? 1 << 20 : 1 << 19,
     .standardize = KERNEL(standardize),
     .add_normals = KERNEL(add_normals),
     .convolve = KERNEL(convolve),

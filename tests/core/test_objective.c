@@ -268,6 +268,34 @@ static void test_block_rule(void **state) {
     gr_settings_clear(&model);
 }
 
+/* Half as many samples where that, and only that, brings the largest value near the cache; equal
+ * blocks of whole vectors. (Single precision, 512 KiB, vectors of four.) */
+static void test_blocks_near_the_cache(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        int64_t batch, block;
+    } cases[] = {
+        {"{preset: lenet}", 16, 16},       {"{preset: lenet}", 32, 32},
+        {"{preset: lenet}", 33, 20},       {"{preset: lenet}", 50, 28},
+        {"{preset: lenet}", 64, 32},       {"{preset: lenet}", 65, 24},
+        {"{preset: mlp}", 50, 50},         {"{preset: mlp}", 65, 36},
+        {"{preset: lenet_tuned}", 64, 64}, {"{preset: lenet_tuned}", 65, 36},
+    };
+    const gr_shape input = {3, {1, 28, 28}};
+    setenv("GRADREG_KERNELS", "baseline", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gr_settings model = settings_build(&gr_model_family, cases[i].model);
+        gr_network *network;
+        assert_int_equal(gr_model_build(&model, &input, 10, &network, NULL), GR_OK);
+        assert_int_equal(gr_objective_block_samples(network, NULL, 0, cases[i].batch),
+                         cases[i].block);
+        gr_network_free(network);
+        gr_settings_clear(&model);
+    }
+    unsetenv("GRADREG_KERNELS");
+}
+
 static void test_too_many_regularizers(void **state) {
     (void)state;
     gr_settings model = settings_build(&gr_model_family, layers);
@@ -291,9 +319,13 @@ static void test_too_many_regularizers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),      cmocka_unit_test(test_kernel_sets),
-        cmocka_unit_test(test_joined_pool), cmocka_unit_test(test_biases_and_constant_cotangents),
-        cmocka_unit_test(test_block_rule),  cmocka_unit_test(test_too_many_regularizers),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_kernel_sets),
+        cmocka_unit_test(test_joined_pool),
+        cmocka_unit_test(test_biases_and_constant_cotangents),
+        cmocka_unit_test(test_block_rule),
+        cmocka_unit_test(test_blocks_near_the_cache),
+        cmocka_unit_test(test_too_many_regularizers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
