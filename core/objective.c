@@ -126,12 +126,23 @@ typedef struct group {
     int64_t first[GR_MAXIMUM_REGULARIZERS], count[GR_MAXIMUM_REGULARIZERS], all;
 } group;
 
+/* Where probes are the lanes (gr_pooled_pays), a few more than whole vectors of them take as long
+ * as a vector: those are for a group of their own, which goes another way. */
+static int64_t without_a_few(const gr_network *network, int64_t probes) {
+    const int64_t lanes = gr_kernels_choose()->vector_lanes, few = probes % lanes;
+    bool pooled = false;
+    for (int i = 0; i < network->node_count; i++) pooled = pooled || network->nodes[i].pool;
+    return pooled && few < probes && 8 * few <= 3 * lanes ? probes - few : probes;
+}
+
 /* As many probes at once as make rows long enough, and no more where the block is a whole batch:
  * memory and caches are for the samples then. Probes that are not separable stay together. */
-static int64_t group_capacity(const needs *n, const gr_settings *regularizers, size_t count,
-                              int64_t outputs, int64_t samples) {
+static int64_t group_capacity(const gr_network *network, const needs *n,
+                              const gr_settings *regularizers, size_t count, int64_t samples) {
+    const int64_t outputs = gr_network_outputs(network);
     int64_t capacity = (n->couples ? COUPLED_LANES : PROBE_LANES) / samples;
-    if (capacity < 1) capacity = 1;
+    if (capacity > n->lanes[PULLED]) capacity = n->lanes[PULLED];
+    capacity = without_a_few(network, capacity < 1 ? 1 : capacity);
     for (size_t i = 0; i < count; i++) {
         const int64_t probes = probes_of(&regularizers[i], outputs);
         if (probes > capacity && !is_separable(&regularizers[i])) capacity = probes;
@@ -163,10 +174,10 @@ static bool has_lanes(const needs *n) {
 }
 
 /* Lanes of a set for each sample that there are at once. */
-static int64_t lanes_of(const needs *n, int set, const gr_settings *regularizers, size_t count,
-                        int64_t outputs, int64_t samples) {
+static int64_t lanes_of(const gr_network *network, const needs *n, int set,
+                        const gr_settings *regularizers, size_t count, int64_t samples) {
     return set == PULLED && n->lanes[PULLED]
-               ? group_capacity(n, regularizers, count, outputs, samples)
+               ? group_capacity(network, n, regularizers, count, samples)
                : n->lanes[set];
 }
 
@@ -261,13 +272,13 @@ int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regular
     const needs n = needs_of(network, regularizers, count);
     const int64_t outputs = gr_network_outputs(network);
     int64_t bytes = gr_workspace_bytes(network, samples, has_lanes(&n));
-    if (lends(network, lanes_of(&n, PULLED, regularizers, count, outputs, samples), samples))
+    if (lends(network, lanes_of(network, &n, PULLED, regularizers, count, samples), samples))
         bytes -= gr_workspace_descent_bytes(network, samples);
     if (n.own_points) bytes += gr_workspace_bytes(network, samples, n.own_lanes > 0);
     for (int set = 0; set < LANE_SETS; set++)
         bytes +=
             gr_lanes_bytes(network, samples,
-                           lanes_of(&n, set, regularizers, count, outputs, samples), use_of(set));
+                           lanes_of(network, &n, set, regularizers, count, samples), use_of(set));
     for (size_t i = 0; i < count; i++)
         bytes += gr_lanes_bytes(network, samples, own_probes_of(&regularizers[i], outputs),
                                 GR_LANES_PULLED);
@@ -313,7 +324,7 @@ static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
     o->losses = o->own_p + outputs * samples;
     o->own_losses = o->losses + samples;
     o->scratch = o->own_losses + samples;
-    const int64_t pulled = lanes_of(&n, PULLED, o->regularizers, o->count, outputs, samples);
+    const int64_t pulled = lanes_of(network, &n, PULLED, o->regularizers, o->count, samples);
     for (int set = 0; set < LANE_SETS; set++)
         if (n.lanes[set])
             GR_TRY(gr_lanes_create(network, samples, set == PULLED ? pulled : n.lanes[set],

@@ -27,11 +27,13 @@ static const char layers[] =
     "{type: relu}, {type: maxpool2d}, {type: conv2d, filters: 6, kernel: 2}, {type: tanh}, "
     "{type: conv2d, filters: 7, kernel: 3}, {type: softplus}, {type: flatten}, {type: dropout}, "
     "{type: linear, units: 4}]}";
-/* Draws for each sample: they must not notice where a block begins. */
+/* Draws for each sample: they must not notice where a block begins. Ten probes: with vectors of
+ * eight two of them are a group of their own. */
 static const char regularizers[] =
     "[{type: jacreg, weight: 1}, {type: gradient_penalty, probe: random, per: sample, weight: 1}, "
     "{type: random_onehot, weight: 1}, {type: datagrad, shape: two_sided, weight: 1}, "
-    "{type: weight_decay, weight: 0.1}]";
+    "{type: frobreg, projections: 3, weight: 1}, {type: weight_decay, weight: 0.1}]";
+enum { REGULARIZERS = 6 };
 
 typedef struct answer {
     gr_objective_result result;
@@ -115,7 +117,7 @@ static void assert_alike(const answer *a, const answer *b) {
     assert_near(sqrt(difference / norm), 0, BLOCK_TOLERANCE);
     assert_near(b->result.loss, a->result.loss, BLOCK_TOLERANCE * a->result.loss);
     assert_near(b->result.total, a->result.total, BLOCK_TOLERANCE * a->result.total);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < REGULARIZERS; i++) {
         assert_true(a->result.values[i] > 0);
         assert_near(b->result.values[i], a->result.values[i],
                     BLOCK_TOLERANCE * a->result.values[i]);
