@@ -192,8 +192,7 @@ static gr_lanes_use use_of(int set) {
     return set == PUSHED ? GR_LANES_PUSHED : GR_LANES_PULLED;
 }
 
-gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
-                             gr_error *error) {
+gr_status gr_objective_check_network(const gr_fit *fit, size_t count, gr_error *error) {
     if (count > GR_MAXIMUM_REGULARIZERS)
         return gr_fail_at(error, GR_INVALID, "/regularizers",
                           "%zu regularizers, but at most %d are allowed", count,
@@ -201,29 +200,37 @@ gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers,
     if (gr_network_output(fit->network)->rank != 1)
         return gr_fail_at(error, GR_INVALID, "/model/layers",
                           "the network ends in an image: put a flatten layer before its end");
-    for (size_t i = 0; i < count; i++) {
-        const gr_settings *settings = &regularizers[i];
-        const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
-        gr_status status = kind->check ? kind->check(settings, fit, error) : GR_OK;
-        for (size_t j = 0; status == GR_OK && j < i; j++)
-            if (is_repeated(settings, &regularizers[j]))
-                status = gr_fail_at(error, GR_INVALID, "/type",
-                                    "this is /regularizers/%zu again, weight aside: give it once, "
-                                    "with the sum of the weights",
-                                    j);
-        const int ramp = gr_kind_option(&kind->kind, "ramp");
-        if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
-            size_t ends;
-            const double *shares = gr_numbers(settings, ramp, &ends);
-            if (ends != 2 || shares[0] >= shares[1])
-                status = gr_fail_at(error, GR_INVALID, "/ramp",
-                                    "ramp is [begin, end] with begin before end");
-        }
-        if (status != GR_OK) {
-            gr_error_prefix_place(error, "/regularizers/%zu", i);
-            return status;
-        }
+    return GR_OK;
+}
+
+gr_status gr_objective_check_regularizer(const gr_fit *fit, const gr_settings *regularizers,
+                                         size_t index, gr_error *error) {
+    const gr_settings *settings = &regularizers[index];
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    gr_status status = kind->check ? kind->check(settings, fit, error) : GR_OK;
+    for (size_t j = 0; status == GR_OK && j < index; j++)
+        if (is_repeated(settings, &regularizers[j]))
+            status = gr_fail_at(error, GR_INVALID, "/type",
+                                "this is /regularizers/%zu again, weight aside: give it once, "
+                                "with the sum of the weights",
+                                j);
+    const int ramp = gr_kind_option(&kind->kind, "ramp");
+    if (status == GR_OK && ramp >= 0 && !gr_is_null(settings, ramp)) {
+        size_t ends;
+        const double *shares = gr_numbers(settings, ramp, &ends);
+        if (ends != 2 || shares[0] >= shares[1])
+            status = gr_fail_at(error, GR_INVALID, "/ramp",
+                                "ramp is [begin, end] with begin before end");
     }
+    if (status != GR_OK) gr_error_prefix_place(error, "/regularizers/%zu", index);
+    return status;
+}
+
+gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
+                             gr_error *error) {
+    GR_TRY(gr_objective_check_network(fit, count, error));
+    for (size_t i = 0; i < count; i++)
+        GR_TRY(gr_objective_check_regularizer(fit, regularizers, i, error));
     return GR_OK;
 }
 

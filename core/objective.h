@@ -32,6 +32,11 @@ typedef struct gr_objective_result {
  * ("/regularizers/1/probe"). */
 gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error);
+/* The two parts of that: the network that so many regularisers are for, and one of them beside
+ * those before it. */
+gr_status gr_objective_check_network(const gr_fit *fit, size_t count, gr_error *error);
+gr_status gr_objective_check_regularizer(const gr_fit *fit, const gr_settings *regularizers,
+                                         size_t index, gr_error *error);
 
 /* The number of samples that are worked on at a time, by rule on shapes (docs/architecture.md). */
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,

@@ -93,8 +93,49 @@ gr_fit gr_plan_fit(const gr_plan *plan, const gr_dataset *dataset, const gr_netw
                     .derivatives = gr_dataset_describe(dataset)->knows_derivatives};
 }
 
+/* What a plan's checks look at. */
+typedef struct parts {
+    const gr_plan *plan;
+    const gr_dataset *dataset;
+    gr_network *network; /* NULL: the model cannot be built */
+    gr_split *split;     /* NULL: the data set cannot be divided so */
+    gr_fit fit;
+} parts;
+
+static gr_status check_model(parts *p, gr_error *error) {
+    GR_TRY(gr_plan_network(p->plan, p->dataset, &p->network, error));
+    p->fit = gr_plan_fit(p->plan, p->dataset, p->network);
+    const gr_status status = gr_objective_check_network(&p->fit, p->plan->regularizer_count, error);
+    if (status == GR_OK) return GR_OK;
+    gr_network_free(p->network);
+    p->network = NULL;
+    return status;
+}
+
+static gr_status check_loss(parts *p, gr_error *error) {
+    const gr_dataset_information *about = gr_dataset_describe(p->dataset);
+    const gr_loss_kind *loss = gr_loss_kind_of(p->plan->loss);
+    if (about->classes > 0 || loss->regression) return GR_OK;
+    return gr_fail_at(error, GR_INVALID, "/loss/type",
+                      "the loss %s does not fit the data set %s, which is a regression",
+                      loss->kind.name, about->name);
+}
+
+static gr_status check_schedule(parts *p, gr_error *error) {
+    const gr_status status = gr_schedule_check(p->plan->schedule, error);
+    if (status != GR_OK) gr_error_prefix_place(error, "/schedule");
+    return status;
+}
+
+static gr_status check_optimizer(parts *p, gr_error *error) {
+    const gr_status status = gr_optimizer_check(p->plan->optimizer, error);
+    if (status != GR_OK) gr_error_prefix_place(error, "/optimizer");
+    return status;
+}
+
 /* Weights that decay twice are a mistake in a comparison of the two ways. */
-static gr_status check_decay(const gr_plan *plan, gr_error *error) {
+static gr_status check_decay(parts *p, gr_error *error) {
+    const gr_plan *plan = p->plan;
     const gr_kind *optimizer = plan->optimizer->kind;
     const int option = gr_kind_option(optimizer, "weight_decay");
     if (option < 0 || gr_number(plan->optimizer, option) <= 0) return GR_OK;
@@ -113,58 +154,85 @@ static gr_status check_decay(const gr_plan *plan, gr_error *error) {
     return GR_OK;
 }
 
-static gr_status check_parts(const gr_plan *plan, const gr_dataset *dataset,
-                             const gr_network *network, gr_error *error) {
-    const gr_dataset_information *about = gr_dataset_describe(dataset);
-    const bool labels = about->classes > 0;
-    const gr_loss_kind *loss = gr_loss_kind_of(plan->loss);
-    if (!labels && !loss->regression)
-        return gr_fail_at(error, GR_INVALID, "/loss/type",
-                          "the loss %s does not fit the data set %s, which is a %s",
-                          plan->loss->kind->name, about->name,
-                          about->classes ? "classification" : "regression");
-    const gr_fit fit = gr_plan_fit(plan, dataset, network);
-    GR_TRY(gr_objective_check(&fit, plan->regularizers, plan->regularizer_count, error));
-    gr_status status = gr_schedule_check(plan->schedule, error);
-    if (status != GR_OK) {
-        gr_error_prefix_place(error, "/schedule");
-        return status;
-    }
-    status = gr_optimizer_check(plan->optimizer, error);
-    if (status != GR_OK) {
-        gr_error_prefix_place(error, "/optimizer");
-        return status;
-    }
-    GR_TRY(check_decay(plan, error));
-    if (!gr_is_null(plan->training, GR_TRAINING_CLIP_NORM) &&
-        !gr_is_null(plan->training, GR_TRAINING_CLIP_VALUE))
-        return gr_fail_at(error, GR_INVALID, "/training/clip_value",
-                          "clip_norm is given too: leave one of the two out");
-    gr_split *split;
-    status = gr_split_create(dataset, plan->dataset, plan->seed, &split, error);
-    if (status != GR_OK) {
-        gr_error_prefix_place(error, "/dataset");
-        return status;
-    }
-    const int64_t samples = gr_split_size(split, GR_PART_TRAINING);
-    const int64_t validation_samples = gr_split_size(split, GR_PART_VALIDATION);
-    status = gr_analysis_check(plan, &fit, split, error);
-    gr_split_free(split);
-    GR_TRY(status);
-    status = gr_early_stopping_check(plan->training, labels, validation_samples, error);
-    if (status != GR_OK) {
-        gr_error_prefix_place(error, "/training");
-        return status;
-    }
-    const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
+static gr_status check_clipping(parts *p, gr_error *error) {
+    if (gr_is_null(p->plan->training, GR_TRAINING_CLIP_NORM) ||
+        gr_is_null(p->plan->training, GR_TRAINING_CLIP_VALUE))
+        return GR_OK;
+    return gr_fail_at(error, GR_INVALID, "/training/clip_value",
+                      "clip_norm is given too: leave one of the two out");
+}
+
+static gr_status check_split(parts *p, gr_error *error) {
+    const gr_status status =
+        gr_split_create(p->dataset, p->plan->dataset, p->plan->seed, &p->split, error);
+    if (status != GR_OK) gr_error_prefix_place(error, "/dataset");
+    return status;
+}
+
+static gr_status check_analysis(parts *p, gr_error *error) {
+    return p->network && p->split ? gr_analysis_check(p->plan, &p->fit, p->split, error) : GR_OK;
+}
+
+static gr_status check_early_stopping(parts *p, gr_error *error) {
+    if (!p->split) return GR_OK;
+    const gr_status status =
+        gr_early_stopping_check(p->plan->training, gr_dataset_describe(p->dataset)->classes > 0,
+                                gr_split_size(p->split, GR_PART_VALIDATION), error);
+    if (status != GR_OK) gr_error_prefix_place(error, "/training");
+    return status;
+}
+
+static gr_status check_batch(parts *p, gr_error *error) {
+    const int64_t batch = gr_integer(p->plan->training, GR_TRAINING_BATCH_SIZE);
+    const int64_t samples = p->split ? gr_split_size(p->split, GR_PART_TRAINING) : batch;
     if (batch > samples)
         return gr_fail_at(error, GR_INVALID, "/training/batch_size",
                           "a batch of %lld is larger than the %lld training samples: lower it, or "
                           "raise train_size",
                           (long long)batch, (long long)samples);
-    status = gr_network_check_batch(network, batch, error);
+    const gr_status status = p->network ? gr_network_check_batch(p->network, batch, error) : GR_OK;
     if (status != GR_OK) gr_error_prefix_place(error, "/training/batch_size");
     return status;
+}
+
+/* What was found so far. */
+typedef struct findings {
+    gr_report *report; /* NULL: the first failure ends the checks */
+    void *context;
+    gr_status status; /* of the first */
+    gr_error *error;
+} findings;
+
+/* Whether the checks go on after one of this outcome. */
+static bool goes_on(findings *found, gr_status status, const gr_error *failure) {
+    if (status == GR_OK) return true;
+    const bool of_the_plan = status == GR_INVALID || status == GR_TOO_LARGE;
+    if (found->status == GR_OK || !of_the_plan) {
+        found->status = status;
+        *found->error = *failure;
+    }
+    if (!of_the_plan || !found->report) return false;
+    found->report(found->context, failure);
+    return true;
+}
+
+/* In the order in which a plan is put together: later ones may need what earlier ones have made. */
+static void check_parts(parts *p, findings *found) {
+    typedef gr_status check(parts * p, gr_error * error);
+    static check *const checks[] = {
+        check_model,    check_loss,  check_schedule, check_optimizer,      check_decay,
+        check_clipping, check_split, check_analysis, check_early_stopping, check_batch};
+    const gr_plan *plan = p->plan;
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        gr_error failure = {0};
+        if (!goes_on(found, checks[i](p, &failure), &failure)) return;
+    }
+    for (size_t i = 0; p->network && i < plan->regularizer_count; i++) {
+        gr_error failure = {0};
+        const gr_status status =
+            gr_objective_check_regularizer(&p->fit, plan->regularizers, i, &failure);
+        if (!goes_on(found, status, &failure)) return;
+    }
 }
 
 int64_t gr_training_block_reals(const gr_plan *plan, const gr_network *network) {
@@ -174,30 +242,40 @@ int64_t gr_training_block_reals(const gr_plan *plan, const gr_network *network) 
     return network->parameter_count * (1 + moments + sets) + network->buffer_count * sets;
 }
 
+static gr_estimate estimate_of(const parts *p) {
+    const gr_plan *plan = p->plan;
+    const gr_network *network = p->network;
+    const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
+    const int64_t block =
+        gr_objective_block_samples(network, plan->regularizers, plan->regularizer_count, batch);
+    const gr_dataset_information *about = gr_dataset_describe(p->dataset);
+    return (gr_estimate){
+        .parameters = network->parameter_count,
+        .memory_bytes =
+            gr_objective_bytes(network, plan->regularizers, plan->regularizer_count, block) +
+            gr_training_block_reals(plan, network) * (int64_t)sizeof(gr_real) +
+            gr_analysis_bytes(plan, network) +
+            (about->training_samples + about->test_samples) * 2 * (int64_t)sizeof(int64_t),
+        .forward_operations = network->operations,
+        .iteration_operations = (double)batch * gr_objective_operations(network, plan->regularizers,
+                                                                        plan->regularizer_count)};
+}
+
+gr_status gr_plan_check_all(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
+                            gr_report *report, void *context, gr_error *error) {
+    gr_error own_error;
+    parts p = {.plan = plan, .dataset = dataset};
+    findings found = {report, context, GR_OK, error ? error : &own_error};
+    check_parts(&p, &found);
+    if (found.status == GR_OK && estimate) *estimate = estimate_of(&p);
+    gr_network_free(p.network);
+    gr_split_free(p.split);
+    return found.status;
+}
+
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
                         gr_error *error) {
-    gr_network *network;
-    GR_TRY(gr_plan_network(plan, dataset, &network, error));
-    gr_status status = check_parts(plan, dataset, network, error);
-    if (status == GR_OK && estimate) {
-        const int64_t batch = gr_integer(plan->training, GR_TRAINING_BATCH_SIZE);
-        const int64_t block =
-            gr_objective_block_samples(network, plan->regularizers, plan->regularizer_count, batch);
-        const gr_dataset_information *about = gr_dataset_describe(dataset);
-        *estimate = (gr_estimate){
-            .parameters = network->parameter_count,
-            .memory_bytes =
-                gr_objective_bytes(network, plan->regularizers, plan->regularizer_count, block) +
-                gr_training_block_reals(plan, network) * (int64_t)sizeof(gr_real) +
-                gr_analysis_bytes(plan, network) +
-                (about->training_samples + about->test_samples) * 2 * (int64_t)sizeof(int64_t),
-            .forward_operations = network->operations,
-            .iteration_operations =
-                (double)batch *
-                gr_objective_operations(network, plan->regularizers, plan->regularizer_count)};
-    }
-    gr_network_free(network);
-    return status;
+    return gr_plan_check_all(plan, dataset, estimate, NULL, NULL, error);
 }
 
 /* A training that starts there would diverge at once, and blame its learning rate. */

@@ -26,6 +26,11 @@ static int64_t memory_limit(void) {
     return (int64_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (int64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A gr_report whose context is the problems. */
+static void add_problem(void *found, const gr_error *error) {
+    problems_add(found, error->place, "%s", error->message);
+}
+
 static gr_status check(const char *text, size_t length, data_cache *data, experiment_setup *setup,
                        bool *malformed, problems *found, gr_error *error) {
     gr_status status = spec_parse(text, length, &setup->spec, malformed, found);
@@ -36,20 +41,22 @@ static gr_status check(const char *text, size_t length, data_cache *data, experi
     const gr_settings *training = setup->plan.training;
     setup->iterations = gr_integer(training, gr_kind_option(training->kind, "iterations"));
     status = data_cache_get(data, setup->plan.dataset, &setup->dataset, setup->data_hash, error);
-    if (status != GR_OK)
+    if (status != GR_OK) {
         gr_error_prefix_place(error, "/dataset");
-    else
-        status = gr_plan_check(&setup->plan, setup->dataset, &setup->estimate, error);
+        if (status == GR_INVALID || status == GR_TOO_LARGE || status == GR_NOT_FOUND)
+            add_problem(found, error);
+        return status;
+    }
+    GR_TRY(gr_plan_check_all(&setup->plan, setup->dataset, &setup->estimate, add_problem, found,
+                             error));
     const int64_t limit = memory_limit();
-    if (status == GR_OK && setup->estimate.memory_bytes > limit)
-        status =
-            gr_fail_at(error, GR_TOO_LARGE, "/training/batch_size",
-                       "this training would take %lld MiB of memory, and at most %lld MiB are "
-                       "allowed here: make the batch, the model or the number of probes smaller",
-                       (long long)(setup->estimate.memory_bytes >> 20), (long long)(limit >> 20));
-    if (status == GR_INVALID || status == GR_TOO_LARGE || status == GR_NOT_FOUND)
-        problems_add(found, error->place, "%s", error->message);
-    return status;
+    if (setup->estimate.memory_bytes <= limit) return GR_OK;
+    gr_fail_at(error, GR_TOO_LARGE, "/training/batch_size",
+               "this training would take %lld MiB of memory, and at most %lld MiB are allowed "
+               "here: make the batch, the model or the number of probes smaller",
+               (long long)(setup->estimate.memory_bytes >> 20), (long long)(limit >> 20));
+    add_problem(found, error);
+    return GR_TOO_LARGE;
 }
 
 gr_status experiment_setup_check(const char *text, size_t length, data_cache *data,

@@ -32,6 +32,13 @@ typedef struct gr_estimate {
 gr_status gr_plan_check(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
                         gr_error *error);
 
+/* Takes one thing that is wrong with a plan, its place relative to the spec. */
+typedef void gr_report(void *context, const gr_error *failure);
+/* The same, but goes on after what is wrong (GR_INVALID, GR_TOO_LARGE) and reports each of it; the
+ * first is the result. */
+gr_status gr_plan_check_all(const gr_plan *plan, const gr_dataset *dataset, gr_estimate *estimate,
+                            gr_report *report, void *context, gr_error *error);
+
 /* Whether `model` (as gr_training_model gives it) has exactly the parameters of the plan's network,
  * and they are finite: GR_INVALID names what is missing, foreign, of another shape or not finite.
  */

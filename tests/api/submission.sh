@@ -11,6 +11,8 @@ problem "misspelt" 422 'did you mean \"dataset\"' -d '{"datset": {"name": "digit
 equal "misspelt: pointers" "$(jq -c '[.errors[].pointer] | sort' <<<"$body")" '["/dataset","/datset"]'
 problem "two at once" 422 "2 problems" -d "$(spec 50 '.seed = -1 | .training.batch_size = "x"')" "$api/experiments"
 equal "two at once: pointers" "$(jq -c '[.errors[].pointer] | sort' <<<"$body")" '["/seed","/training/batch_size"]'
+problem "does not fit, in three places" 422 "3 problems" -d "$(spec 50 '.training.batch_size = 501 | .training.clip_norm = 1 | .training.clip_value = 1 | .schedule = {type: "exponential", staircase: true}')" "$api/experiments"
+equal "three places at once" "$(jq -c '[.errors[].pointer]' <<<"$body")" '["/schedule/every","/training/clip_value","/training/batch_size"]'
 problem "does not fit the data" 422 "/training/batch_size" -d "$(spec 50 '.training.batch_size = 501')" "$api/experiments"
 problem "huge batch" 422 "/training/batch_size" -d "$(spec 50 '.training.batch_size = 1000000000')" "$api/experiments"
 problem "kernel larger than its input" 422 "/model/layers/0" -d "$(spec 50 '.model = {layers: [{type: "conv2d", filters: 2, kernel: 99, padding: 0}, {type: "flatten"}, {type: "linear", units: 10}]}')" "$api/experiments"

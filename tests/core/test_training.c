@@ -237,6 +237,48 @@ static void test_refused_plans(void **state) {
     }
 }
 
+static void add_place(void *places, const gr_error *failure) {
+    assert_true(strlen(failure->message) > 10);
+    strcat(strcat(places, failure->place), " ");
+}
+
+/* All that is wrong comes at once, also where there is no network to hold it against; the first of
+ * it is the result. */
+static void test_all_that_is_wrong(void **state) {
+    (void)state;
+    static const struct {
+        spec_texts texts;
+        const char *places;
+    } bad[] = {
+        {{.training = "{batch_size: 5}"}, ""},
+        {{.model = "{preset: mlp}",
+          .optimizer = "{type: sgd, nesterov: true}",
+          .schedule = "{type: exponential, staircase: true}",
+          .regularizers = "[{type: datagrad, weight: 1, resample_dropout: true}, "
+                          "{type: spectreg, weight: 1}, {type: l1, weight: 1, ramp: [0.5, 0.2]}]",
+          .training = "{batch_size: 100000, clip_norm: 1, clip_value: 1}"},
+         "/schedule/every /optimizer/momentum /training/clip_value /training/batch_size "
+         "/regularizers/0/resample_dropout /regularizers/2/ramp "},
+        {{.model = "{layers: [{type: conv2d, filters: 2, kernel: 3}]}",
+          .schedule = "{type: exponential, staircase: true}",
+          .regularizers = "[{type: l1, weight: 1, ramp: [0.5, 0.2]}]",
+          .training = "{batch_size: 100000}"},
+         "/model/layers /schedule/every /training/batch_size "},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        spec s;
+        spec_build(&s, &bad[i].texts);
+        gr_error error = {0};
+        char places[1024] = "";
+        const gr_status status =
+            gr_plan_check_all(&s.plan, digits, NULL, add_place, places, &error);
+        assert_int_equal(status, *bad[i].places ? GR_INVALID : GR_OK);
+        assert_string_equal(places, bad[i].places);
+        assert_memory_equal(error.place, places, strlen(error.place));
+        spec_clear(&s);
+    }
+}
+
 /* What only looks like it. */
 static void test_plans_that_are_not_refused(void **state) {
     (void)state;
@@ -525,6 +567,7 @@ int main(void) {
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_decays_add_up),
         cmocka_unit_test(test_refused_plans),
+        cmocka_unit_test(test_all_that_is_wrong),
         cmocka_unit_test(test_plans_that_are_not_refused),
         cmocka_unit_test(test_restore_over_another_state),
         cmocka_unit_test(test_two_threads),
