@@ -41,6 +41,12 @@ static inline int64_t gr_greatest_output(const gr_real *z, int64_t outputs, int6
     return best;
 }
 
+/* `count` rows of the Jacobian of the softmax p [outputs][samples], from the first on: row m, which
+ * is p_m(e_m - p), at c[k·stride + (m - first)·samples + sample] for each output k. 1 - p_m is the
+ * sum of the others, which keeps its digits where p_m is nearly 1. */
+void gr_softmax_rows(int64_t outputs, int64_t samples, const gr_real *p, int64_t first,
+                     int64_t count, int64_t stride, gr_real *c);
+
 extern const gr_loss_kind gr_loss_cross_entropy, gr_loss_squared_error;
 
 #endif

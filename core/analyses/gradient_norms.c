@@ -146,25 +146,17 @@ static void add_squares(const gr_trained *t, int64_t probes, const gr_real *g, d
             for (int64_t s = 0; s < t->samples; s++) squares[s] += (double)g[s] * (double)g[s];
 }
 
-/* Rows `first` … of ∂z/∂z or of ∂p/∂z, whose row m is p_m(e_m - p), 1 - p_m as the sum of the
- * others: it may be far smaller than the spacing of numbers at 1. */
+/* Rows `first` … of ∂z/∂z or of ∂p/∂z. */
 static void rows(gr_trained *t, bool softmax, int64_t first, int64_t probes) {
     const int64_t K = t->outputs, n = t->samples;
     gr_real *c = gr_trained_cotangents(t);
-    for (int64_t s = 0; s < n; s++)
-        for (int64_t probe = 0; probe < probes; probe++) {
-            const int64_t m = first + probe;
-            const double at_m = (double)t->p[m * n + s];
-            double others = 0;
-            for (int64_t k = 0; softmax && k < K; k++)
-                if (k != m) others += (double)t->p[k * n + s];
-            for (int64_t k = 0; k < K; k++) {
-                const double value = !softmax ? k == m
-                                     : k == m ? at_m * others
-                                              : -at_m * (double)t->p[k * n + s];
-                c[(k * probes + probe) * n + s] = (gr_real)value;
-            }
-        }
+    if (softmax) {
+        gr_softmax_rows(K, n, t->p, first, probes, probes * n, c);
+        return;
+    }
+    for (int64_t k = 0; k < K; k++)
+        for (int64_t probe = 0; probe < probes; probe++)
+            for (int64_t s = 0; s < n; s++) c[(k * probes + probe) * n + s] = k == first + probe;
 }
 
 static void jacobian_norms(gr_trained *t, bool softmax, double *norms) {

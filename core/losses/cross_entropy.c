@@ -45,13 +45,17 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
     return total;
 }
 
+/* q_k = p_k(ż_k - p·ż), ż from that of the likeliest class on: where one p is nearly 1, its own
+ * difference is the small sum of the others' shares. */
 static void curvature(const gr_loss_block *block, const gr_real *t_z, int64_t stride, gr_real *q) {
     const int64_t K = block->outputs, n = block->samples;
     for (int64_t s = 0; s < n; s++) {
+        const gr_real origin = t_z[gr_greatest_output(block->z + s, K, n) * stride + s];
         gr_real mean = 0;
-        for (int64_t k = 0; k < K; k++) mean += block->p[k * n + s] * t_z[k * stride + s];
         for (int64_t k = 0; k < K; k++)
-            q[k * n + s] += block->p[k * n + s] * (t_z[k * stride + s] - mean);
+            mean += block->p[k * n + s] * (t_z[k * stride + s] - origin);
+        for (int64_t k = 0; k < K; k++)
+            q[k * n + s] += block->p[k * n + s] * (t_z[k * stride + s] - origin - mean);
     }
 }
 

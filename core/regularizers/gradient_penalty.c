@@ -220,14 +220,8 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
         else
             projection_cotangent(b, c);
         break;
-    case PROBE_SOFTMAX: /* row m of the softmax's Jacobian: p_m(e_m - p) */
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t probe = 0; probe < b->probes; probe++)
-                for (int64_t s = 0; s < n; s++) {
-                    const int64_t m = b->first_probe + probe;
-                    c[k * b->stride + probe * n + s] =
-                        p[m * n + s] * ((gr_real)(k == m) - p[k * n + s]);
-                }
+    case PROBE_SOFTMAX:
+        gr_softmax_rows(K, n, p, b->first_probe, b->probes, b->stride, c);
         break;
     case PROBE_LABEL:
         for (int64_t k = 0; k < K; k++)
@@ -317,6 +311,13 @@ static bool separable(const gr_settings *settings) {
  * ---------------------------------------------------------------------------------------------------
  */
 
+/* The tangent of the likeliest class: all tangents of a sample less that one lead to the same q,
+ * and where one p is nearly 1, to more of its digits. */
+static gr_real tangent_of_greatest(const gr_probe_block *b, const gr_real *t, int64_t s) {
+    const int64_t n = b->loss->samples;
+    return t[gr_greatest_output(b->loss->z + s, b->loss->outputs, n) * b->stride];
+}
+
 /* q = p ⊙ (γ - p·γ), γ = Σ over rows m of e_m(ż_m - p·ż) - p_m ż, where ż is row m's own. */
 static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real *q) {
     const int64_t K = b->loss->outputs, n = b->loss->samples;
@@ -326,13 +327,14 @@ static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real 
         for (int64_t probe = 0; probe < b->probes; probe++) {
             const int64_t m = b->first_probe + probe;
             const gr_real *t = t_z + probe * n + s;
+            const gr_real origin = tangent_of_greatest(b, t, s);
             gr_real mean = 0;
-            for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * t[k * b->stride];
-            const gr_real at_m = t[m * b->stride] - mean;
+            for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * (t[k * b->stride] - origin);
+            const gr_real at_m = t[m * b->stride] - origin - mean;
             weighted += p[m * n + s] * (at_m - mean);
             q[m * n + s] += p[m * n + s] * at_m;
             for (int64_t k = 0; k < K; k++)
-                q[k * n + s] -= p[k * n + s] * p[m * n + s] * t[k * b->stride];
+                q[k * n + s] -= p[k * n + s] * p[m * n + s] * (t[k * b->stride] - origin);
         }
         for (int64_t k = 0; k < K; k++) q[k * n + s] -= p[k * n + s] * weighted;
     }
@@ -345,14 +347,15 @@ static void expected_output(const gr_probe_block *b, const gr_real *t_z, gr_real
     const gr_real *p = b->loss->p, *z = b->loss->z;
     for (int64_t s = 0; s < n; s++) {
         const gr_real z_mean = expected_logit(b->loss, s);
-        gr_real t_mean = 0, product = 0;
-        for (int64_t k = 0; k < K; k++) t_mean += p[k * n + s] * t_z[k * b->stride + s];
+        const gr_real *t = t_z + s, origin = tangent_of_greatest(b, t, s);
+        gr_real mean = 0, product = 0;
+        for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * (t[k * b->stride] - origin);
         for (int64_t k = 0; k < K; k++)
-            product += p[k * n + s] * (t_z[k * b->stride + s] - t_mean) * (z[k * n + s] - z_mean);
+            product += p[k * n + s] * (t[k * b->stride] - origin - mean) * (z[k * n + s] - z_mean);
         for (int64_t k = 0; k < K; k++)
             q[k * n + s] +=
                 p[k * n + s] *
-                ((t_z[k * b->stride + s] - t_mean) * (2 + z[k * n + s] - z_mean) - product);
+                ((t[k * b->stride] - origin - mean) * (2 + z[k * n + s] - z_mean) - product);
     }
 }
 

@@ -250,6 +250,77 @@ static void test_biases_and_constant_cotangents(void **state) {
     for (size_t i = 0; i < sizeof moving / sizeof *moving; i++) check_biases(moving[i], false);
 }
 
+/* φ of one sample x = (1, 1), for the logits w·x, w [2][2], and the label 0, in closed form: of
+ * jacreg, of datagrad, and of the probe "expected". */
+static double penalty_of(int which, const double w[4]) {
+    const double d = w[0] + w[1] - w[2] - w[3];
+    const double other = 1 / (1 + exp(d)), first = 1 / (1 + exp(-d)), product = other * first;
+    double squares = 0, expected = 0;
+    for (int i = 0; i < 2; i++) {
+        const double apart = w[i] - w[2 + i];
+        const double g = first * w[i] + other * w[2 + i] + product * d * apart;
+        squares += apart * apart;
+        expected += g * g;
+    }
+    return which == 0   ? 2 * product * product * squares
+           : which == 1 ? other * other * squares
+                        : expected;
+}
+
+/* Where the network is sure, 1 - p is two parts in a million: what is made of it must not come from
+ * p in single precision. */
+static void test_saturated_softmax(void **state) {
+    (void)state;
+    static const char *const penalties[] = {
+        "[{type: jacreg, weight: 1e9}]", "[{type: datagrad, weight: 1e9}]",
+        "[{type: gradient_penalty, probe: expected, weight: 1e3}]"};
+    static const double weights[] = {1e9, 1e9, 1e3};
+    for (int which = 0; which < 3; which++) {
+        gr_settings model = settings_build(
+            &gr_model_family, "{input_shape: [2], layers: [{type: linear, units: 2}]}");
+        gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
+        size_t count;
+        gr_settings *list = settings_build_list(&gr_regularizer_family, penalties[which], &count);
+        gr_network *network;
+        gr_objective *objective;
+        assert_int_equal(gr_model_build(&model, NULL, 0, &network, NULL), GR_OK);
+        const gr_fit fit = {.network = network, .loss = gr_loss_kind_of(&loss), .labels = true};
+        assert_int_equal(gr_objective_create(&fit, &loss, list, count, 1, 0, 0, &objective, NULL),
+                         GR_OK);
+        static const double w[4] = {1000, -992.5, 2, -7.5};
+        guarded parameters = guarded_reals(6), gradients = guarded_reals(6);
+        gr_real *values = parameters.data;
+        for (int i = 0; i < 6; i++) values[i] = i < 4 ? (gr_real)w[i] : 0;
+        memset(gradients.data, 0, gradients.bytes);
+        gr_objective_input(objective)[0] = gr_objective_input(objective)[1] = 1;
+        const int32_t label = 0;
+        gr_objective_result result = {0};
+        gr_objective_block(objective, parameters.data,
+                           &(gr_block){.samples = 1, .batch_size = 1, .labels = &label},
+                           gradients.data, &result);
+        gr_objective_finish(objective, parameters.data, 0, NULL, gradients.data, &result);
+        const double value = penalty_of(which, w), h = 1e-4;
+        assert_near(result.values[0], value, 2e-6 * value);
+        double wanted[4], largest = 0;
+        for (int i = 0; i < 4; i++) {
+            double up[4], down[4];
+            for (int j = 0; j < 4; j++) up[j] = w[j] + h * (j == i), down[j] = w[j] - h * (j == i);
+            wanted[i] =
+                weights[which] * (penalty_of(which, up) - penalty_of(which, down)) / (2 * h);
+            if (fabs(wanted[i]) > largest) largest = fabs(wanted[i]);
+        }
+        for (int i = 0; i < 4; i++)
+            assert_near(((const gr_real *)gradients.data)[i], wanted[i], 4e-6 * largest);
+        guarded_free(&parameters);
+        guarded_free(&gradients);
+        gr_objective_free(objective);
+        gr_network_free(network);
+        gr_settings_array_free(list, count);
+        gr_settings_clear(&loss);
+        gr_settings_clear(&model);
+    }
+}
+
 /* The rule of blocks: never empty, never more than the batch, all of it with the fewest blocks. */
 static void test_block_rule(void **state) {
     (void)state;
@@ -325,6 +396,7 @@ int main(void) {
         cmocka_unit_test(test_kernel_sets),
         cmocka_unit_test(test_joined_pool),
         cmocka_unit_test(test_biases_and_constant_cotangents),
+        cmocka_unit_test(test_saturated_softmax),
         cmocka_unit_test(test_block_rule),
         cmocka_unit_test(test_blocks_near_the_cache),
         cmocka_unit_test(test_too_many_regularizers),
