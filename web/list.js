@@ -375,7 +375,7 @@ class Row {
     this.bar.node.hidden = state === 'queued' || state === 'succeeded';
     this.bar.update(progress.fraction, state);
     setText(this.caption, caption(record, progress));
-    setAttribute(this.caption, 'title', record.error || null);
+    setAttribute(this.caption, 'title', record.error || (state === 'running' ? this.caption.textContent : null));
     const result = (part) => isRegression(record.spec) && `${part}_loss` in metrics
       ? `loss\u00a0${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
     setText(this.validation, result('validation'));
@@ -395,8 +395,8 @@ function caption({state, error, cancel_requested: cancelling}, {iteration = 0, i
   const done = `${count(iteration)} / ${count(iterations)}`;
   switch (state) {
     case 'queued': return iteration > 0 ? `Waiting, goes on from ${count(iteration)}` : 'Waiting for a worker';
-    case 'running': return cancelling ? `${done} · cancelling …` : [done, speed > 0 && rate(speed),
-      speed > 0 && typeof eta === 'number' && `${timeLeft(eta)} left`].filter(Boolean).join(' · ');
+    case 'running': return cancelling ? `${done} · cancelling …` : [done,
+      speed > 0 && typeof eta === 'number' && `${timeLeft(eta)} left`, speed > 0 && rate(speed)].filter(Boolean).join(' · ');
     case 'paused': return `Paused at ${done}`;
     case 'succeeded': return plural(iterations ?? iteration, 'iteration');
     default: return error ? `${done} · ${error}` : `Stopped at ${done}`;
