@@ -78,7 +78,7 @@ gr_status gr_analysis_check(const gr_plan *plan, const gr_fit *fit, const gr_spl
 /* -- the trained network
  * ------------------------------------------------------------------------------------- */
 
-/* As many probe lanes at once as an objective has (core/objective.c). */
+/* As many probe lanes at once as an objective has (core/needs.c). */
 enum { PROBE_LANES = 160 };
 
 static int64_t block_of(const gr_plan *plan, const gr_network *network) {

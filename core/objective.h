@@ -5,8 +5,6 @@
 #include "core/passes.h"
 #include "core/regularizer.h"
 
-enum { GR_MAXIMUM_REGULARIZERS = 16 };
-
 typedef struct gr_objective gr_objective;
 
 /* A block of samples; [feature][sample], borrowed. The inputs themselves go to gr_objective_input.
@@ -32,11 +30,8 @@ typedef struct gr_objective_result {
  * ("/regularizers/1/probe"). */
 gr_status gr_objective_check(const gr_fit *fit, const gr_settings *regularizers, size_t count,
                              gr_error *error);
-/* The two parts of that: the network that so many regularisers are for, and one of them beside
- * those before it. */
+/* The part of that which is of the network; the other is gr_regularizer_check. */
 gr_status gr_objective_check_network(const gr_fit *fit, size_t count, gr_error *error);
-gr_status gr_objective_check_regularizer(const gr_fit *fit, const gr_settings *regularizers,
-                                         size_t index, gr_error *error);
 
 /* The number of samples that are worked on at a time, by rule on shapes (docs/architecture.md). */
 int64_t gr_objective_block_samples(const gr_network *network, const gr_settings *regularizers,

@@ -229,8 +229,7 @@ static void check_parts(parts *p, findings *found) {
     }
     for (size_t i = 0; p->network && i < plan->regularizer_count; i++) {
         gr_error failure = {0};
-        const gr_status status =
-            gr_objective_check_regularizer(&p->fit, plan->regularizers, i, &failure);
+        const gr_status status = gr_regularizer_check(&p->fit, plan->regularizers, i, &failure);
         if (!goes_on(found, status, &failure)) return;
     }
 }

@@ -29,6 +29,8 @@ enum { GR_REGULARIZER_WEIGHT, GR_REGULARIZER_RAMP, GR_REGULARIZER_OPTIONS };
         .maximum = 1,                                                                             \
         .default_json = "null"}
 
+enum { GR_MAXIMUM_REGULARIZERS = 16 };
+
 /* One regulariser at work on one block of samples. Arrays over outputs or inputs are
  * [feature][probe][sample] with `stride` reals between features. */
 typedef struct gr_probe_block {
@@ -166,5 +168,10 @@ extern const gr_regularizer_kind gr_regularizer_gradient_penalty, gr_regularizer
 extern const gr_kind gr_regularizer_datagrad, gr_regularizer_double_backprop,
     gr_regularizer_spectreg, gr_regularizer_jacreg, gr_regularizer_frobreg, gr_regularizer_onehot,
     gr_regularizer_random_onehot, gr_regularizer_jacobian_norm;
+
+/* Refuses the one at `index` where it does not fit, or is one before it again; error->place is
+ * relative to the spec ("/regularizers/1/probe"). */
+gr_status gr_regularizer_check(const gr_fit *fit, const gr_settings *regularizers, size_t index,
+                               gr_error *error);
 
 #endif
