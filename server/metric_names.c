@@ -30,6 +30,15 @@ bool metric_is_possible(const char *name, const char **nearest) {
     return false;
 }
 
+gr_status metric_check(const char *parameter, const char *name, gr_error *error) {
+    const char *nearest;
+    if (!name || metric_is_possible(name, &nearest)) return GR_OK;
+    return gr_fail(error, GR_INVALID,
+                   "the query parameter \"%s\": no metric is called \"%.80s\"%s%s%s", parameter,
+                   name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
+}
+
 bool metric_is_evaluated(const char *name) {
     const char *own = without_best(name);
     return strncmp(own, "train_", 6) == 0 || strncmp(own, "validation_", 11) == 0 ||

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gradreg/status.h"
+
 /* What every training reports (core/training.c), before there is any. */
 extern const char *const usual_metrics[];
 extern const size_t usual_metric_count;
@@ -13,6 +15,8 @@ extern const size_t usual_metric_count;
  * of the training, or (with a "." in it) a penalty's or an analysis' own. If not, *nearest is what
  * was probably meant, or NULL. */
 bool metric_is_possible(const char *name, const char **nearest);
+/* GR_INVALID where the query parameter's value (NULL: not given) can be no metric's name. */
+gr_status metric_check(const char *parameter, const char *name, gr_error *error);
 /* Whether the metric is known at every evaluation, and not only at the end. */
 bool metric_is_evaluated(const char *name);
 

@@ -10,6 +10,7 @@
 
 #include "server/api.h"
 #include "server/downsample.h"
+#include "server/metric_names.h"
 
 /* [[iteration, value], …] of the kept rows as one text: a node of a document for each of thousands
  * of numbers would take most of the time. */
@@ -59,6 +60,7 @@ static gr_status get_metrics(void *context, const http_request *request, http_re
     GR_TRY(api_id(request, &id, error));
     GR_TRY(http_query_integer(request, "after", -1, INT64_MAX, -1, &after, error));
     GR_TRY(http_query_integer(request, "max_points", 2, 1000000, 1000000, &maximum, error));
+    GR_TRY(metric_check("name", http_query(request, "name"), error));
     GR_TRY(store_get(api->store, id, &found, error));
     experiment_clear(&found);
     metric_row *rows = NULL;

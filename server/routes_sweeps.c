@@ -177,14 +177,6 @@ static gr_status read_confidence(const http_request *request, double *confidence
     return GR_OK;
 }
 
-static gr_status check_metric(const char *metric, gr_error *error) {
-    const char *nearest;
-    if (!metric || metric_is_possible(metric, &nearest)) return GR_OK;
-    return gr_fail(
-        error, GR_INVALID, "the query parameter \"metric\": no metric is called \"%.80s\"%s%s%s",
-        metric, nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
-}
-
 static gr_status answer_json_table(struct api *api, const sweep_table *table, int64_t id,
                                    http_response *response, gr_error *error) {
     sweep_arm_row *arms;
@@ -212,7 +204,7 @@ static gr_status get_table(void *context, const http_request *request, http_resp
     GR_TRY(read_format(request, &format, error));
     GR_TRY(read_statistic(request, &statistic, error));
     GR_TRY(read_confidence(request, &wanted.confidence, error));
-    GR_TRY(check_metric(wanted.metric, error));
+    GR_TRY(metric_check("metric", wanted.metric, error));
     GR_TRY(sweep_table_make(api->store, id, &wanted, &table, error));
     gr_status status = GR_OK;
     static const struct {

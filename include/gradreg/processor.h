@@ -6,7 +6,7 @@
 
 /* The kernel family that OpenBLAS runs now ("SkylakeX", "Haswell", "Prescott", …). */
 const char *gr_blas_kernel(void);
-/* OpenBLAS's own description of its build and version. */
+/* OpenBLAS's own description of its build and version. Thread-safe. */
 const char *gr_blas_configuration(void);
 /* The value of OPENBLAS_CORETYPE that suits this processor: "SkylakeX" with AVX-512 (F, VL, DQ, BW,
  * CD), "Haswell" with AVX2 and FMA, else NULL. By CPUID (and what the operating system saves). */

@@ -51,6 +51,8 @@ while read -r method path takes_json public; do
 done < <(jq -r '.paths | to_entries[] | .key as $path | .value | to_entries[]
     | "\(.key | ascii_upcase) \($path) \(.value.responses | has("415")) \(.value.security == [])"' "$folder/openapi.json")
 # queue length of one token
+ended=$(curl -s -H "Authorization: Bearer $admin" -d "$(spec 50)" "$api/experiments" | jq -r .id)
+for _ in $(seq 300); do [[ $(curl -s -H "Authorization: Bearer $reader" "$api/experiments/$ended") == *'"state":"succeeded"'* ]] && break; sleep 0.1; done
 blocker=$(curl -s -H "Authorization: Bearer $admin" -d "$(spec 100000000)" "$api/experiments" | jq -r .id)
 for _ in $(seq 300); do [[ $(curl -s -H "Authorization: Bearer $reader" "$api/experiments/$blocker") == *'"state":"running"'* ]] && break; sleep 0.1; done
 for i in 1 2; do ask -H "Authorization: Bearer $writer" -d "$(spec 50 ".seed = $i")" "$api/experiments"; equal "queue: submission $i" "$status" 201; done
@@ -58,6 +60,11 @@ problem "queue: one too many" 429 "queue_limit" -H "Authorization: Bearer $write
 ask -H "Authorization: Bearer $admin" -d "$(spec 50)" "$api/experiments"; equal "queue: another token's" "$status" 201
 curl -s -X POST -H "Authorization: Bearer $writer" "$api/experiments/$((blocker + 1))/cancel" >/dev/null
 ask -H "Authorization: Bearer $writer" -d "$(spec 50)" "$api/experiments"; equal "queue: room again" "$status" 201
+one=$(jq -n --argjson base "$(spec 50)" '{name: "one", base: $base, axes: [{pointer: "/training/batch_size", values: [10]}]}')
+problem "queue: a sweep too many" 429 "queue_limit" -H "Authorization: Bearer $writer" -d "$one" "$api/sweeps"
+problem "queue: a replay too many" 429 "queue_limit" -X POST -H "Authorization: Bearer $writer" "$api/experiments/$ended/replay"
+sweep=$(curl -s -H "Authorization: Bearer $admin" -d "$one" "$api/sweeps" | jq -r .id)
+problem "queue: seeds too many" 429 "queue_limit" -H "Authorization: Bearer $writer" -d '{"seeds": [7, 8]}' "$api/sweeps/$sweep/seeds"
 problem "data file: a reader brings none" 403 submit -H "Authorization: Bearer $reader" -d x "$api/datasets?name=x.csv"
 problem "data file: removing needs admin" 403 admin -X DELETE -H "Authorization: Bearer $writer" "$api/datasets/x.csv"
 problem "purge needs admin" 403 admin -X POST -H "Authorization: Bearer $writer" "$api/experiments/$blocker/purge"

@@ -62,12 +62,14 @@ ask -X POST "$api/experiments/$busy/undelete"; equal "undelete" "$status $(jq -c
 file=$(curl -s "$api/experiments?state=succeeded&limit=1" | jq '.experiments[0].id')
 files() { find "$folder/data/artifacts" -type f -name "$file-*" | wc -l; }
 check "purge: its model is there" test "$(files)" -ge 1
+child=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file" | curl -s -d @- "$api/experiments" | jq -r .id); state "$child" succeeded
 heir=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file | .training.iterations = 100000000" | curl -s -d @- "$api/experiments" | jq -r .id)
 ask -X DELETE "$api/experiments/$file"
 problem "purge what is started from" 409 "experiment $heir starts from" -X POST "$api/experiments/$file/purge"
 ask -X POST "$api/experiments/$heir/cancel"; state "$heir" cancelled
 ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
 equal "purge: its files" "$(files)" 0
+problem "replay of what started from it" 422 "init_from" -X POST "$api/experiments/$child/replay"
 for name in undelete purge; do problem "$name what is gone" 404 "there is no experiment $file" -X POST "$api/experiments/$file/$name"; done
 # -- many at once
 many() { ask -d "$1" "$api/experiments/actions"; }

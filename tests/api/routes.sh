@@ -46,7 +46,8 @@ ask "$api/experiments/1/metrics?name=train_loss&after=150&max_points=2"
 equal "metrics: part" "$(jq -c '[(.series | keys), (.series.train_loss | map(.[0]))]' <<<"$body")" '[["train_loss"],[200,300]]'
 ask "$api/experiments/1/metrics?max_points=4"
 equal "metrics: points" "$(jq '[.series[] | length] | max <= 4' <<<"$body")" true
-ask "$api/experiments/1/metrics?name=none"; equal "metrics: no such series" "$(jq -c .series <<<"$body")" '{}'
+ask "$api/experiments/1/metrics?name=penalty.7"; equal "metrics: no such series" "$(jq -c .series <<<"$body")" '{}'
+problem "metrics: no such name" 400 'did you mean \"test_accuracy\"?' "$api/experiments/1/metrics?name=test_acuracy"
 curl -s -D "$folder/headers" -o "$folder/model" "$api/experiments/1/model.safetensors"
 holds "model: disposition" "$(cat "$folder/headers")" 'attachment; filename="experiment-1.safetensors"'
 length=$(od -An -tu8 -N8 "$folder/model" | tr -d ' ')
