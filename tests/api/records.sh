@@ -1,6 +1,7 @@
 # Records: conditions on ETags, PATCH, the trash, and actions on many at once.
 etag() { curl -s -o /dev/null -D - "$api/experiments/$1" | tr -d '\r' | sed -n 's/^ETag: //p'; }
 patch() { local id=$1 with=$2; shift 2; ask -X PATCH -H "Content-Type: application/merge-patch+json" -d "$with" "$@" "$api/experiments/$id"; }
+parent=$(submit 50); state "$parent" succeeded; child=$(submit 50 ".init_from = $parent"); state "$child" succeeded
 busy=$(submit 100000000); state "$busy" running
 one=$(submit 100000000 '.seed = 1'); two=$(submit 100000000 '.seed = 2')
 # -- If-Match, If-None-Match
@@ -59,17 +60,17 @@ ask "$api/experiments/$busy?trashed=true"; equal "one in the trash" "$status $(j
 problem "not in the trash" 404 "not in the trash" "$api/experiments/$one?trashed=true"
 problem "trashed: neither" 400 "true or false" "$api/experiments?trashed=1"
 ask -X POST "$api/experiments/$busy/undelete"; equal "undelete" "$status $(jq -c '[.id, .state, .trashed_at]' <<<"$body")" "200 [$busy,\"cancelled\",null]"
-file=$(curl -s "$api/experiments?state=succeeded&limit=1" | jq '.experiments[0].id')
+ask -X DELETE "$api/experiments/$parent"; ask -X POST "$api/experiments/$parent/purge"; equal "purge: what a succeeded one started from" "$status" 204
+problem "replay of what started from it" 422 "init_from" -X POST "$api/experiments/$child/replay"
+file=$child
 files() { find "$folder/data/artifacts" -type f -name "$file-*" | wc -l; }
 check "purge: its model is there" test "$(files)" -ge 1
-child=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file" | curl -s -d @- "$api/experiments" | jq -r .id); state "$child" succeeded
 heir=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file | .training.iterations = 100000000" | curl -s -d @- "$api/experiments" | jq -r .id)
 ask -X DELETE "$api/experiments/$file"
 problem "purge what is started from" 409 "experiment $heir starts from" -X POST "$api/experiments/$file/purge"
 ask -X POST "$api/experiments/$heir/cancel"; state "$heir" cancelled
 ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
 equal "purge: its files" "$(files)" 0
-problem "replay of what started from it" 422 "init_from" -X POST "$api/experiments/$child/replay"
 for name in undelete purge; do problem "$name what is gone" 404 "there is no experiment $file" -X POST "$api/experiments/$file/$name"; done
 # -- many at once
 many() { ask -d "$1" "$api/experiments/actions"; }
