@@ -1,8 +1,6 @@
 #include "core/blas.h"
 
 #include <cblas.h>
-#include <pthread.h>
-#include <stdio.h>
 
 #include "gradreg/processor.h"
 
@@ -27,15 +25,6 @@ const char *gr_blas_kernel(void) {
     return openblas_get_corename();
 }
 
-/* OpenBLAS puts the text together anew for each call, in one place for all threads. */
-static char configuration[256];
-
-static void read_configuration(void) {
-    snprintf(configuration, sizeof configuration, "%s", openblas_get_config());
-}
-
 const char *gr_blas_configuration(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, read_configuration);
-    return configuration;
+    return openblas_get_config();
 }

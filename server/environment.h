@@ -6,5 +6,7 @@
  * libc (its exp, log, tanh). The same for the life of the process. Owned by the caller (free); NULL
  * without memory. */
 char *environment_text(void);
+/* gr_blas_configuration for all threads. */
+const char *environment_blas(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "gradreg/processor.h"
 #include "server/api.h"
 #include "server/clock.h"
+#include "server/environment.h"
 
 enum { MAXIMUM_WORKERS_SHOWN = 256 };
 
@@ -33,7 +34,7 @@ static gr_status get_server(void *context, const http_request *request, http_res
     cJSON_AddStringToObject(document, "kernels", gr_kernels_name());
     cJSON_AddStringToObject(document, "blas_kernel", blas);
     cJSON_AddBoolToObject(document, "blas_kernel_is_slow", gr_blas_kernel_is_worse(blas, best));
-    cJSON_AddStringToObject(document, "blas_configuration", gr_blas_configuration());
+    cJSON_AddStringToObject(document, "blas_configuration", environment_blas());
     cJSON_AddStringToObject(document, "started_at", started);
     json_put(document, "uptime_seconds",
              json_number((double)(clock_now() - api->started_at) / 1000));

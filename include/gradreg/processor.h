@@ -6,7 +6,8 @@
 
 /* The kernel family that OpenBLAS runs now ("SkylakeX", "Haswell", "Prescott", …). */
 const char *gr_blas_kernel(void);
-/* OpenBLAS's own description of its build and version. Thread-safe. */
+/* OpenBLAS's own description of its build and version. Each call writes it anew in one place: not
+ * for two threads at once. */
 const char *gr_blas_configuration(void);
 /* The value of OPENBLAS_CORETYPE that suits this processor: "SkylakeX" with AVX-512 (F, VL, DQ, BW,
  * CD), "Haswell" with AVX2 and FMA, else NULL. By CPUID (and what the operating system saves). */
