@@ -396,7 +396,7 @@ function caption({state, error, cancel_requested: cancelling}, {iteration = 0, i
   switch (state) {
     case 'queued': return iteration > 0 ? `Waiting, goes on from ${count(iteration)}` : 'Waiting for a worker';
     case 'running': return cancelling ? `${done} · cancelling …` : [done,
-      speed > 0 && typeof eta === 'number' && `${timeLeft(eta)} left`, speed > 0 && rate(speed)].filter(Boolean).join(' · ');
+      speed > 0 && (typeof eta === 'number' ? `${timeLeft(eta)} left` : rate(speed))].filter(Boolean).join(' · ');
     case 'paused': return `Paused at ${done}`;
     case 'succeeded': return plural(iterations ?? iteration, 'iteration');
     default: return error ? `${done} · ${error}` : `Stopped at ${done}`;
