@@ -8,6 +8,7 @@
 #include "core/blas.h"
 #include "core/data/dataset_content.h"
 #include "core/data/split_content.h"
+#include "core/needs.h"
 #include "core/objective.h"
 #include "core/training_options.h"
 
@@ -78,9 +79,6 @@ gr_status gr_analysis_check(const gr_plan *plan, const gr_fit *fit, const gr_spl
 /* -- the trained network
  * ------------------------------------------------------------------------------------- */
 
-/* As many probe lanes at once as an objective has (core/needs.c). */
-enum { PROBE_LANES = 160 };
-
 static int64_t block_of(const gr_plan *plan, const gr_network *network) {
     return gr_objective_block_samples(network, plan->regularizers, plan->regularizer_count,
                                       gr_integer(plan->training, GR_TRAINING_BATCH_SIZE));
@@ -88,7 +86,7 @@ static int64_t block_of(const gr_plan *plan, const gr_network *network) {
 
 static int64_t probes_of(const gr_network *network, int64_t block) {
     const int64_t outputs = gr_network_outputs(network);
-    const int64_t probes = PROBE_LANES / block > 1 ? PROBE_LANES / block : 1;
+    const int64_t probes = GR_PROBE_LANES / block > 1 ? GR_PROBE_LANES / block : 1;
     return probes < outputs ? probes : outputs;
 }
 

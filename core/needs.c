@@ -1,8 +1,8 @@
 #include "core/needs.h"
 
-/* So many lanes that the kernels' rows are long enough, and few enough for the caches. Whole
- * vectors of samples, since what belongs to a sample is loaded for each of its probes anew. */
-enum { LANES = 64, PROBE_LANES = 160, COUPLED_LANES = 128, VECTOR = 16 };
+/* As GR_PROBE_LANES, without probes and where a block is a whole batch. Whole vectors of samples,
+ * since what belongs to a sample is loaded for each of its probes anew. */
+enum { LANES = 64, COUPLED_LANES = 128, VECTOR = 16 };
 
 bool gr_has_own_points(const gr_settings *settings) {
     const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
@@ -89,7 +89,7 @@ int64_t gr_needs_block_samples(const gr_needs *n, int64_t batch_size) {
     for (int set = GR_PULLED; set <= GR_PUSHED; set++)
         if (n->lanes[set] > probes) probes = n->lanes[set];
     int64_t most = most_samples(n->network, kernels);
-    if (probes > 1 && PROBE_LANES / probes < most) most = PROBE_LANES / probes;
+    if (probes > 1 && GR_PROBE_LANES / probes < most) most = GR_PROBE_LANES / probes;
     if (most > VECTOR) most -= most % VECTOR;
     if (most < VECTOR / 4) most = VECTOR / 4;
     /* Blocks of whole vectors that are about equal: a few samples alone would cost nearly as much.
@@ -116,7 +116,7 @@ static int64_t without_a_few(const gr_network *network, int64_t probes) {
  * memory and caches are for the samples then. Probes that are not separable stay together. */
 int64_t gr_needs_lanes(const gr_needs *n, int set, int64_t samples) {
     if (set != GR_PULLED || n->lanes[set] == 0) return n->lanes[set];
-    int64_t capacity = (n->couples ? COUPLED_LANES : PROBE_LANES) / samples;
+    int64_t capacity = (n->couples ? COUPLED_LANES : GR_PROBE_LANES) / samples;
     if (capacity > n->lanes[GR_PULLED]) capacity = n->lanes[GR_PULLED];
     capacity = without_a_few(n->network, capacity < 1 ? 1 : capacity);
     for (size_t i = 0; i < n->count; i++)

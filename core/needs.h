@@ -5,6 +5,9 @@
 
 #include "core/regularizer.h"
 
+/* So many lanes of probes that the kernels' rows are long enough, and few enough for the caches. */
+enum { GR_PROBE_LANES = 160 };
+
 /* The sets of probe lanes at the data's points: adjoints of the outputs pulled back to the input,
  * tangents of the input pushed forward, and adjoints from layer to layer. */
 enum { GR_PULLED, GR_PUSHED, GR_LAYERWISE, GR_LANE_SETS };

@@ -7,11 +7,8 @@
 #include "core/needs.h"
 
 struct gr_objective {
-    gr_needs needs;
-    const gr_network *network;
-    const gr_settings *loss;         /* borrowed */
-    const gr_settings *regularizers; /* borrowed */
-    size_t count;
+    gr_needs needs;          /* with the network and the regularisers */
+    const gr_settings *loss; /* borrowed */
     int64_t iterations;
     gr_workspace *workspace, *own_points; /* own_points: NULL where nothing needs it */
     gr_lanes *lanes[GR_LANE_SETS];        /* NULL where there are none */
@@ -94,24 +91,25 @@ double gr_objective_operations(const gr_network *network, const gr_settings *reg
  * ---------------------------------------------------------------------------------------------- */
 
 static gr_status allocate_state(gr_objective *o, uint64_t seed, gr_error *error) {
-    for (size_t i = 0; i < o->count; i++) {
-        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->regularizers[i]);
-        if (kind->state_size) o->state_count += kind->state_size(&o->regularizers[i], o->network);
+    for (size_t i = 0; i < o->needs.count; i++) {
+        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->needs.regularizers[i]);
+        if (kind->state_size)
+            o->state_count += kind->state_size(&o->needs.regularizers[i], o->needs.network);
     }
     o->state = calloc((size_t)o->state_count + 1, sizeof *o->state);
     if (!o->state) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a regularizer's state");
     gr_real *state = o->state;
-    for (size_t i = 0; i < o->count; i++) {
-        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->regularizers[i]);
+    for (size_t i = 0; i < o->needs.count; i++) {
+        const gr_regularizer_kind *kind = gr_regularizer_kind_of(&o->needs.regularizers[i]);
         if (!kind->state_size) continue;
-        kind->initialize_state(&o->regularizers[i], o->network, seed, state);
-        state += kind->state_size(&o->regularizers[i], o->network);
+        kind->initialize_state(&o->needs.regularizers[i], o->needs.network, seed, state);
+        state += kind->state_size(&o->needs.regularizers[i], o->needs.network);
     }
     return GR_OK;
 }
 
 static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
-    const gr_network *network = o->network;
+    const gr_network *network = o->needs.network;
     const int64_t outputs = gr_network_outputs(network);
     const gr_needs *n = &o->needs;
     o->memory = calloc((size_t)extra_reals(network, samples), sizeof *o->memory);
@@ -134,7 +132,7 @@ static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
     if (n->own_points)
         GR_TRY(
             gr_workspace_create(network, samples, n->own_lanes > 0, NULL, &o->own_points, error));
-    for (size_t i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->needs.count; i++)
         if (n->own_probes[i])
             GR_TRY(gr_lanes_create(network, samples, n->own_probes[i], GR_LANES_PULLED,
                                    &o->own_lanes[i], error));
@@ -149,10 +147,7 @@ gr_status gr_objective_create(const gr_fit *fit, const gr_settings *loss,
     gr_objective *o = calloc(1, sizeof *o);
     if (!o) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for an objective");
     o->needs = gr_needs_of(fit->network, regularizers, count);
-    o->network = fit->network;
     o->loss = loss;
-    o->regularizers = regularizers;
-    o->count = count;
     o->iterations = iterations;
     gr_status status = allocate(o, block_samples, error);
     if (status == GR_OK) status = allocate_state(o, seed, error);
@@ -169,7 +164,7 @@ void gr_objective_free(gr_objective *o) {
     gr_workspace_free(o->workspace);
     gr_workspace_free(o->own_points);
     for (int set = 0; set < GR_LANE_SETS; set++) gr_lanes_free(o->lanes[set]);
-    for (size_t i = 0; i < o->count; i++) gr_lanes_free(o->own_lanes[i]);
+    for (size_t i = 0; i < o->needs.count; i++) gr_lanes_free(o->own_lanes[i]);
     free(o->memory);
     free(o->state);
     free(o);
@@ -232,8 +227,8 @@ static void prepare(work *w) {
     gr_objective *o = w->o;
     const int64_t samples = w->block->samples;
     int64_t pushed = 0;
-    for (size_t i = 0; i < o->count; i++) {
-        const gr_settings *settings = &o->regularizers[i];
+    for (size_t i = 0; i < o->needs.count; i++) {
+        const gr_settings *settings = &o->needs.regularizers[i];
         w->first[i] = pushed;
         pushed += o->needs.tangents[i] * samples;
         w->probes[i] = (gr_probe_block){.kernels = o->workspace->kernels,
@@ -241,8 +236,8 @@ static void prepare(work *w) {
                                         .weight = weight_of(o, settings, w->block->draw.iteration),
                                         .loss_kind = gr_loss_kind_of(o->loss),
                                         .loss = &w->loss,
-                                        .input = *gr_network_input(o->network),
-                                        .features = gr_network_features(o->network, 0),
+                                        .input = *gr_network_input(o->needs.network),
+                                        .features = gr_network_features(o->needs.network, 0),
                                         .probes = o->needs.tangents[i] ? o->needs.tangents[i] : 1,
                                         .all_probes = o->needs.probes[i],
                                         .batch_size = w->block->batch_size,
@@ -253,7 +248,7 @@ static void prepare(work *w) {
                                         .derivatives = w->block->derivatives,
                                         .scratch = o->scratch};
     }
-    for (size_t i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->needs.count; i++)
         w->probes[i].stride = o->needs.tangents[i] ? pushed : samples; /* pulled: see pull() */
 }
 
@@ -266,15 +261,15 @@ static void add_value(work *w, size_t i, double sum) {
 static void pull(work *w, gr_real *d) {
     gr_objective *o = w->o;
     if (!o->lanes[GR_PULLED]) return;
-    const int last = o->network->node_count;
-    const gr_range all = gr_all_nodes(o->network);
+    const int last = o->needs.network->node_count;
+    const gr_range all = gr_all_nodes(o->needs.network);
     const int64_t samples = w->block->samples, capacity = o->lanes[GR_PULLED]->probes;
     gr_probe_group g = {0};
     while (gr_needs_next_group(&o->needs, capacity, &g)) {
         gr_lanes lanes = *o->lanes[GR_PULLED];
         lanes.probes = g.all;
         int64_t first[GR_MAXIMUM_REGULARIZERS], before = 0;
-        for (size_t i = 0; i < o->count; i++) {
+        for (size_t i = 0; i < o->needs.count; i++) {
             first[i] = before;
             before += g.count[i] * samples;
             if (!g.count[i]) continue;
@@ -284,11 +279,11 @@ static void pull(work *w, gr_real *d) {
             kind_of(w, i)->cotangent(&w->probes[i], lanes.delta[last] + first[i]);
         }
         gr_pass_probe_backward(&w->pass, &lanes, all);
-        for (size_t i = 0; i < o->count; i++)
+        for (size_t i = 0; i < o->needs.count; i++)
             if (g.count[i])
                 add_value(w, i, kind_of(w, i)->input(&w->probes[i], lanes.delta[0] + first[i]));
         gr_pass_tangent_accumulate(&w->pass, &lanes, all, true, w->gradients);
-        for (size_t i = 0; i < o->count; i++)
+        for (size_t i = 0; i < o->needs.count; i++)
             if (g.count[i] && kind_of(w, i)->output)
                 kind_of(w, i)->output(&w->probes[i], lanes.t[last] + first[i], d);
     }
@@ -299,12 +294,12 @@ static void push(work *w) {
     gr_objective *o = w->o;
     const gr_lanes *lanes = o->lanes[GR_PUSHED];
     if (!lanes) return;
-    const int last = o->network->node_count;
-    const gr_range all = gr_all_nodes(o->network);
-    for (size_t i = 0; i < o->count; i++)
+    const int last = o->needs.network->node_count;
+    const gr_range all = gr_all_nodes(o->needs.network);
+    for (size_t i = 0; i < o->needs.count; i++)
         if (o->needs.tangents[i]) kind_of(w, i)->tangent(&w->probes[i], lanes->t[0] + w->first[i]);
     gr_pass_tangent(&w->pass, lanes, all);
-    for (size_t i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->needs.count; i++)
         if (o->needs.tangents[i])
             add_value(w, i,
                       kind_of(w, i)->tangent_output(&w->probes[i], lanes->t[last] + w->first[i],
@@ -317,7 +312,7 @@ static void push(work *w) {
 static void layerwise(work *w, size_t i) {
     gr_objective *o = w->o;
     const gr_lanes *lanes = o->lanes[GR_LAYERWISE];
-    const gr_network *network = o->network;
+    const gr_network *network = o->needs.network;
     gr_probe_block block = w->probes[i];
     int end = network->node_count;
     while (end > 0) {
@@ -357,8 +352,8 @@ static void at_own_points(work *w, size_t i, gr_real *d) {
     points.probe.all_probes = points.probe.probes;
     points.probe.stride = points.probe.probes * w->block->samples;
     points.loss.p = o->own_p;
-    points.loss.z = o->own_points->a[o->network->node_count];
-    points.loss.r = o->own_points->d[o->network->node_count];
+    points.loss.z = o->own_points->a[o->needs.network->node_count];
+    points.loss.r = o->own_points->d[o->needs.network->node_count];
     points.loss.losses = o->own_losses;
     add_value(w, i, kind_of(w, i)->points(&points));
 }
@@ -366,8 +361,8 @@ static void at_own_points(work *w, size_t i, gr_real *d) {
 void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_block *block,
                         gr_real *gradients, gr_objective_result *result) {
     gr_workspace *ws = o->workspace;
-    const int last = o->network->node_count;
-    const int64_t outputs = gr_network_outputs(o->network), samples = block->samples;
+    const int last = o->needs.network->node_count;
+    const int64_t outputs = gr_network_outputs(o->needs.network), samples = block->samples;
     work w = {.o = o,
               .block = block,
               .pass = {.workspace = ws,
@@ -387,7 +382,7 @@ void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_blo
               .gradients = gradients,
               .result = result};
     prepare(&w);
-    for (size_t i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->needs.count; i++)
         if (kind_of(&w, i)->inputs) kind_of(&w, i)->inputs(&w.probes[i], ws->a[0]);
     gr_pass_forward(&w.pass);
     result->loss += gr_loss_kind_of(o->loss)->evaluate(o->loss, &w.loss, &result->correct) /
@@ -399,7 +394,7 @@ void gr_objective_block(gr_objective *o, const gr_real *parameters, const gr_blo
     for (int64_t e = 0; e < outputs * samples; e++) d[e] = share * o->r[e];
     pull(&w, d);
     push(&w);
-    for (size_t i = 0; i < o->count; i++) {
+    for (size_t i = 0; i < o->needs.count; i++) {
         const gr_regularizer_kind *kind = kind_of(&w, i);
         if (kind->layer_input) layerwise(&w, i);
         if (kind->logits) add_value(&w, i, kind->logits(&w.probes[i], d));
@@ -413,24 +408,25 @@ void gr_objective_finish(gr_objective *o, const gr_real *parameters, uint32_t it
     if (decay) *decay = 0;
     result->total = result->loss;
     gr_real *state = o->state;
-    for (size_t i = 0; i < o->count; i++) {
-        const gr_settings *settings = &o->regularizers[i];
+    for (size_t i = 0; i < o->needs.count; i++) {
+        const gr_settings *settings = &o->needs.regularizers[i];
         const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
         const double weight = weight_of(o, settings, iteration);
         if (decay && kind->decays && weight != 0)
             *decay += weight; /* of several ramps, too */
         else if (kind->parameters)
             result->values[i] =
-                kind->parameters(settings, weight, o->network, parameters, state, gradients);
-        if (kind->state_size) state += kind->state_size(settings, o->network);
+                kind->parameters(settings, weight, o->needs.network, parameters, state, gradients);
+        if (kind->state_size) state += kind->state_size(settings, o->needs.network);
         result->total += weight * result->values[i];
     }
 }
 
 void gr_objective_add_decay(const gr_objective *o, double decay, double squares,
                             gr_objective_result *result) {
-    for (size_t i = 0; i < o->count; i++)
-        if (gr_regularizer_kind_of(&o->regularizers[i])->decays) result->values[i] = squares / 2;
+    for (size_t i = 0; i < o->needs.count; i++)
+        if (gr_regularizer_kind_of(&o->needs.regularizers[i])->decays)
+            result->values[i] = squares / 2;
     result->total += decay * squares / 2;
 }
 
@@ -442,9 +438,9 @@ void gr_objective_evaluate(gr_objective *o, const gr_real *parameters, const gr_
                           .buffers = o->buffers,
                           .samples = block->samples};
     gr_pass_forward(&pass);
-    const gr_loss_block loss = {.outputs = gr_network_outputs(o->network),
+    const gr_loss_block loss = {.outputs = gr_network_outputs(o->needs.network),
                                 .samples = block->samples,
-                                .z = ws->a[o->network->node_count],
+                                .z = ws->a[o->needs.network->node_count],
                                 .labels = block->labels,
                                 .targets = block->targets,
                                 .p = o->p,

@@ -311,11 +311,10 @@ static bool separable(const gr_settings *settings) {
  * ---------------------------------------------------------------------------------------------------
  */
 
-/* The tangent of the likeliest class: all tangents of a sample less that one lead to the same q,
- * and where one p is nearly 1, to more of its digits. */
-static gr_real tangent_of_greatest(const gr_probe_block *b, const gr_real *t, int64_t s) {
-    const int64_t n = b->loss->samples;
-    return t[gr_greatest_output(b->loss->z + s, b->loss->outputs, n) * b->stride];
+/* The likeliest class of a sample: all its tangents less that class' own lead to the same q, and
+ * where one p is nearly 1, to more of its digits. */
+static int64_t likeliest(const gr_probe_block *b, int64_t s) {
+    return gr_greatest_output(b->loss->z + s, b->loss->outputs, b->loss->samples);
 }
 
 /* q = p ⊙ (γ - p·γ), γ = Σ over rows m of e_m(ż_m - p·ż) - p_m ż, where ż is row m's own. */
@@ -323,11 +322,12 @@ static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real 
     const int64_t K = b->loss->outputs, n = b->loss->samples;
     const gr_real *p = b->loss->p;
     for (int64_t s = 0; s < n; s++) {
+        const int64_t best = likeliest(b, s);
         gr_real weighted = 0; /* p·γ, summed over rows */
         for (int64_t probe = 0; probe < b->probes; probe++) {
             const int64_t m = b->first_probe + probe;
             const gr_real *t = t_z + probe * n + s;
-            const gr_real origin = tangent_of_greatest(b, t, s);
+            const gr_real origin = t[best * b->stride];
             gr_real mean = 0;
             for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * (t[k * b->stride] - origin);
             const gr_real at_m = t[m * b->stride] - origin - mean;
@@ -347,7 +347,7 @@ static void expected_output(const gr_probe_block *b, const gr_real *t_z, gr_real
     const gr_real *p = b->loss->p, *z = b->loss->z;
     for (int64_t s = 0; s < n; s++) {
         const gr_real z_mean = expected_logit(b->loss, s);
-        const gr_real *t = t_z + s, origin = tangent_of_greatest(b, t, s);
+        const gr_real *t = t_z + s, origin = t[likeliest(b, s) * b->stride];
         gr_real mean = 0, product = 0;
         for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * (t[k * b->stride] - origin);
         for (int64_t k = 0; k < K; k++)
