@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/analysis.h"
+#include "core/data/split_content.h"
 #include "core/early_stopping.h"
 #include "core/objective.h"
 #include "core/optimizer.h"
@@ -98,7 +99,7 @@ typedef struct parts {
     const gr_plan *plan;
     const gr_dataset *dataset;
     gr_network *network; /* NULL: the model cannot be built */
-    gr_split *split;     /* NULL: the data set cannot be divided so */
+    gr_split *split;     /* its sizes; NULL: the data set cannot be divided so */
     gr_fit fit;
 } parts;
 
@@ -163,8 +164,7 @@ static gr_status check_clipping(parts *p, gr_error *error) {
 }
 
 static gr_status check_split(parts *p, gr_error *error) {
-    const gr_status status =
-        gr_split_create(p->dataset, p->plan->dataset, p->plan->seed, &p->split, error);
+    const gr_status status = gr_split_outline(p->dataset, p->plan->dataset, &p->split, error);
     if (status != GR_OK) gr_error_prefix_place(error, "/dataset");
     return status;
 }

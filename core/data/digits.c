@@ -174,7 +174,7 @@ struct pen {
 /* Inks every pixel near the piece from p to q (in pixels): full within the radius, fading over one
  * pixel. */
 static void draw_piece(float *ink, float radius, struct point p, struct point q) {
-    float reach = radius + 1, edge = (radius + 0.6f) * (radius + 0.6f);
+    float reach = radius + 1;
     int left = (int)floorf(fminf(p.x, q.x) - reach), right = (int)ceilf(fmaxf(p.x, q.x) + reach);
     int top = (int)floorf(fminf(p.y, q.y) - reach), bottom = (int)ceilf(fmaxf(p.y, q.y) + reach);
     if (left < 0) left = 0;
@@ -182,20 +182,22 @@ static void draw_piece(float *ink, float radius, struct point p, struct point q)
     if (right > SIDE - 1) right = SIDE - 1;
     if (bottom > SIDE - 1) bottom = SIDE - 1;
     float ux = q.x - p.x, uy = q.y - p.y, inverse = 1 / (ux * ux + uy * uy + 1e-6f);
-    for (int row = top; row <= bottom; row++)
+    /* Without branches, so that compilers make vectors of a row: most pixels are near enough. */
+    for (int row = top; row <= bottom; row++) {
+        float *pixels = &ink[row * SIDE];
+        float y = (float)row - p.y;
         for (int column = left; column <= right; column++) {
-            float vx = (float)column - p.x, vy = (float)row - p.y;
+            float vx = (float)column - p.x, vy = y;
             float along = (vx * ux + vy * uy) * inverse;
-            along = along < 0 ? 0 : along > 1 ? 1 : along;
+            along = along < 0 ? 0 : along;
+            along = along > 1 ? 1 : along;
             vx -= along * ux;
             vy -= along * uy;
-            float square = vx * vx + vy * vy;
-            if (square > edge) continue; /* no ink, whatever the root's rounding */
-            float value = radius + 0.5f - sqrtf(square);
-            value = value < 0 ? 0 : value > 1 ? 1 : value;
-            float *pixel = &ink[row * SIDE + column];
-            if (value > *pixel) *pixel = value;
+            float value = radius + 0.5f - sqrtf(vx * vx + vy * vy);
+            value = value > 1 ? 1 : value;
+            pixels[column] = value > pixels[column] ? value : pixels[column];
         }
+    }
 }
 
 static struct point to_pixels(const struct pen *pen, struct point p) {

@@ -14,15 +14,34 @@ enum { PARTS = 3, LEVELS = 256 };
 /* -- which samples
  * ---------------------------------------------------------------------------------------- */
 
-/* `count` consecutive indices from `first`. */
-static gr_status take_range(gr_split *split, gr_part part, int64_t first, int64_t count,
-                            gr_error *error) {
+/* `count` consecutive indices from `first`, as many as the part has. */
+static gr_status take_range(gr_split *split, gr_part part, int64_t first, gr_error *error) {
+    const int64_t count = split->size[part];
     int64_t *indices = malloc((size_t)count * sizeof *indices);
     if (!indices) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
     for (int64_t i = 0; i < count; i++) indices[i] = first + i;
     split->indices[part] = indices;
-    split->size[part] = count;
     return GR_OK;
+}
+
+/* Whether the pool has as many samples of each class as a stratified draw of `count` takes. */
+static gr_status check_balanced(const gr_dataset *dataset, int64_t count, gr_error *error) {
+    const int64_t classes = dataset->information.classes;
+    const int64_t needed = count / classes + (count % classes != 0);
+    int64_t *available = calloc((size_t)classes, sizeof *available);
+    if (!available) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
+    for (int64_t i = 0; i < dataset->training_pool; i++) available[dataset->training.labels[i]]++;
+    int64_t rarest = 0;
+    for (int64_t i = 1; i < classes; i++)
+        if (available[i] < available[rarest]) rarest = i;
+    const int64_t fewest = available[rarest];
+    free(available);
+    if (fewest >= needed) return GR_OK;
+    return gr_fail_at(error, GR_INVALID, "/train_size",
+                      "a stratified draw of %lld needs %lld samples of each class, but the "
+                      "pool of %s has %lld of class %lld: train_size can be %lld at most",
+                      (long long)count, (long long)needed, dataset->information.name,
+                      (long long)fewest, (long long)rarest, (long long)(fewest * classes));
 }
 
 /* Keeps `count` of the pool's samples in `order`, the same number (or one more, where it doesn't
@@ -31,34 +50,20 @@ static gr_status keep_balanced(const gr_dataset *dataset, int64_t *order, int64_
                                gr_error *error) {
     int64_t classes = dataset->information.classes, pool = dataset->training_pool;
     int64_t share = count / classes, taken = 0;
-    int64_t *available = calloc((size_t)classes, sizeof *available);
+    int64_t *seen = calloc((size_t)classes, sizeof *seen); /* of each class, in a round */
     bool *kept = calloc((size_t)pool, sizeof *kept);
     gr_status status = GR_OK;
-    if (!available || !kept) {
+    if (!seen || !kept) {
         status = gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
-        goto cleanup;
-    }
-    for (int64_t i = 0; i < pool; i++) available[dataset->training.labels[i]]++;
-    int64_t rarest = 0;
-    for (int64_t i = 1; i < classes; i++)
-        if (available[i] < available[rarest]) rarest = i;
-    int64_t needed = share + (count % classes != 0);
-    if (available[rarest] < needed) {
-        status = gr_fail_at(error, GR_INVALID, "/train_size",
-                            "a stratified draw of %lld needs %lld samples of each class, but the "
-                            "pool of %s has %lld of class %lld: train_size can be %lld at most",
-                            (long long)count, (long long)needed, dataset->information.name,
-                            (long long)available[rarest], (long long)rarest,
-                            (long long)(available[rarest] * classes));
         goto cleanup;
     }
     /* First every class's share, then the remainder from the classes that come next. */
     for (int round = 0; round < 2; round++) {
-        memset(available, 0, (size_t)classes * sizeof *available); /* now: seen in this round */
+        memset(seen, 0, (size_t)classes * sizeof *seen);
         for (int64_t i = 0; i < pool && taken < count; i++) {
-            int64_t *seen = &available[dataset->training.labels[order[i]]];
-            if (*seen < share + round) {
-                (*seen)++;
+            int64_t *of_class = &seen[dataset->training.labels[order[i]]];
+            if (*of_class < share + round) {
+                (*of_class)++;
                 taken += !kept[i];
                 kept[i] = true;
             }
@@ -68,13 +73,13 @@ static gr_status keep_balanced(const gr_dataset *dataset, int64_t *order, int64_
     for (int64_t i = 0; i < pool; i++)
         if (kept[i]) order[end++] = order[i];
 cleanup:
-    free(available);
+    free(seen);
     free(kept);
     return status;
 }
 
-static gr_status draw_training(const gr_dataset *dataset, const gr_settings *settings,
-                               gr_split *split, uint64_t seed, gr_error *error) {
+static gr_status size_training(const gr_dataset *dataset, const gr_settings *settings,
+                               gr_split *split, gr_error *error) {
     bool stratified = gr_boolean(settings, GR_DATASET_STRATIFIED);
     if (stratified && dataset->information.classes == 0)
         return gr_fail_at(error, GR_INVALID, "/stratified",
@@ -88,22 +93,16 @@ static gr_status draw_training(const gr_dataset *dataset, const gr_settings *set
         return gr_fail_at(error, GR_INVALID, "/train_size",
                           "train_size is %lld, but the training pool of %s has %lld samples",
                           (long long)count, dataset->information.name, (long long)pool);
-    int64_t *order = malloc((size_t)pool * sizeof *order);
-    if (!order) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
-    split->indices[GR_PART_TRAINING] = order; /* freed with the split */
     split->size[GR_PART_TRAINING] = count;
-    const gr_random random = gr_random_source(seed, GR_PURPOSE_SPLIT, 0, 0);
-    gr_random_permutation(&random, 0, pool, order);
-    if (stratified) GR_TRY(keep_balanced(dataset, order, count, error));
-    return GR_OK;
+    return stratified ? check_balanced(dataset, count, error) : GR_OK;
 }
 
 /* Validation and test: the holdout at the end of the training samples, and the official test
  * samples. */
-static gr_status assign_evaluation(const gr_dataset *dataset, const gr_settings *settings,
-                                   gr_split *split, gr_error *error) {
+static gr_status size_evaluation(const gr_dataset *dataset, const gr_settings *settings,
+                                 gr_split *split, gr_error *error) {
     bool holdout_tests = gr_choice(settings, GR_DATASET_TEST) == GR_TEST_HOLDOUT;
-    int64_t pool = dataset->training_pool, holdout = dataset->training.count - pool;
+    int64_t holdout = dataset->training.count - dataset->training_pool;
     int64_t official = dataset->test.count;
     int64_t available = holdout_tests ? official : holdout;
     int64_t count = gr_is_null(settings, GR_DATASET_VALIDATION_SIZE)
@@ -115,35 +114,60 @@ static gr_status assign_evaluation(const gr_dataset *dataset, const gr_settings 
                           (long long)count, dataset->information.name, (long long)available);
     split->from_test_samples[GR_PART_VALIDATION] = holdout_tests;
     split->from_test_samples[GR_PART_TEST] = !holdout_tests;
-    GR_TRY(take_range(split, GR_PART_VALIDATION, holdout_tests ? 0 : pool, count, error));
-    return take_range(split, GR_PART_TEST, holdout_tests ? pool : 0,
-                      holdout_tests ? holdout : official, error);
+    split->size[GR_PART_VALIDATION] = count;
+    split->size[GR_PART_TEST] = holdout_tests ? holdout : official;
+    return GR_OK;
+}
+
+static gr_status draw_training(const gr_dataset *dataset, const gr_settings *settings,
+                               gr_split *split, uint64_t seed, gr_error *error) {
+    int64_t pool = dataset->training_pool;
+    int64_t *order = malloc((size_t)pool * sizeof *order);
+    if (!order) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
+    split->indices[GR_PART_TRAINING] = order; /* freed with the split */
+    const gr_random random = gr_random_source(seed, GR_PURPOSE_SPLIT, 0, 0);
+    gr_random_permutation(&random, 0, pool, order);
+    if (!gr_boolean(settings, GR_DATASET_STRATIFIED)) return GR_OK;
+    return keep_balanced(dataset, order, split->size[GR_PART_TRAINING], error);
+}
+
+/* The parts that are evaluated begin where the holdout does, or with the first test sample. */
+static gr_status assign_evaluation(const gr_dataset *dataset, gr_split *split, gr_error *error) {
+    static const gr_part evaluated[] = {GR_PART_VALIDATION, GR_PART_TEST};
+    for (size_t i = 0; i < sizeof evaluated / sizeof *evaluated; i++) {
+        const gr_part part = evaluated[i];
+        const int64_t first = split->from_test_samples[part] ? 0 : dataset->training_pool;
+        GR_TRY(take_range(split, part, first, error));
+    }
+    return GR_OK;
 }
 
 /* -- labels
  * ------------------------------------------------------------------------------------------------
  */
 
+static gr_status check_label_noise(const gr_dataset *dataset, const gr_settings *settings,
+                                   gr_error *error) {
+    double fraction = gr_number(settings, GR_DATASET_LABEL_NOISE);
+    if (!(fraction >= 0 && fraction <= 1))
+        return gr_fail_at(error, GR_INVALID, "/label_noise", "label_noise must lie in 0 to 1");
+    if (dataset->information.classes > 0 || fraction == 0) return GR_OK;
+    return gr_fail_at(error, GR_INVALID, "/label_noise",
+                      "%s is a regression and has no labels to replace: leave label_noise out",
+                      dataset->information.name);
+}
+
 /* The training part's labels, a fraction of them replaced by another class. */
 static gr_status draw_labels(const gr_dataset *dataset, const gr_settings *settings,
                              gr_split *split, uint64_t seed, gr_error *error) {
     int64_t count = split->size[GR_PART_TRAINING], classes = dataset->information.classes;
     const int64_t *indices = split->indices[GR_PART_TRAINING];
-    double fraction = gr_number(settings, GR_DATASET_LABEL_NOISE);
-    if (!(fraction >= 0 && fraction <= 1))
-        return gr_fail_at(error, GR_INVALID, "/label_noise", "label_noise must lie in 0 to 1");
-    if (classes == 0) {
-        if (fraction > 0)
-            return gr_fail_at(error, GR_INVALID, "/label_noise",
-                              "%s is a regression and has no labels to replace: leave label_noise "
-                              "out",
-                              dataset->information.name);
-        return GR_OK;
-    }
+    if (classes == 0) return GR_OK;
     split->training_labels = malloc((size_t)count);
     if (!split->training_labels) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for labels");
     for (int64_t i = 0; i < count; i++)
         split->training_labels[i] = dataset->training.labels[indices[i]];
+    double fraction = gr_number(settings, GR_DATASET_LABEL_NOISE);
     int64_t replaced = (int64_t)floor(fraction * (double)count + 0.5);
     if (replaced == 0) return GR_OK;
     int64_t *order = malloc((size_t)count * sizeof *order);
@@ -303,20 +327,36 @@ static gr_status read_augmentation(const gr_dataset *dataset, const gr_settings 
     return GR_OK;
 }
 
-gr_status gr_split_create(const gr_dataset *dataset, const gr_settings *settings, uint64_t seed,
-                          gr_split **result, gr_error *error) {
+gr_status gr_split_outline(const gr_dataset *dataset, const gr_settings *settings,
+                           gr_split **result, gr_error *error) {
     *result = NULL;
     gr_split *split = calloc(1, sizeof *split);
     if (!split) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a split");
     split->dataset = dataset;
+    gr_status status;
+    GR_TRY_OR(failed, read_augmentation(dataset, settings, split, error));
+    GR_TRY_OR(failed, size_training(dataset, settings, split, error));
+    GR_TRY_OR(failed, size_evaluation(dataset, settings, split, error));
+    GR_TRY_OR(failed, check_label_noise(dataset, settings, error));
+    *result = split;
+    return GR_OK;
+failed:
+    gr_split_free(split);
+    return status;
+}
+
+gr_status gr_split_create(const gr_dataset *dataset, const gr_settings *settings, uint64_t seed,
+                          gr_split **result, gr_error *error) {
+    GR_TRY(gr_split_outline(dataset, settings, result, error));
+    gr_split *split = *result;
+    *result = NULL;
     split->seed = seed;
     uint64_t draw_seed = gr_is_null(settings, GR_DATASET_SPLIT_SEED)
                              ? seed
                              : (uint64_t)gr_integer(settings, GR_DATASET_SPLIT_SEED);
     gr_status status;
-    GR_TRY_OR(failed, read_augmentation(dataset, settings, split, error));
     GR_TRY_OR(failed, draw_training(dataset, settings, split, draw_seed, error));
-    GR_TRY_OR(failed, assign_evaluation(dataset, settings, split, error));
+    GR_TRY_OR(failed, assign_evaluation(dataset, split, error));
     GR_TRY_OR(failed, draw_labels(dataset, settings, split, draw_seed, error));
     GR_TRY_OR(failed, standardize(dataset, settings, split, error));
     *result = split;

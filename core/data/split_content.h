@@ -27,4 +27,9 @@ struct gr_split {
     bool flip;
 };
 
+/* A split whose sizes are known and nothing else, no sample drawn: what the checks of a plan need,
+ * thousands of them for a sweep. Fails as gr_split_create does. */
+gr_status gr_split_outline(const gr_dataset *dataset, const gr_settings *settings, gr_split **split,
+                           gr_error *error);
+
 #endif

@@ -35,7 +35,7 @@ equal "reuse: another seed" "$status" 201
 ask -d "$(again)" "$api/experiments"; equal "without reuse" "$status" 201
 problem "reuse: neither" 400 "true or false" -d "$(again)" "$api/experiments?reuse=1"
 # -- estimates: by what has been measured, which takes runs of at least 0.05 s
-id=$(submit 4000 '.seed = 81'); state "$id" succeeded
+id=$(submit 2000 '.seed = 81'); state "$id" succeeded
 ask -d "$(again)" "$api/experiments?validate_only=true"
 equal "estimate" "$(jq -c '.estimate | [.seconds > 0, .seconds_from.experiments > 0, .seconds_from.same_cost, .operations == .iteration_operations * 200, .memory_bytes > 50000]' <<<"$body")" \
     '[true,true,true,true,true]'

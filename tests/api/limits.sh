@@ -9,7 +9,7 @@ long=$(head -c 20000 /dev/zero | tr '\0' a)
 ask "$url/$long"; check "long target is refused ($status)" test "$status" -eq 404 -o "$status" -eq 414
 ask -H "X: $long$long" "$url/healthz"; check "long header is refused ($status)" test "$status" -ge 400
 # fifty clients that submit at once: each gets an id of its own
-for i in $(seq 50); do curl -s -d "$(spec 1 ".seed = $i")" "$api/experiments" >"$folder/many.$i" & pids[i]=$!; done
+for i in $(seq 50); do curl -s -d "$(spec 1 ".seed = $i | .dataset = {name: \"moons\", train_size: 50, n: 200}")" "$api/experiments" >"$folder/many.$i" & pids[i]=$!; done
 wait "${pids[@]}"
 equal "fifty at once" "$(cat "$folder"/many.* | jq -s '[.[].id] | unique | length')" 50
 ask "$url/healthz"; equal "still well" "$status" 200

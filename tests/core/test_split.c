@@ -66,10 +66,14 @@ static int tear_down(void **state) {
 
 static gr_split *draw(const gr_dataset *dataset, const char *options, uint64_t seed) {
     gr_settings settings = settings_build_kind(&gr_digits_kind, options);
-    gr_split *split;
+    gr_split *split, *outline;
     gr_error error = {0};
-    if (gr_split_create(dataset, &settings, seed, &split, &error) != GR_OK)
+    if (gr_split_create(dataset, &settings, seed, &split, &error) != GR_OK ||
+        gr_split_outline(dataset, &settings, &outline, &error) != GR_OK)
         fail_msg("%s: %s", options, error.message);
+    for (gr_part part = 0; part < 3; part++)
+        assert_int_equal(gr_split_size(outline, part), gr_split_size(split, part));
+    gr_split_free(outline);
     gr_settings_clear(&settings);
     return split;
 }
@@ -81,6 +85,10 @@ static void expect_invalid(const gr_dataset *dataset, const char *options, const
     assert_int_equal(gr_split_create(dataset, &settings, 1, &split, &error), GR_INVALID);
     assert_null(split);
     assert_string_equal(error.place, place);
+    gr_error outlined = {0};
+    assert_int_equal(gr_split_outline(dataset, &settings, &split, &outlined), GR_INVALID);
+    assert_null(split);
+    assert_string_equal(outlined.place, place);
     gr_settings_clear(&settings);
 }
 
