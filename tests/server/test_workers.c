@@ -18,11 +18,18 @@
 #include "server/workers.h"
 #include "tests/settings_builder.h"
 
-/* About a second and a half of a small network on the generated digits. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define UNITS "8"
+#else
+#define UNITS "32"
+#endif
+
+/* A second or more of a small network on the generated digits. */
 #define SPEC(iterations, rate)                                                                     \
     "{\"seed\": 3, \"dataset\": {\"name\": \"digits\", \"train_size\": 400, \"validation_size\": " \
     "200},"                                                                                        \
-    " \"model\": {\"layers\": [{\"type\": \"flatten\"}, {\"type\": \"linear\", \"units\": 32},"    \
+    " \"model\": {\"layers\": [{\"type\": \"flatten\"}, {\"type\": \"linear\", \"units\": " UNITS  \
+    "},"                                                                                           \
     " {\"type\": \"relu\"}, {\"type\": \"linear\", \"units\": 10}]},"                              \
     " \"regularizers\": [{\"type\": \"datagrad\", \"weight\": 1}],"                                \
     " \"optimizer\": {\"type\": \"adam\", \"learning_rate\": " rate "},"                           \
