@@ -80,6 +80,9 @@ typedef struct gr_step {
     gr_real kept;  /* and of so much of the parameter the step is taken off; 1: of all */
 } gr_step;
 
+/* y = σ(x), slope = σ′(x), bend = σ″(x) of `count` elements; y may be x. */
+typedef void gr_smooth(int64_t count, const gr_real *x, gr_real *y, gr_real *slope, gr_real *bend);
+
 typedef struct gr_kernels {
     const char *name;
     int64_t vector_lanes; /* reals in a vector */
@@ -129,6 +132,7 @@ typedef struct gr_kernels {
     void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
     /* y = max(x, 0); x and y may be the same array. */
     void (*relu)(int64_t count, const gr_real *x, gr_real *y);
+    gr_smooth *tanh, *sigmoid, *softplus, *elu;
     /* d_in[f][k][s] = y[f][s] > 0 ? d_out[f][k][s] : 0; d_in may be d_out. */
     void (*relu_mask)(int64_t features, int64_t probes, int64_t samples, const gr_real *y,
                       const gr_real *d_out, gr_real *d_in);

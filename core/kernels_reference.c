@@ -187,6 +187,45 @@ static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real 
     }
 }
 
+static void smooth_tanh(int64_t count, const gr_real *x, gr_real *y, gr_real *slope,
+                        gr_real *bend) {
+    for (int64_t i = 0; i < count; i++) {
+        const double a = (double)x[i], c = cosh(a), t = tanh(a), s = 1 / (c * c);
+        y[i] = (gr_real)t;
+        slope[i] = (gr_real)s;
+        bend[i] = (gr_real)(-2 * t * s);
+    }
+}
+
+static void smooth_sigmoid(int64_t count, const gr_real *x, gr_real *y, gr_real *slope,
+                           gr_real *bend) {
+    for (int64_t i = 0; i < count; i++) {
+        const double a = (double)x[i], up = 1 / (1 + exp(-a)), down = 1 / (1 + exp(a));
+        y[i] = (gr_real)up;
+        slope[i] = (gr_real)(up * down);
+        bend[i] = (gr_real)(up * down * (down - up));
+    }
+}
+
+static void smooth_softplus(int64_t count, const gr_real *x, gr_real *y, gr_real *slope,
+                            gr_real *bend) {
+    for (int64_t i = 0; i < count; i++) {
+        const double a = (double)x[i], up = 1 / (1 + exp(-a)), down = 1 / (1 + exp(a));
+        y[i] = (gr_real)(a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)));
+        slope[i] = (gr_real)up;
+        bend[i] = (gr_real)(up * down);
+    }
+}
+
+static void smooth_elu(int64_t count, const gr_real *x, gr_real *y, gr_real *slope, gr_real *bend) {
+    for (int64_t i = 0; i < count; i++) {
+        const double a = (double)x[i];
+        y[i] = (gr_real)(a > 0 ? a : expm1(a));
+        slope[i] = (gr_real)(a > 0 ? 1 : exp(a));
+        bend[i] = (gr_real)(a > 0 ? 0 : exp(a));
+    }
+}
+
 static void relu(int64_t count, const gr_real *x, gr_real *y) {
     for (int64_t i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i]; /* a NaN stays one */
 }
@@ -485,6 +524,10 @@ const gr_kernels gr_kernels_reference = {
     .multiply_accumulate = multiply_accumulate,
     .row_sums = row_sums,
     .relu = relu,
+    .tanh = smooth_tanh,
+    .sigmoid = smooth_sigmoid,
+    .softplus = smooth_softplus,
+    .elu = smooth_elu,
     .relu_mask = relu_mask,
     .scale = scale,
     .add_products = add_products,

@@ -1,17 +1,8 @@
 /* tanh: σ′ = 1 - y², σ″ = -2yσ′. */
-#include <math.h>
-
 #include "core/layers/elementwise.h"
 
 static void forward(const gr_site *site) {
-    gr_real *slope = gr_elementwise_slope(site), *bend = gr_elementwise_bend(site);
-    const int64_t count = site->node->in_features * site->samples;
-    for (int64_t i = 0; i < count; i++) {
-        const gr_real y = (gr_real)tanh((double)site->in[i]);
-        site->out[i] = y;
-        slope[i] = 1 - y * y;
-        bend[i] = -2 * y * slope[i];
-    }
+    gr_elementwise_forward(site, site->kernels->tanh);
 }
 
 const gr_layer_kind gr_layer_tanh = {

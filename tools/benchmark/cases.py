@@ -48,6 +48,16 @@ DATAGRAD = {"type": "datagrad", "weight": 50}
 CLASSES = 10
 
 
+def lenet_of(activation):
+    """LeNet with another activation than relu."""
+    smooth, pool = {"type": activation}, {"type": "maxpool2d"}
+    return {"layers": [{"type": "conv2d", "filters": 6, "kernel": 5, "padding": "same"}, smooth, pool,
+                       {"type": "conv2d", "filters": 16, "kernel": 5}, smooth, pool,
+                       {"type": "conv2d", "filters": 120, "kernel": 5}, smooth, {"type": "flatten"},
+                       {"type": "linear", "units": 84}, smooth, {"type": "dropout", "rate": 0.5},
+                       {"type": "linear", "units": CLASSES}]}
+
+
 def resnet(width):
     return {"preset": "resnet", "width": width}
 
@@ -116,6 +126,11 @@ def all_cases():
     cases.append(iteration("others", "lenet with batchnorm, datagrad", "lenet_batchnorm", "datagrad", 50,
                            spec(dict(LENET, batchnorm=True), 50, [{"type": "datagrad", "weight": 0.001}]), probes(1),
                            quick=False))
+
+    for activation in ("tanh", "sigmoid", "softplus", "elu"):
+        for name, regularizers, units, _, _ in MAIN_METHODS[:2]:
+            cases.append(iteration("others", f"lenet with {activation}, {name}", f"lenet_{activation}", name, 50,
+                                   spec(lenet_of(activation), 50, regularizers), units, quick=False))
 
     for batch in (1, 16, 37, 64, 128, 500):
         ratio = 3 if batch == 1 else 4.5

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 CLASSES, BATCHES = 10, 10
 
 
-def lenet(first=6, second=16, last=lambda: nn.Dropout(0.5)):
-    return nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(first, second, 5),
-                         nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(second, 120, 5), nn.ReLU(), nn.Flatten(),
-                         nn.Linear(120, 84), nn.ReLU(), last(), nn.Linear(84, CLASSES))
+def lenet(first=6, second=16, last=lambda: nn.Dropout(0.5), activation=nn.ReLU):
+    return nn.Sequential(nn.Conv2d(1, first, 5, padding=2), activation(), nn.MaxPool2d(2), nn.Conv2d(first, second, 5),
+                         activation(), nn.MaxPool2d(2), nn.Conv2d(second, 120, 5), activation(), nn.Flatten(),
+                         nn.Linear(120, 84), activation(), last(), nn.Linear(84, CLASSES))
 
 
 class Block(nn.Module):
@@ -54,7 +54,9 @@ def mlp():
 
 
 NETS = {"lenet": lenet, "lenet_tuned": lambda: lenet(32, 64), "resnet": resnet, "mlp": mlp,
-        "lenet_batchnorm": lambda: lenet(last=lambda: nn.BatchNorm1d(84))}
+        "lenet_batchnorm": lambda: lenet(last=lambda: nn.BatchNorm1d(84)),
+        "lenet_tanh": lambda: lenet(activation=nn.Tanh), "lenet_sigmoid": lambda: lenet(activation=nn.Sigmoid),
+        "lenet_softplus": lambda: lenet(activation=nn.Softplus), "lenet_elu": lambda: lenet(activation=nn.ELU)}
 
 
 def squared(s, x):
