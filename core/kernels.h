@@ -96,6 +96,10 @@ typedef struct gr_kernels {
      * gr_random_normal, but for roundings of double. `from` may be `to`, or NULL: without it. */
     void (*add_normals)(const gr_random *random, uint32_t first_sample, int64_t samples,
                         int64_t elements, double factor, const gr_real *from, gr_real *to);
+    /* factors[e][s] = 0 where word e % 4 of gr_random_words(random, first_sample + s, e / 4) is
+     * below the threshold, else kept. */
+    void (*dropout_mask)(const gr_random *random, uint32_t first_sample, int64_t samples,
+                         int64_t elements, uint32_t threshold, gr_real kept, gr_real *factors);
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
     void (*convolve)(const gr_convolution *convolution, const gr_real *weights, const gr_real *bias,
                      int64_t lanes, const gr_real *in, gr_real *out);

@@ -115,6 +115,17 @@ static void add_normals(const gr_random *random, uint32_t first_sample, int64_t 
     }
 }
 
+static void dropout_mask(const gr_random *random, uint32_t first_sample, int64_t samples,
+                         int64_t elements, uint32_t threshold, gr_real kept, gr_real *mask) {
+    for (int64_t i = 0; i < samples * elements; i++) {
+        const int64_t element = i / samples;
+        uint32_t words[4];
+        gr_random_words(random, first_sample + (uint32_t)(i % samples), (uint32_t)(element / 4),
+                        words);
+        mask[i] = words[element % 4] < threshold ? 0 : kept;
+    }
+}
+
 static void winograd_forward(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
                              int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
     (void)scratch;
@@ -514,6 +525,7 @@ const gr_kernels gr_kernels_reference = {
     .cache_bytes = 1 << 19,
     .standardize = standardize,
     .add_normals = add_normals,
+    .dropout_mask = dropout_mask,
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
     .winograd_forward = winograd_forward,

@@ -329,6 +329,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .cache_bytes = VECTOR_BYTES == 64 ? 1 << 20 : 1 << 19,
     .standardize = KERNEL(standardize),
     .add_normals = KERNEL(add_normals),
+    .dropout_mask = KERNEL(dropout_mask),
     .convolve = KERNEL(convolve),
     .convolve_accumulate = KERNEL(convolve_accumulate),
     .winograd_forward = KERNEL(winograd_forward),

@@ -283,6 +283,8 @@ INLINE void transpose(vector v[]) {
 gr_smooth KERNEL(tanh), KERNEL(sigmoid), KERNEL(softplus), KERNEL(elu);
 void KERNEL(add_normals)(const gr_random *random, uint32_t first_sample, int64_t samples,
                          int64_t elements, double factor, const gr_real *from, gr_real *to);
+void KERNEL(dropout_mask)(const gr_random *random, uint32_t first_sample, int64_t samples,
+                          int64_t elements, uint32_t threshold, gr_real kept, gr_real *factors);
 int64_t KERNEL(standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
                             int64_t stride, gr_real *x);
 void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,

@@ -33,23 +33,14 @@ static void apply(const gr_site *site, int64_t probes, const gr_real *from, gr_r
 
 static void forward(const gr_site *site) {
     if (site->training) {
-        const int64_t features = site->node->in_features, samples = site->samples;
         const double rate = gr_number(site->node->settings, RATE);
-        const uint32_t threshold = (uint32_t)(rate * 0x1p32);
-        const gr_real kept = (gr_real)(1 / (1 - rate));
         const gr_random random =
             gr_random_source(site->draw.seed, GR_PURPOSE_DROPOUT,
                              site->draw.stream * GR_MAXIMUM_NODES + (uint32_t)site->node->index,
                              site->draw.iteration);
-        gr_real *mask = site->state;
-        for (int64_t f = 0; f < features; f += 4)
-            for (int64_t s = 0; s < samples; s++) {
-                uint32_t words[4];
-                gr_random_words(&random, site->draw.first_sample + (uint32_t)s, (uint32_t)(f / 4),
-                                words);
-                for (int64_t i = 0; i < 4 && f + i < features; i++)
-                    mask[(f + i) * samples + s] = words[i] < threshold ? 0 : kept;
-            }
+        site->kernels->dropout_mask(&random, site->draw.first_sample, site->samples,
+                                    site->node->in_features, (uint32_t)(rate * 0x1p32),
+                                    (gr_real)(1 / (1 - rate)), site->state);
     }
     apply(site, 1, site->in, site->out);
 }

@@ -129,6 +129,35 @@ static void test_relu(void **state) {
     }
 }
 
+/* Numbers of samples that go on at 0 after the last of 32 bits, too. */
+static void test_dropout_mask(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        const gr_random random =
+            gr_random_source((uint64_t)test << 40 | 7, GR_PURPOSE_DROPOUT, test, 3 * test);
+        const uint32_t first = test % 2 ? (uint32_t)chosen(test, 2, 0, 1000) : UINT32_MAX - 3;
+        const uint32_t threshold = test == 0 ? 0 : (uint32_t)chosen(test, 3, 0, UINT32_MAX);
+        const int64_t samples = chosen(test, 0, 1, 70), elements = chosen(test, 1, 1, 50);
+        guarded expected = guarded_unwritten(samples * elements);
+        gr_kernels_reference.dropout_mask(&random, first, samples, elements, threshold,
+                                          (gr_real)1.25, expected.data);
+        for (int i = 0; i < sets; i++) {
+            char shape[64], what[256];
+            snprintf(shape, sizeof shape, "%lld samples, %lld elements", (long long)samples,
+                     (long long)elements);
+            set_name(set[i], "dropout_mask", shape, what);
+            guarded got = guarded_unwritten(samples * elements);
+            set[i]->dropout_mask(&random, first, samples, elements, threshold, (gr_real)1.25,
+                                 got.data);
+            assert_exactly(what, &got, &expected);
+            guarded_free(&got);
+        }
+        guarded_free(&expected);
+    }
+}
+
 static void test_scale_and_add_products(void **state) {
     (void)state;
     int sets;
@@ -266,9 +295,10 @@ static void test_choice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_standardize), cmocka_unit_test(test_row_sums),
-        cmocka_unit_test(test_relu),        cmocka_unit_test(test_scale_and_add_products),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_standardize),  cmocka_unit_test(test_row_sums),
+        cmocka_unit_test(test_relu),         cmocka_unit_test(test_scale_and_add_products),
+        cmocka_unit_test(test_dropout_mask), cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

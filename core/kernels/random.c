@@ -1,6 +1,6 @@
-/* Normal numbers for many samples and elements at once: those of gr_random_normal, but for
- * roundings of double precision. Plain loops over a few lanes, which the compiler makes vectors of;
- * so the functions have no branches and no calls. */
+/* Random numbers for many samples and elements at once: normal ones, those of gr_random_normal but
+ * for roundings of double precision, and what dropout keeps. Plain loops over a few lanes, which
+ * the compiler makes vectors of; so the functions have no branches and no calls. */
 #include "core/kernels/vector.h"
 #include "core/philox.h"
 
@@ -92,5 +92,37 @@ void KERNEL(add_normals)(const gr_random *random, uint32_t first_sample, int64_t
         const int64_t left = count - done < LANES ? count - done : LANES;
         for (int64_t l = 0; l < left; l++)
             to[done + l] = (from ? from[done + l] : 0) + (gr_real)values[l];
+    }
+}
+
+void KERNEL(dropout_mask)(const gr_random *random, uint32_t first_sample, int64_t samples,
+                          int64_t elements, uint32_t threshold, gr_real kept, gr_real *factors) {
+    const int64_t blocks = (elements + 3) / 4;
+    int64_t sample = 0, block = 0; /* of the first lane */
+    while (block < blocks) {
+        uint32_t words[4][LANES];
+        gr_real values[4][LANES];
+        int64_t of_lane = sample, block_of_lane = block;
+        for (int l = 0; l < LANES; l++) {
+            words[0][l] = (uint32_t)block_of_lane;
+            words[1][l] = first_sample + (uint32_t)of_lane;
+            words[2][l] = random->iteration;
+            words[3][l] = random->stream;
+            if (++of_lane == samples) of_lane = 0, block_of_lane++;
+        }
+        philox(random->key, words);
+        for (int i = 0; i < 4; i++)
+            for (int l = 0; l < LANES; l++) values[i][l] = words[i][l] < threshold ? 0 : kept;
+        /* A block's elements are rows of samples. */
+        for (int64_t l = 0; l < LANES && block < blocks;) {
+            const int64_t left = samples - sample, count = left < LANES - l ? left : LANES - l;
+            for (int64_t i = 0; i < 4 && 4 * block + i < elements; i++) {
+                gr_real *to = factors + (4 * block + i) * samples + sample;
+                for (int64_t k = 0; k < count; k++) to[k] = values[i][l + k];
+            }
+            l += count;
+            sample += count;
+            if (sample == samples) sample = 0, block++;
+        }
     }
 }
