@@ -189,14 +189,27 @@ static gr_status export_all(exporter *self, gr_error *error) {
     }
 }
 
-static gr_status export_some(exporter *self, char **ids, int count, gr_error *error) {
+/* The experiments that the command line names, before anything is made: each is there, and once. */
+static gr_status check_ids(exporter *self, char **ids, int count, gr_error *error) {
     for (int i = 0; i < count; i++) {
         experiment found;
         char *end;
         const long long id = strtoll(ids[i], &end, 10);
         if (id <= 0 || *end)
             return gr_fail(error, GR_INVALID, "\"%.40s\" is no experiment's id", ids[i]);
+        for (int j = 0; j < i; j++)
+            if (strtoll(ids[j], NULL, 10) == id)
+                return gr_fail(error, GR_INVALID, "experiment %lld is named twice", id);
         GR_TRY(store_get(self->store, id, &found, error));
+        experiment_clear(&found);
+    }
+    return GR_OK;
+}
+
+static gr_status export_some(exporter *self, char **ids, int count, gr_error *error) {
+    for (int i = 0; i < count; i++) {
+        experiment found;
+        GR_TRY(store_get(self->store, strtoll(ids[i], NULL, 10), &found, error));
         const gr_status status = export_one(self, &found, error);
         experiment_clear(&found);
         GR_TRY(status);
@@ -204,13 +217,13 @@ static gr_status export_some(exporter *self, char **ids, int count, gr_error *er
     return GR_OK;
 }
 
-static gr_status fill_folder(exporter *self, char **ids, int count, gr_error *error) {
+static gr_status remove_folder(const char *folder, gr_error *error) {
+    return subprocess_run(".", (const char *const[]){"rm", "-rf", "--", folder, NULL}, "/dev/null",
+                          error);
+}
+
+static gr_status write_folder(exporter *self, char **ids, int count, gr_error *error) {
     char *path = paths_join(self->folder, "index.csv");
-    if (mkdir(self->folder, 0777) != 0) {
-        free(path);
-        return gr_fail(error, errno == EEXIST ? GR_CONFLICT : GR_IO, "%.300s cannot be made: %s",
-                       self->folder, strerror(errno));
-    }
     self->index = path ? fopen(path, "wxe") : NULL;
     free(path);
     if (self->index == NULL) return gr_fail(error, GR_IO, "index.csv: %s", strerror(errno));
@@ -223,9 +236,16 @@ static gr_status fill_folder(exporter *self, char **ids, int count, gr_error *er
     return status;
 }
 
-static gr_status remove_folder(const char *folder, gr_error *error) {
-    return subprocess_run("/", (const char *const[]){"rm", "-rf", "--", folder, NULL}, "/dev/null",
-                          error);
+/* Nothing stays of a folder that could not be filled. */
+static gr_status fill_folder(exporter *self, char **ids, int count, gr_error *error) {
+    GR_TRY(check_ids(self, ids, count, error));
+    if (mkdir(self->folder, 0777) != 0)
+        return gr_fail(error, errno == EEXIST ? GR_CONFLICT : GR_IO, "%.300s cannot be made: %s",
+                       self->folder, strerror(errno));
+    const gr_status status = write_folder(self, ids, count, error);
+    gr_error ignored = {0};
+    if (status != GR_OK) remove_folder(self->folder, &ignored);
+    return status;
 }
 
 /* An archive is the folder, made beside it, packed, and removed. */

@@ -17,7 +17,13 @@ check "backup: nothing half made" test -z "$(ls -d "$folder"/backup.*.partial 2>
 "$gradreg" export "$folder/exported" --data-dir "$data" >/dev/null 2>"$folder/export.err"; equal "export" "$? $(cat "$folder/export.err")" "0 "
 "$gradreg" export "$folder/exported.tar" "$first" --data-dir "$data" >/dev/null 2>"$folder/export.err"; equal "export: archive" "$? $(cat "$folder/export.err")" "0 "
 "$gradreg" export "$folder/exported" --data-dir "$data" >/dev/null 2>&1; equal "export to what is there" $? 1
-"$gradreg" export "$folder/exported.2" 4711 --data-dir "$data" >/dev/null 2>&1; equal "export of none" $? 1
+for ids in 4711 "$first 4711" "$first $first" "$first x"; do
+    output=$("$gradreg" export "$folder/exported.2" $ids --data-dir "$data" 2>&1); equal "export of $ids" $? 1
+    holds "export of $ids: which" "$output" "${ids##* }"
+    check "export of $ids: nothing half made" test ! -e "$folder/exported.2"
+    "$gradreg" export "$folder/exported.2.tar" $ids --data-dir "$data" >/dev/null 2>&1; equal "export of $ids: archive" $? 1
+    check "export of $ids: no archive half made" test -z "$(ls -d "$folder"/exported.2.* 2>/dev/null)"
+done
 state "$id" succeeded 120
 finished=$(curl -s "$api/experiments/$id/metrics" | jq -S .series)
 curl -s "$api/experiments/$id/model.safetensors" >"$folder/model.whole"
