@@ -1,8 +1,8 @@
 /* conv2d {filters, kernel, stride, padding}: cross-correlation as PyTorch's Conv2d, W:
  * [filters][in][k][k]. Direct, by the gather kernels of core/kernels; by Winograd's algorithm where
- * channels and lanes are many enough (gr_winograd_pays); and where the output is one pixel and
- * nothing is padded the layer is a matrix product. These are rules on shapes, so that the order of
- * the sums never depends on a timing. */
+ * channels and lanes are many enough (gr_winograd_pays); and a layer whose output is one pixel, or
+ * whose kernel is, is a matrix product, if nothing is padded. These are rules on shapes, so that
+ * the order of the sums never depends on a timing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -44,7 +44,8 @@ enum { WEIGHT, BIAS };
 
 typedef struct geometry {
     int64_t filter_reals; /* weights of a filter */
-    bool product;         /* one output pixel, no padding: a matrix product over in·k² */
+    bool product;         /* each output pixel is one of in·k² inputs, which are lanes of a row */
+    int64_t pixels;       /* of the output */
     gr_convolution forward, transposed;
     gr_winograd winograd; /* kernel 0: never */
     gr_pooled_convolution pooled;
@@ -145,8 +146,10 @@ static gr_status configure(gr_node *node, gr_error *error) {
 
     geometry *g = node->geometry = calloc(1, sizeof *g);
     if (!g) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
-    g->product =
-        padding == 0 && out_rows == 1 && out_columns == 1 && kernel == rows && kernel == columns;
+    const bool one_output =
+        out_rows == 1 && out_columns == 1 && kernel == rows && kernel == columns;
+    g->product = padding == 0 && (one_output || (kernel == 1 && stride == 1));
+    g->pixels = out_rows * out_columns;
     g->forward = (gr_convolution){.in_channels = channels,
                                   .in_rows = rows,
                                   .in_columns = columns,
@@ -200,6 +203,18 @@ static gr_status configure(gr_node *node, gr_error *error) {
     return GR_OK;
 }
 
+/* The direct sums of the filters of `convolution`: all of the layer's, or a part of them. */
+static void sum_filters(const gr_site *site, const gr_convolution *convolution, int64_t lanes,
+                        const gr_real *weights, const gr_real *bias, const gr_real *in,
+                        gr_real *out) {
+    const geometry *g = site->node->geometry;
+    if (g->product)
+        site->kernels->multiply(convolution->out_channels, g->filter_reals, g->pixels * lanes,
+                                weights, bias, in, out);
+    else
+        site->kernels->convolve(convolution, weights, bias, lanes, in, out);
+}
+
 static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, const gr_real *in,
                    gr_real *out) {
     const gr_node *node = site->node;
@@ -209,11 +224,7 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
         site->kernels->winograd_forward(&g->winograd, weights, bias, lanes, in, out, site->scratch);
         return;
     }
-    if (!g->product) {
-        site->kernels->convolve(&g->forward, weights, bias, lanes, in, out);
-        return;
-    }
-    site->kernels->multiply(node->out_features, node->in_features, lanes, weights, bias, in, out);
+    sum_filters(site, &g->forward, lanes, weights, bias, in, out);
 }
 
 /* Filters whose outputs are made at a time where a max-pool follows: it finds them in the cache. */
@@ -254,9 +265,9 @@ static void forward(const gr_site *site) {
         if (part.count == g->forward.out_channels)
             gather(site, site->samples, bias, site->in, site->out);
         else
-            site->kernels->convolve(&part.convolution,
-                                    gr_site_parameter(site, WEIGHT) + part.first * g->filter_reals,
-                                    bias + part.first, site->samples, site->in, site->out);
+            sum_filters(site, &part.convolution, site->samples,
+                        gr_site_parameter(site, WEIGHT) + part.first * g->filter_reals,
+                        bias + part.first, site->in, site->out);
         part.pool.node->kind->forward(&part.pool);
     }
 }
@@ -273,8 +284,8 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     else if (gr_winograd_pays(&g->winograd, lanes))
         site->kernels->winograd_backward(&g->winograd, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
-        site->kernels->multiply_transposed(node->out_features, node->in_features, lanes, weights,
-                                           d_out, d_in);
+        site->kernels->multiply_transposed(g->forward.out_channels, g->filter_reals,
+                                           g->pixels * lanes, weights, d_out, d_in);
     else
         site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
 }
@@ -290,8 +301,8 @@ static void accumulate_filters(const gr_site *site, const gr_convolution *convol
         site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
                                            site->scratch);
     else if (g->product)
-        site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
-                                           d_weights);
+        site->kernels->multiply_accumulate(convolution->out_channels, g->filter_reals,
+                                           g->pixels * lanes, d_out, in, d_weights);
     else
         site->kernels->convolve_accumulate(convolution, lanes, d_out, in, d_weights);
     if (d_bias)
