@@ -36,6 +36,8 @@ typedef struct exporter {
     const char *folder;
     FILE *index;
     const filter *filter; /* NULL: all */
+    const int64_t *ids;   /* [id_count]; none: by the filter */
+    int id_count;
     int64_t count;
 } exporter;
 
@@ -189,27 +191,29 @@ static gr_status export_all(exporter *self, gr_error *error) {
     }
 }
 
-/* The experiments that the command line names, before anything is made: each is there, and once. */
-static gr_status check_ids(exporter *self, char **ids, int count, gr_error *error) {
+/* The experiments that the command line names, before anything is made: each is there, and once.
+ * ids[count]. */
+static gr_status read_ids(store *of, char **texts, int count, int64_t *ids, gr_error *error) {
     for (int i = 0; i < count; i++) {
         experiment found;
         char *end;
-        const long long id = strtoll(ids[i], &end, 10);
-        if (id <= 0 || *end)
-            return gr_fail(error, GR_INVALID, "\"%.40s\" is no experiment's id", ids[i]);
+        ids[i] = strtoll(texts[i], &end, 10);
+        if (ids[i] <= 0 || *end)
+            return gr_fail(error, GR_INVALID, "\"%.40s\" is no experiment's id", texts[i]);
         for (int j = 0; j < i; j++)
-            if (strtoll(ids[j], NULL, 10) == id)
-                return gr_fail(error, GR_INVALID, "experiment %lld is named twice", id);
-        GR_TRY(store_get(self->store, id, &found, error));
+            if (ids[j] == ids[i])
+                return gr_fail(error, GR_INVALID, "experiment %lld is named twice",
+                               (long long)ids[i]);
+        GR_TRY(store_get(of, ids[i], &found, error));
         experiment_clear(&found);
     }
     return GR_OK;
 }
 
-static gr_status export_some(exporter *self, char **ids, int count, gr_error *error) {
-    for (int i = 0; i < count; i++) {
+static gr_status export_some(exporter *self, gr_error *error) {
+    for (int i = 0; i < self->id_count; i++) {
         experiment found;
-        GR_TRY(store_get(self->store, strtoll(ids[i], NULL, 10), &found, error));
+        GR_TRY(store_get(self->store, self->ids[i], &found, error));
         const gr_status status = export_one(self, &found, error);
         experiment_clear(&found);
         GR_TRY(status);
@@ -222,7 +226,7 @@ static gr_status remove_folder(const char *folder, gr_error *error) {
                           error);
 }
 
-static gr_status write_folder(exporter *self, char **ids, int count, gr_error *error) {
+static gr_status write_folder(exporter *self, gr_error *error) {
     char *path = paths_join(self->folder, "index.csv");
     self->index = path ? fopen(path, "wxe") : NULL;
     free(path);
@@ -230,27 +234,25 @@ static gr_status write_folder(exporter *self, char **ids, int count, gr_error *e
     fputs("id,name,state,iteration,iterations,test_accuracy,test_loss,validation_accuracy,"
           "train_loss\n",
           self->index);
-    gr_status status = count ? export_some(self, ids, count, error) : export_all(self, error);
+    gr_status status = self->id_count ? export_some(self, error) : export_all(self, error);
     if (fclose(self->index) != 0 && status == GR_OK)
         status = gr_fail(error, GR_IO, "index.csv: %s", strerror(errno));
     return status;
 }
 
 /* Nothing stays of a folder that could not be filled. */
-static gr_status fill_folder(exporter *self, char **ids, int count, gr_error *error) {
-    GR_TRY(check_ids(self, ids, count, error));
+static gr_status fill_folder(exporter *self, gr_error *error) {
     if (mkdir(self->folder, 0777) != 0)
         return gr_fail(error, errno == EEXIST ? GR_CONFLICT : GR_IO, "%.300s cannot be made: %s",
                        self->folder, strerror(errno));
-    const gr_status status = write_folder(self, ids, count, error);
+    const gr_status status = write_folder(self, error);
     gr_error ignored = {0};
     if (status != GR_OK) remove_folder(self->folder, &ignored);
     return status;
 }
 
 /* An archive is the folder, made beside it, packed, and removed. */
-static gr_status export_archive(exporter *self, const char *archive, char **ids, int count,
-                                gr_error *error) {
+static gr_status export_archive(exporter *self, const char *archive, gr_error *error) {
     char *folder = NULL, *target = realpath(".", NULL), *file = NULL;
     gr_status status = GR_OK;
     if (access(archive, F_OK) == 0) {
@@ -264,12 +266,13 @@ static gr_status export_archive(exporter *self, const char *archive, char **ids,
                  archive) < 0)
         status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");
     self->folder = folder;
-    if (status == GR_OK) status = fill_folder(self, ids, count, error);
+    if (status == GR_OK) status = fill_folder(self, error);
     if (status == GR_OK) {
         const char *const arguments[] = {
             "tar", "--create", "--file", file, "--transform", "s,^\\.,gradreg-export,", ".", NULL};
         status = subprocess_run(folder, arguments, "/dev/null", error);
-        gr_error ignored;
+        if (status != GR_OK) unlink(file);
+        gr_error ignored = {0};
         remove_folder(folder, status == GR_OK ? error : &ignored);
     }
     free(folder);
@@ -302,18 +305,23 @@ int command_export(int argc, char **argv) {
     const char *target = operands.items[0];
     const size_t length = strlen(target);
     const bool archive = length > 4 && strcmp(target + length - 4, ".tar") == 0;
-    char **ids = operands.items + 1;
     const int count = operands.count - 1;
+    int64_t *ids = calloc((size_t)count + 1, sizeof *ids);
     gr_status status = store_open_beside(paths_data_directory(directory), &self.store, &error);
     if (status == GR_OK && where && count)
         status = gr_fail(&error, GR_INVALID, "either IDs or --filter, not both");
+    if (status == GR_OK && !ids) status = gr_fail(&error, GR_OUT_OF_MEMORY, "out of memory");
+    if (status == GR_OK) status = read_ids(self.store, operands.items + 1, count, ids, &error);
     if (status == GR_OK && where) status = read_filter(self.store, where, &tree, &error);
     self.filter = tree;
+    self.ids = ids;
+    self.id_count = count;
     self.folder = target;
     if (status == GR_OK && archive)
-        status = export_archive(&self, target, ids, count, &error);
+        status = export_archive(&self, target, &error);
     else if (status == GR_OK)
-        status = fill_folder(&self, ids, count, &error);
+        status = fill_folder(&self, &error);
+    free(ids);
     filter_free(tree);
     store_close(self.store);
     if (status == GR_OK)

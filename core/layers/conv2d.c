@@ -44,7 +44,8 @@ enum { WEIGHT, BIAS };
 
 typedef struct geometry {
     int64_t filter_reals; /* weights of a filter */
-    bool product;         /* each output pixel is one of in·k² inputs, which are lanes of a row */
+    bool product;         /* nothing padded, one output pixel or a kernel of one: a matrix product
+                             over in·k², whose lanes are those of all `pixels` */
     int64_t pixels;       /* of the output */
     gr_convolution forward, transposed;
     gr_winograd winograd; /* kernel 0: never */

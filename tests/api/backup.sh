@@ -57,4 +57,10 @@ check "restored: it went on from a checkpoint" test "$(curl -s "$api/experiments
 equal "restored: to the same metrics" "$(curl -s "$api/experiments/$id/metrics" | jq -S .series)" "$finished"
 curl -s "$api/experiments/$id/model.safetensors" | cmp - "$folder/model.whole"; equal "restored: to the same model" $? 0
 stop; equal "restored: stop" "$code" 0
+# what cannot be read in the middle of an export
+find "$data/artifacts" -type f -name "$first-*" -delete
+for target in cut cut.tar; do
+    "$gradreg" export "$folder/$target" --data-dir "$data" >/dev/null 2>&1; equal "export without a file: $target" $? 1
+    check "export without a file: nothing half made" test -z "$(ls -d "$folder"/cut* 2>/dev/null)"
+done
 data=
