@@ -17,8 +17,27 @@ const gr_kernels *gr_kernels_choose(void) {
     return sets[first];
 }
 
+bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, int64_t probes) {
+    const int64_t lanes = kernels->vector_lanes;
+    if (gr_pooled_by_probes(lanes, probes)) return true;
+    const gr_winograd other = {.in_channels = c->in_channels,
+                               .in_rows = c->in_rows,
+                               .in_columns = c->in_columns,
+                               .out_channels = c->out_channels,
+                               .out_rows = c->out_rows,
+                               .out_columns = c->out_columns,
+                               .kernel = c->kernel,
+                               .padding = c->padding};
+    if (gr_winograd_suits(&other)) return false;
+    /* The direct sums make a window's products for each of its pixels, in full vectors; here they
+     * are made once, in vectors with room for more channels. Half of the products must go. */
+    const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;
+    return c->window <= GR_POOLED_NARROW_WINDOW &&
+           2 * room <= c->window * c->window * c->in_channels;
+}
+
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c) {
-    /* core/kernels/pooled.c: areas_of. */
+    /* core/kernels/pooled.c and pooled_channels.c: areas_of. */
     enum { WIDEST_TILE = 6 };
     const int64_t lanes = kernels->vector_lanes;
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
@@ -26,8 +45,17 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
     const int64_t image = c->in_channels * rows * (columns + WIDEST_TILE) | 1;
     const int64_t taps = c->kernel * (c->kernel + 2 * WIDEST_TILE);
     const int64_t lists = 3 * (features + 1) + c->out_rows * c->out_columns + c->out_channels + 8;
-    return lanes * lanes * (image + (features | 1)) +
-           c->out_channels * c->in_channels * taps * lanes + lists;
+    const int64_t by_probes = lanes * lanes * (image + (features | 1)) +
+                              c->out_channels * c->in_channels * taps * lanes + lists;
+    const int64_t pixel = (c->in_channels + lanes - 1) / lanes * lanes;
+    const int64_t wide = c->kernel + 2 * (c->window - 1);
+    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    const int64_t filters = (c->out_channels + lanes - 1) / lanes * lanes;
+    const int64_t by_channels = lanes * (rows * columns * pixel + 4 * (features + lanes) +
+                                         2 * windows * filters + filters + 1) +
+                                c->out_channels * (c->kernel * c->kernel + wide * wide) * pixel +
+                                windows;
+    return by_probes > by_channels ? by_probes : by_channels;
 }
 
 bool gr_winograd_suits(const gr_winograd *c) {

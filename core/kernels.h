@@ -50,7 +50,7 @@ typedef struct gr_plane {
 /* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
 enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
 
-enum { GR_POOLED_WINDOW = 8 };
+enum { GR_POOLED_WINDOW = 8, GR_POOLED_NARROW_WINDOW = 3 };
 /* A convolution of stride 1 with kernels of 3 or 5 pixels, and the max-pool that alone reads it,
  * whose windows (`window` pixels wide, at most GR_POOLED_WINDOW; `step` apart) do not overlap.
  * Weights are the layer's own. */
@@ -163,8 +163,8 @@ typedef struct gr_kernels {
                           int64_t probes, int64_t samples, const int32_t *winner, const gr_real *in,
                           gr_real *out);
 
-    /* -- convolution and max-pool in one, for many probes (gr_pooled_pays): the arrays of the
-     * convolution's output are never made. winner as from window_maximum; d_pooled and t_pooled
+    /* -- convolution and max-pool in one (gr_pooled_pays): the arrays of the convolution's output
+     * are never made. winner as from window_maximum; d_pooled and t_pooled
      * [pooled feature][probe][sample] are at the pool's output; scratch: gr_pooled_scratch reals.
      * --
      */
@@ -173,7 +173,8 @@ typedef struct gr_kernels {
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
     /* d_weights += Σ of d_pooled times what the winners read of t_in; and, where t_pooled is not
-     * NULL, what pooled_tangent does, with the same pass over t_in. t_pooled may be d_pooled. */
+     * NULL, what pooled_tangent does, with the same pass over t_in: then d_pooled has to be 0 where
+     * `kept` is not positive. t_pooled may be d_pooled. */
     void (*pooled_accumulate)(const gr_pooled_convolution *convolution, const gr_real *weights,
                               int64_t probes, int64_t samples, const int32_t *winner,
                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
@@ -237,12 +238,15 @@ typedef struct gr_kernels {
  * during a process unless that variable changes. */
 const gr_kernels *gr_kernels_choose(void);
 
-/* Whether the pooled kernels are the faster ones for so many probes: where at least three of five
- * lanes of their vectors are in use. A rule on shapes: it must not depend on a timing. */
-static inline bool gr_pooled_pays(const gr_kernels *kernels, int64_t probes) {
-    const int64_t lanes = kernels->vector_lanes;
-    return 5 * probes >= 3 * ((probes + lanes - 1) / lanes * lanes);
+/* Whether the lanes of a vector are probes in the pooled kernels, where at least three of five
+ * lanes are in use, or a pixel's channels. */
+static inline bool gr_pooled_by_probes(int64_t vector_lanes, int64_t probes) {
+    return 5 * probes >= 3 * ((probes + vector_lanes - 1) / vector_lanes * vector_lanes);
 }
+/* Whether the pooled kernels are the faster ones for so many probes, or with one for the ordinary
+ * adjoint. A rule on shapes: it must not depend on a timing. */
+bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *convolution,
+                    int64_t probes);
 /* Reals of scratch that they need. */
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution);
 

@@ -83,7 +83,7 @@ typedef struct gr_site {
     gr_draw draw;
     const gr_real *in; /* a_in  [in_features][samples] */
     gr_real *out;      /* a_out [out_features][samples] */
-    /* Not NULL: d_out and t_out of probes are those of the max-pool that alone reads the output. */
+    /* Not NULL: d_out and t_out are those of the max-pool that alone reads the output. */
     const gr_picked *picked;
     /* Not NULL: forward and accumulate do the work of that max-pool too, d_out is at its output,
      * and what `out` holds afterwards is of no use. */

@@ -67,6 +67,22 @@ static void lay_out_descent(arena_layout *layout, gr_workspace *w) {
     w->scratch = place(layout, real_bytes(w->network->scratch_features * w->samples));
 }
 
+/* What the pooled kernels need for as many probes, or fewer; 0: nothing, they are not used. */
+static int64_t pooled_scratch(const gr_network *network, int64_t probes) {
+    const gr_kernels *kernels = gr_kernels_choose();
+    int64_t reals = 0;
+    for (int i = 0; i < network->node_count; i++) {
+        const gr_node *node = &network->nodes[i];
+        for (int64_t k = 1; node->pool && k <= probes; k++) {
+            if (!gr_pooled_pays(kernels, node->pooled, k)) continue;
+            const int64_t needed = gr_pooled_scratch(kernels, node->pooled);
+            if (needed > reals) reals = needed;
+            break;
+        }
+    }
+    return reals;
+}
+
 static int64_t lay_out_workspace(gr_workspace *w, bool probed, void *lent, char *base) {
     const gr_network *network = w->network;
     arena_layout layout = {.base = base};
@@ -84,6 +100,8 @@ static int64_t lay_out_workspace(gr_workspace *w, bool probed, void *lent, char 
         if (base) w->bend[i] = bend;
     }
     w->node_scratch = place(&layout, real_bytes(scratch));
+    const int64_t pooled = pooled_scratch(network, 1);
+    w->pooled_scratch = pooled ? place(&layout, real_bytes(pooled)) : NULL;
     arena_layout other = {.base = lent};
     lay_out_descent(lent ? &other : &layout, w);
     return layout.offset;
@@ -137,19 +155,6 @@ void gr_workspace_free(gr_workspace *w) {
     free(w->pending);
     free(w->arena);
     free(w);
-}
-
-/* Of what the pooled kernels need for as many probes, or fewer. */
-static int64_t pooled_scratch(const gr_network *network, int64_t probes) {
-    const gr_kernels *kernels = gr_kernels_choose();
-    int64_t reals = 0;
-    for (int64_t k = 1; k <= probes && !reals; k++)
-        for (int i = 0; gr_pooled_pays(kernels, k) && i < network->node_count; i++) {
-            if (!network->nodes[i].pool) continue;
-            const int64_t needed = gr_pooled_scratch(kernels, network->nodes[i].pooled);
-            if (needed > reals) reals = needed;
-        }
-    return reals;
 }
 
 static int64_t lay_out_lanes(gr_lanes *lanes, const gr_network *network, int64_t samples,
@@ -217,24 +222,26 @@ static gr_site site_of(const gr_pass *pass, int i) {
                      .shared_state = w->shared_state[i]};
 }
 
-/* The max-pool that node i of the range makes the values of, as far as probes go; 0: the node's own
- * values. */
-static int pool_of(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
+/* The max-pool that node i of the range makes the values of, as far as adjoints of so many probes
+ * and tangents go; 0: the node's own values. */
+static int pool_of(const gr_pass *pass, int64_t probes, gr_range range, int i) {
     const gr_workspace *w = pass->workspace;
-    const int pool = w->network->nodes[i].pool;
-    return pool && pool < range.end && gr_pooled_pays(w->kernels, lanes->probes) ? pool : 0;
+    const gr_node *node = &w->network->nodes[i];
+    const bool pooled =
+        node->pool && node->pool < range.end && gr_pooled_pays(w->kernels, node->pooled, probes);
+    return pooled ? node->pool : 0;
 }
 
 /* Whether node i is such a max-pool: the layer before it has done its work. */
-static bool is_done(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
+static bool is_done(const gr_pass *pass, int64_t probes, gr_range range, int i) {
     const int maker = pass->workspace->network->nodes[i].inputs[0] - 1;
-    return maker >= range.first && pool_of(pass, lanes, range, maker) == i;
+    return maker >= range.first && pool_of(pass, probes, range, maker) == i;
 }
 
-static gr_picked picked_of(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int pool) {
+static gr_picked picked_of(const gr_pass *pass, gr_real *scratch, gr_range range, int pool) {
     const gr_workspace *w = pass->workspace;
     const gr_network *network = w->network;
-    gr_picked picked = {.winner = w->state[pool], .scratch = lanes->pooled_scratch};
+    gr_picked picked = {.winner = w->state[pool], .scratch = scratch};
     for (int i = pool + 1; i < range.end && network->consumers[pool + 1] == 1; i++)
         if (network->nodes[i].inputs[0] == pool + 1 && network->nodes[i].kind == &gr_layer_relu)
             picked.kept = w->a[pool + 1]; /* before the relu or, where that is in place, behind */
@@ -323,17 +330,20 @@ static void descend_sum(const descent *at, int i) {
  * sum of their shares. */
 static void descend(const descent *at, int i) {
     const gr_workspace *w = at->pass->workspace;
-    const int pool =
-        at->lanes ? pool_of(at->pass, at->lanes, at->range, i) : joined_pool(w->network, i);
+    if (is_done(at->pass, at->probes, at->range, i)) return;
     gr_site site = site_of(at->pass, i), pool_site;
     gr_picked picked;
-    if (pool && at->lanes)
-        picked = picked_of(at->pass, at->lanes, at->range, pool), site.picked = &picked;
-    else if (pool)
-        pool_site = site_of(at->pass, pool), site.pool = &pool_site;
+    int pool = pool_of(at->pass, at->probes, at->range, i);
+    if (pool) {
+        gr_real *scratch = at->lanes ? at->lanes->pooled_scratch : w->pooled_scratch;
+        picked = picked_of(at->pass, scratch, at->range, pool), site.picked = &picked;
+    } else if (!at->lanes) {
+        if (is_joined(w->network, i)) return;
+        pool = joined_pool(w->network, i);
+        if (pool) pool_site = site_of(at->pass, pool), site.pool = &pool_site;
+    }
     const gr_real *d_out = at->d[pool ? pool + 1 : i + 1];
     const gr_node *node = site.node;
-    if (at->lanes ? is_done(at->pass, at->lanes, at->range, i) : is_joined(w->network, i)) return;
     if (gr_node_is_sum(node)) {
         descend_sum(at, i);
         return;
@@ -374,17 +384,18 @@ void gr_pass_backward(const gr_pass *pass, gr_real *gradients) {
     const gr_workspace *w = pass->workspace;
     descent at = descent_of(pass, 1, w->d, w->scratch);
     at.gradients = gradients;
+    at.range = (gr_range){w->network->first_trained, w->network->node_count};
     at.lowest = w->network->first_trained + 1;
-    for (int i = w->network->node_count - 1; i >= w->network->first_trained; i--) descend(&at, i);
+    for (int i = at.range.end - 1; i >= at.range.first; i--) descend(&at, i);
 }
 
 /* t at the output of node i of the range. */
 static void ascend(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
-    if (is_done(pass, lanes, range, i)) return;
-    const int pool = pool_of(pass, lanes, range, i);
+    if (is_done(pass, lanes->probes, range, i)) return;
+    const int pool = pool_of(pass, lanes->probes, range, i);
     gr_site site = site_of(pass, i);
     gr_picked picked;
-    if (pool) picked = picked_of(pass, lanes, range, pool), site.picked = &picked;
+    if (pool) picked = picked_of(pass, lanes->pooled_scratch, range, pool), site.picked = &picked;
     const gr_real *t_in = lanes->t[site.node->inputs[0]];
     if (gr_node_is_sum(site.node))
         site.kernels->add(site.node->out_features * lanes->probes * pass->samples, t_in,
@@ -401,11 +412,11 @@ void gr_pass_tangent(const gr_pass *pass, const gr_lanes *lanes, gr_range range)
 static void accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i,
                        bool onwards, gr_real *gradients) {
     const gr_workspace *w = pass->workspace;
-    if (is_done(pass, lanes, range, i)) return;
-    const int pool = pool_of(pass, lanes, range, i);
+    if (is_done(pass, lanes->probes, range, i)) return;
+    const int pool = pool_of(pass, lanes->probes, range, i);
     gr_site site = site_of(pass, i);
     gr_picked picked;
-    if (pool) picked = picked_of(pass, lanes, range, pool), site.picked = &picked;
+    if (pool) picked = picked_of(pass, lanes->pooled_scratch, range, pool), site.picked = &picked;
     const gr_layer_kind *kind = site.node->kind;
     const gr_real *delta = lanes->delta[pool ? pool + 1 : i + 1];
     const gr_real *t_in = lanes->t[site.node->inputs[0]];

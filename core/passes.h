@@ -16,6 +16,7 @@ typedef struct gr_workspace {
     void **state, **shared_state; /* by node */
     gr_real *scratch;             /* one share of a value's adjoint, where several nodes read it */
     gr_real *node_scratch;        /* what one node's functions use for themselves */
+    gr_real *pooled_scratch;      /* of the pooled kernels in the ordinary pass; NULL: not used */
     bool *written;                /* by value: whether a backward pass has reached it */
     int *pending;                 /* by value: the sum whose adjoint is yet to be added; 0: none */
     bool *bent;                   /* by node: whether `bend` holds anything of this block */

@@ -1,14 +1,12 @@
-/* Convolutions before max-pooling, for many probes: of each window only one pixel, the winner, has
- * an adjoint, and only its tangent goes on. All probes of a sample share the winners, so that here
- * the probes are the lanes, a sample's arrays are [feature][probe], and three of four products of
- * 2x2 windows are never made; nor are those of adjoints that are zero for all probes, as behind a
- * relu that does not pass. */
-#include "core/kernels/vector.h"
+/* Convolutions before max-pooling: of each window only one pixel, the winner, has an adjoint, and
+ * only its tangent goes on. Here for many probes; pooled_channels.c is for few and for the ordinary
+ * pass. All probes of a sample share the winners, so that the probes are the lanes, a sample's
+ * arrays are [feature][probe], and three of four products of 2x2 windows are never made; nor are
+ * those of adjoints that are zero for all probes, as behind a relu that does not pass. */
+#include "core/kernels/pooled.h"
 
-#define L VECTOR_LANES
 enum { OUTPUTS = 8 }; /* of a tangent at once: so many sums hide the latency of one */
 
-#define FOR_EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < (count); i++)
 #define FOR_EACH_LANE(i) _Pragma("GCC unroll 16") for (int i = 0; i < (int)L; i++)
 
 /* At most L samples and L probes of the lanes [feature][probe][sample]. */
@@ -147,9 +145,6 @@ INLINE void write_lanes(const chunk *c, const gr_real *from, int64_t stride, gr_
 
 #endif
 
-/* A few samples are quicker one number at a time. */
-enum { FEW = 4 };
-
 /* One feature's lanes of the chunk, to vectors of probes `stride` apart: one for each sample, zero
  * where there are no more probes. */
 INLINE void read_feature(const chunk *c, const gr_real *row, gr_real *to, int64_t stride) {
@@ -217,25 +212,6 @@ INLINE bool is_zero(vector v) {
 #endif
 }
 
-/* How far the pixels of a window lie from its first, in images whose rows have `columns` elements.
- */
-typedef struct window_offsets {
-    int32_t of[GR_POOLED_WINDOW * GR_POOLED_WINDOW];
-} window_offsets;
-
-static window_offsets offsets_in(const gr_pooled_convolution *c, int64_t columns) {
-    window_offsets offsets;
-    for (int64_t i = 0; i < c->window * c->window; i++)
-        offsets.of[i] = (int32_t)(i / c->window * columns + i % c->window);
-    return offsets;
-}
-
-/* Runs its body for each feature f of the pool's output. */
-#define FOR_EACH_POOLED(c)                                                               \
-    for (int32_t f = 0, channel_ = 0; channel_ < (int32_t)(c)->out_channels; channel_++) \
-        for (int64_t row_ = 0; row_ < (c)->pooled_rows; row_++)                          \
-            for (int64_t column_ = 0; column_ < (c)->pooled_columns; column_++, f++)
-
 /* Runs its body for each chunk of the lanes. */
 #define FOR_EACH_CHUNK(part, probes_, samples_)                                             \
     for (int64_t s_ = 0; s_ < (samples_); s_ += L)                                          \
@@ -257,7 +233,7 @@ static void sort_picks(const gr_pooled_convolution *c, const chunk *part, int64_
                        const int32_t *winner, int64_t channel_step, const areas *a) {
     const int64_t positions = c->out_rows * c->out_columns;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
-    const window_offsets offsets = offsets_in(c, c->out_columns);
+    const window_offsets offsets = offsets_in(c, c->out_columns, 1);
     winner += part->first_sample + s;
     memset(a->first, 0, (size_t)(positions + 3) * sizeof *a->first);
     FOR_EACH_POOLED (c) { /* those without an adjoint go behind the last position */
@@ -344,9 +320,9 @@ static void gather(const gr_pooled_convolution *c, const areas *a, int64_t s) {
     }
 }
 
-void KERNEL(pooled_backward)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
-                             int64_t samples, const int32_t *winner, const gr_real *d_pooled,
-                             gr_real *d_in, gr_real *scratch) {
+static void backward_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
+                               int64_t probes, int64_t samples, const int32_t *winner,
+                               const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     const int64_t T = c->in_channels == 1 ? 6 : 2, columns = c->kernel + 2 * (T - 1);
     const int64_t step = c->kernel * columns * c->in_channels;
@@ -381,7 +357,7 @@ static void list_picks(const gr_pooled_convolution *c, const chunk *part, int64_
                        const areas *a) {
     const int64_t columns = c->in_columns + 2 * c->padding;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
-    const window_offsets offsets = offsets_in(c, columns);
+    const window_offsets offsets = offsets_in(c, columns, 1);
     int32_t count = 0;
     FOR_EACH_POOLED (c) { /* without a branch on what cannot be foreseen */
         if (row_ == 0 && column_ == 0) a->first[channel_] = count;
@@ -471,10 +447,10 @@ static void push_sample(const gr_pooled_convolution *c, const gr_real *weights, 
     }
 }
 
-void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *weights,
-                               int64_t probes, int64_t samples, const int32_t *winner,
-                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
-                               gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
+static void accumulate_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
+                                 int64_t probes, int64_t samples, const int32_t *winner,
+                                 const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                                 gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     const int64_t taps = c->kernel * c->kernel;
     memset(a.tile, 0, (size_t)(c->in_channels * c->out_channels * taps * L) * sizeof *a.tile);
@@ -497,9 +473,10 @@ void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *we
                 d_weights[(f * c->in_channels + k) * taps + t] += sum_of(load(sums));
 }
 
-void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
-                            int64_t samples, const int32_t *winner, const gr_real *kept,
-                            const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
+static void tangent_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
+                              int64_t probes, int64_t samples, const int32_t *winner,
+                              const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
+                              gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     FOR_EACH_CHUNK (part, probes, samples) {
         read_image(c, &part, t_in, &a);
@@ -509,4 +486,29 @@ void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weigh
         }
         write_pooled(c, &part, &a, t_pooled);
     }
+}
+
+/* -- either way
+ * --------------------------------------------------------------------------------------------- */
+
+void KERNEL(pooled_backward)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+                             int64_t samples, const int32_t *winner, const gr_real *d_pooled,
+                             gr_real *d_in, gr_real *scratch) {
+    (gr_pooled_by_probes(L, probes) ? backward_by_probes : KERNEL(pooled_backward_by_channels))(
+        c, weights, probes, samples, winner, d_pooled, d_in, scratch);
+}
+
+void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *weights,
+                               int64_t probes, int64_t samples, const int32_t *winner,
+                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
+                               gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
+    (gr_pooled_by_probes(L, probes) ? accumulate_by_probes : KERNEL(pooled_accumulate_by_channels))(
+        c, weights, probes, samples, winner, kept, d_pooled, t_in, t_pooled, d_weights, scratch);
+}
+
+void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+                            int64_t samples, const int32_t *winner, const gr_real *kept,
+                            const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
+    (gr_pooled_by_probes(L, probes) ? tangent_by_probes : KERNEL(pooled_tangent_by_channels))(
+        c, weights, probes, samples, winner, kept, t_in, t_pooled, scratch);
 }

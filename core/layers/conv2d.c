@@ -318,12 +318,15 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
     const int64_t lanes = probes * site->samples;
     gr_real *d_weights = gradients + node->parameters[WEIGHT].offset;
     const gr_picked *picked = site->picked;
-    if (picked) { /* probes, which have no part in the bias */
+    gr_real *d_bias = tangent ? NULL : gradients + node->parameters[BIAS].offset;
+    if (picked) {
+        const int64_t windows = g->pooled.pooled_rows * g->pooled.pooled_columns;
         site->kernels->pooled_accumulate(&g->pooled, NULL, probes, site->samples, picked->winner,
                                          NULL, d_out, in, NULL, d_weights, picked->scratch);
+        if (d_bias)
+            site->kernels->row_sums(g->forward.out_channels, windows * lanes, d_out, d_bias);
         return;
     }
-    gr_real *d_bias = tangent ? NULL : gradients + node->parameters[BIAS].offset;
     if (!site->pool) {
         accumulate_filters(site, &g->forward, lanes, d_out, in, d_weights, d_bias);
         return;

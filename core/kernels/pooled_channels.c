@@ -1,0 +1,488 @@
+/* Convolutions before max-pooling, for the ordinary pass and for few probes: a vector holds the
+ * channels of one pixel, and each lane of the passes has its own image [row][column][channel]. What
+ * a winner reads, or what its adjoint goes to, are then the vectors of a square of pixels,
+ * whichever pixel of its window it is. */
+#include "core/kernels/pooled.h"
+
+/* An address that the compiler neither makes anew for each use nor joins with others. */
+INLINE const gr_real *fixed(const gr_real *p) {
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+enum {
+    OUTPUTS = 8,  /* of a tangent at once: they share the weights that are loaded */
+    FILTERS = 16, /* of an adjoint at once */
+    TOGETHER = 2, /* lanes whose picks are one list: long lists, and images that the first cache
+                     holds with the sums */
+};
+
+/* A picked pixel that counts: its adjoint, and where it reads. */
+typedef struct pick {
+    gr_real delta;
+    int32_t offset;
+} pick;
+
+/* At most L samples of a probe, of the lanes [feature][probe][sample]. */
+typedef struct chunk {
+    int64_t lanes, samples; /* of all */
+    int64_t probe, first_sample, count;
+    int64_t first; /* lane */
+} chunk;
+
+/* What lies where in the scratch. */
+typedef struct areas {
+    int64_t pixel, row, image_stride;         /* reals of each, whole vectors */
+    int64_t features, pooled_stride, filters; /* the latter for whole vectors */
+    gr_real *image;                           /* [lane][row][column][channel], with the padding */
+    gr_real *weights; /* [filter][row of taps][column of taps][channel]; for adjoints with
+                         window - 1 zeros before and behind the taps of an axis */
+    gr_real *sums;    /* of the weights' gradient, without such zeros */
+    gr_real *pooled;  /* [lane][feature] */
+    pick *picks;      /* [lane][feature] */
+    int32_t *place;   /* of each pick in `pooled` */
+    int32_t *first;   /* [lane][channel + 1] */
+    gr_real *delta;   /* [lane][window][filter], with room for whole vectors of filters */
+    int32_t *offset;  /* the same */
+    int32_t *corner;  /* [window] */
+} areas;
+
+static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
+    const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
+    const int64_t wide = c->kernel + 2 * (c->window - 1);
+    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    areas a = {.image = scratch};
+    a.features = c->out_channels * windows;
+    a.filters = (c->out_channels + L - 1) / L * L;
+    a.pooled_stride = (a.features + L - 1) / L * L;
+    a.pixel = (c->in_channels + L - 1) / L * L;
+    a.row = columns * a.pixel;
+    a.image_stride = rows * a.row;
+    a.weights = a.image + L * a.image_stride;
+    a.sums = a.weights + c->out_channels * wide * wide * a.pixel;
+    a.pooled = a.sums + c->out_channels * c->kernel * c->kernel * a.pixel;
+    a.delta = a.pooled + L * a.pooled_stride;
+    a.picks = (pick *)(void *)(a.delta + L * windows * a.filters);
+    a.first = (int32_t *)(a.picks + L * (a.features + 1));
+    a.place = a.first + L * (c->out_channels + 1);
+    a.offset = a.place + L * (a.features + 1);
+    a.corner = a.offset + L * windows * a.filters;
+    return a;
+}
+
+#define FOR_EACH_CHUNK(part, probes_, samples_)                                 \
+    for (chunk part = {.lanes = (probes_) * (samples_), .samples = (samples_)}; \
+         next_chunk(&part, probes_); part.first_sample += L)
+
+INLINE bool next_chunk(chunk *part, int64_t probes) {
+    if (part->first_sample >= part->samples) part->first_sample = 0, part->probe++;
+    const int64_t left = part->samples - part->first_sample;
+    part->count = left < L ? left : L;
+    part->first = part->probe * part->samples + part->first_sample;
+    return part->probe < probes;
+}
+
+/* How far `count` lanes' winners of one feature lie from the first pixel of their windows, where
+ * the image has `pixel` reals between columns and `row` between rows; 0 in the other lanes. */
+INLINE integers distance(const int32_t *winner, int64_t count, int64_t window, int64_t pixel,
+                         int64_t row) {
+    int32_t part[L] = {0};
+    if (count < L) memcpy(part, winner, (size_t)count * sizeof *part), winner = part;
+    const integers w = load_indices(winner);
+    const integers rows = -((w >= same_index((int32_t)window)) +
+                            (w >= same_index((int32_t)(2 * window)))); /* window 3 at most */
+    return w * same_index((int32_t)pixel) + rows * same_index((int32_t)(row - window * pixel));
+}
+
+/* The picks of TOGETHER lanes each in the order of their channels: all whose adjoint is not zero,
+ * or where `by_kept` says so, those where `kept` (NULL: all) is positive. */
+INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
+                       const gr_real *d_pooled, bool by_kept, const gr_real *kept, bool places,
+                       const areas *a) {
+    const int64_t channels = c->out_channels + 1, most = TOGETHER * (a->features + 1);
+    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    const integers dropped = same_index(INT32_MIN);
+    const integers in_image[TOGETHER] = {same_index(0), same_index((int32_t)a->image_stride)};
+    int32_t found[L] = {0};
+    winner += part->first_sample;
+    if (kept) kept += part->first_sample;
+    for (int64_t f = 0; f < a->features; f += windows) {
+        for (int64_t j = 0; j < part->count; j += TOGETHER)
+            a->first[j * channels + f / windows] = found[j / TOGETHER];
+        for (int64_t w = 0; w < windows; w += L) {
+            const int64_t here = windows - w < L ? windows - w : L;
+            vector delta[L], offset[L];
+            FOR_EACH (i, L) {
+                delta[i] = offset[i] = (vector){0};
+                if (i >= here) continue;
+                const int64_t at = f + w + i;
+                integers o = distance(winner + at * part->samples, part->count, c->window, a->pixel,
+                                      a->row) +
+                             same_index(a->corner[w + i]);
+                if (d_pooled) delta[i] = load(d_pooled + at * part->lanes + part->first);
+                if (!by_kept)
+                    o |= (integers)(delta[i] == (vector){0}) & dropped;
+                else if (kept)
+                    o |= ~(integers)(load(kept + at * part->samples) > (vector){0}) & dropped;
+                offset[i] = (vector)o;
+            }
+            if (d_pooled) transpose(delta);
+            transpose(offset);
+            for (int64_t j = 0; j < part->count; j++) {
+                gr_real d[L];
+                int32_t o[L];
+                store(d, delta[j]);
+                store_indices(o, L, (integers)offset[j] + in_image[j % TOGETHER]);
+                int32_t n = found[j / TOGETHER];
+                pick *picks = a->picks + j / TOGETHER * most;
+                int32_t *place = a->place + j / TOGETHER * most;
+                const int32_t first = (int32_t)(j * a->pooled_stride + f + w);
+                for (int32_t i = 0; i < here; i++) { /* no branch on what cannot be foreseen */
+                    picks[n] = (pick){d[i], o[i]};
+                    if (places) place[n] = first + i;
+                    n += o[i] >= 0;
+                }
+                found[j / TOGETHER] = n;
+            }
+        }
+    }
+    for (int64_t j = 0; j < part->count; j += TOGETHER)
+        a->first[j * channels + c->out_channels] = found[j / TOGETHER];
+}
+
+static void find_corners(const gr_pooled_convolution *c, const areas *a) {
+    for (int64_t row = 0; row < c->pooled_rows; row++)
+        for (int64_t column = 0; column < c->pooled_columns; column++)
+            a->corner[row * c->pooled_columns + column] =
+                (int32_t)((row * a->row + column * a->pixel) * c->step);
+}
+
+/* -- between [feature][lane] and [lane][pixel][channel] -- */
+
+#define FOR_EACH_PIXEL(c, a)                                                                  \
+    for (int64_t y_ = 0; y_ < (c)->in_rows; y_++)                                             \
+        for (int64_t x_ = 0, at = (y_ + (c)->padding) * (a)->row + (c)->padding * (a)->pixel, \
+                     f = y_ * (c)->in_columns;                                                \
+             x_ < (c)->in_columns; x_++, f++, at += (a)->pixel)
+
+static void read_image(const gr_pooled_convolution *c, const chunk *part, const gr_real *in,
+                       const areas *a) {
+    const int64_t plane = c->in_rows * c->in_columns * part->lanes;
+    in += part->first;
+    FOR_EACH_PIXEL(c, a) {
+        const gr_real *from = in + f * part->lanes;
+        gr_real *to = a->image + at;
+        if (part->count <= FEW) {
+            for (int64_t j = 0; j < part->count; j++)
+                for (int64_t k = 0; k < c->in_channels; k++)
+                    to[j * a->image_stride + k] = from[k * plane + j];
+            continue;
+        }
+        for (int64_t k = 0; k < a->pixel; k += L) {
+            vector v[L];
+            FOR_EACH (i, L)
+                v[i] = k + i < c->in_channels ? load(from + (k + i) * plane) : (vector){0};
+            transpose(v);
+            for (int64_t j = 0; j < part->count; j++) store(to + j * a->image_stride + k, v[j]);
+        }
+    }
+}
+
+static void write_image(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+                        gr_real *out) {
+    const int64_t plane = c->in_rows * c->in_columns * part->lanes;
+    out += part->first;
+    FOR_EACH_PIXEL(c, a) {
+        const gr_real *from = a->image + at;
+        gr_real *to = out + f * part->lanes;
+        if (part->count <= FEW) {
+            for (int64_t k = 0; k < c->in_channels; k++)
+                for (int64_t j = 0; j < part->count; j++)
+                    to[k * plane + j] = from[j * a->image_stride + k];
+            continue;
+        }
+        for (int64_t k = 0; k < c->in_channels; k += L) {
+            vector v[L];
+            FOR_EACH (j, L)
+                v[j] = j < part->count ? load(from + j * a->image_stride + k) : (vector){0};
+            transpose(v);
+            FOR_EACH (i, L)
+                if (k + i < c->in_channels) store_lanes(to + (k + i) * plane, part->count, v[i]);
+        }
+    }
+}
+
+static void write_pooled(const chunk *part, const areas *a, gr_real *pooled) {
+    pooled += part->first;
+    for (int64_t f = 0; f < a->features; f += L) {
+        vector v[L];
+        FOR_EACH (j, L)
+            v[j] = j < part->count ? load(a->pooled + j * a->pooled_stride + f) : (vector){0};
+        transpose(v);
+        for (int64_t i = 0; i < L && f + i < a->features; i++)
+            store_lanes(pooled + (f + i) * part->lanes, part->count, v[i]);
+    }
+}
+
+/* With `margin` zeros before and behind the taps of an axis. */
+static void arrange_weights(const gr_pooled_convolution *c, const gr_real *weights, int64_t margin,
+                            const areas *a) {
+    const int64_t area = c->kernel * c->kernel, wide = c->kernel + 2 * margin;
+    memset(a->weights, 0, (size_t)(c->out_channels * wide * wide * a->pixel) * sizeof *weights);
+    for (int64_t f = 0; f < c->out_channels; f++)
+        for (int64_t k = 0; k < c->in_channels; k++)
+            for (int64_t y = 0; y < c->kernel; y++)
+                for (int64_t x = 0; x < c->kernel; x++)
+                    a->weights[((f * wide + margin + y) * wide + margin + x) * a->pixel + k] =
+                        weights[(f * c->in_channels + k) * area + y * c->kernel + x];
+}
+
+/* -- gradients and tangents: each pick reads its taps
+ * ------------------------------------------------ */
+
+/* sums[K][K][channel] += Σ of adjoint times input; K vectors of R rows of taps at once. */
+INLINE void add_taps(const int K, const int R, const pick *p, const pick *end, const gr_real *image,
+                     int64_t row, gr_real *sums, int64_t sums_row) {
+    vector sum[5][5]; /* R and K at most */
+    FOR_EACH (r, R)
+        FOR_EACH (k, K) sum[r][k] = load(sums + r * sums_row + k * L);
+    for (; p < end; p++) {
+        const vector d = broadcast(p->delta);
+        const gr_real *t = fixed(image + p->offset);
+        FOR_EACH (r, R) {
+            FOR_EACH (k, K) sum[r][k] += d * load(t + k * L);
+            t = fixed(t + row);
+        }
+    }
+    FOR_EACH (r, R)
+        FOR_EACH (k, K) store(sums + r * sums_row + k * L, sum[r][k]);
+}
+
+#if defined(GR_KERNEL_SET_avx512)
+enum { ROWS_OF_5 = 5 }; /* as many sums as there are registers for */
+#else
+enum { ROWS_OF_5 = 2 };
+#endif
+
+/* All taps of a filter. K: the kernel's size. */
+INLINE void accumulate_filter(const int K, const areas *a, const pick *p, const pick *end,
+                              const gr_real *image, gr_real *sums) {
+    const int rows = K == 5 ? ROWS_OF_5 : K;
+    const int64_t sums_row = K * a->pixel;
+    for (int64_t k = 0; k < sums_row; k += K * L) {
+        int64_t y = 0;
+        for (; y + rows <= K; y += rows)
+            add_taps(K, rows, p, end, image + y * a->row + k, a->row, sums + y * sums_row + k,
+                     sums_row);
+        for (; y < K; y++)
+            add_taps(K, 1, p, end, image + y * a->row + k, a->row, sums + y * sums_row + k,
+                     sums_row);
+    }
+}
+
+/* N picks of a filter at once, of which `count` are there. */
+INLINE void push_some(const int K, const int N, const areas *a, const pick *p, const int32_t *place,
+                      int64_t count, const gr_real *image, const gr_real *weights) {
+    int64_t offset[OUTPUTS];
+    vector sum[OUTPUTS];
+    FOR_EACH (i, N) {
+        offset[i] = p[i < count ? i : 0].offset;
+        sum[i] = (vector){0};
+    }
+    for (int y = 0; y < K; y++, image += a->row)
+        for (int64_t k = 0; k < K * a->pixel; k += K * L, weights += K * L) {
+            const gr_real *at = image + k;
+            FOR_EACH (x, K) {
+                const vector w = load_once(weights + x * L);
+                at = fixed(at);
+                FOR_EACH (i, N) sum[i] += w * load(at + offset[i]);
+                at += L;
+            }
+        }
+    FOR_EACH (i, N)
+        if (i < count) a->pooled[place[i]] = sum_of(sum[i]);
+}
+
+INLINE void push_filter(const int K, const areas *a, const pick *p, const int32_t *place,
+                        int64_t count, const gr_real *image, const gr_real *weights) {
+    int64_t i = 0;
+    for (; count - i > OUTPUTS / 2; i += OUTPUTS)
+        push_some(K, OUTPUTS, a, p + i, place + i, count - i, image, weights);
+    if (i < count) push_some(K, OUTPUTS / 2, a, p + i, place + i, count - i, image, weights);
+}
+
+static void read_picks(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+                       bool gradients, bool tangents) {
+    const int64_t filter = c->kernel * c->kernel * a->pixel;
+    if (tangents) memset(a->pooled, 0, (size_t)(L * a->pooled_stride) * sizeof *a->pooled);
+    for (int64_t j = 0; j < part->count; j += TOGETHER) {
+        const pick *picks = a->picks + j * (a->features + 1);
+        const int32_t *places = a->place + j * (a->features + 1);
+        const int32_t *first = a->first + j * (c->out_channels + 1);
+        const gr_real *image = a->image + j * a->image_stride;
+        for (int64_t f = 0; f < c->out_channels; f++) {
+            const pick *p = picks + first[f], *end = picks + first[f + 1];
+            gr_real *sums = a->sums + f * filter;
+            const gr_real *weights = a->weights + f * filter;
+            if (c->kernel == 5) {
+                if (gradients) accumulate_filter(5, a, p, end, image, sums);
+                if (tangents) push_filter(5, a, p, places + first[f], end - p, image, weights);
+            } else {
+                if (gradients) accumulate_filter(3, a, p, end, image, sums);
+                if (tangents) push_filter(3, a, p, places + first[f], end - p, image, weights);
+            }
+        }
+    }
+}
+
+void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+                                           int64_t probes, int64_t samples, const int32_t *winner,
+                                           const gr_real *kept, const gr_real *d_pooled,
+                                           const gr_real *t_in, gr_real *t_pooled,
+                                           gr_real *d_weights, gr_real *scratch) {
+    const areas a = areas_of(c, scratch);
+    const int64_t area = c->kernel * c->kernel, all = c->out_channels * area * a.pixel;
+    if (t_pooled) arrange_weights(c, weights, 0, &a);
+    memset(a.sums, 0, (size_t)all * sizeof *a.sums);
+    memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
+    find_corners(c, &a);
+    FOR_EACH_CHUNK (part, probes, samples) {
+        read_image(c, &part, t_in, &a);
+        if (!t_pooled) {
+            list_picks(c, &part, winner, d_pooled, false, NULL, false, &a);
+            read_picks(c, &part, &a, true, false);
+            continue;
+        }
+        list_picks(c, &part, winner, d_pooled, true, kept, true, &a);
+        read_picks(c, &part, &a, true, true);
+        write_pooled(&part, &a, t_pooled);
+    }
+    const gr_real *sums = a.sums;
+    for (int64_t f = 0; f < c->out_channels; f++)
+        for (int64_t tap = 0; tap < area; tap++, sums += a.pixel)
+            for (int64_t k = 0; k < c->in_channels; k++)
+                d_weights[(f * c->in_channels + k) * area + tap] += sums[k];
+}
+
+void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+                                        int64_t probes, int64_t samples, const int32_t *winner,
+                                        const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
+                                        gr_real *scratch) {
+    const areas a = areas_of(c, scratch);
+    arrange_weights(c, weights, 0, &a);
+    memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
+    find_corners(c, &a);
+    FOR_EACH_CHUNK (part, probes, samples) {
+        list_picks(c, &part, winner, NULL, true, kept, true, &a);
+        read_image(c, &part, t_in, &a);
+        read_picks(c, &part, &a, false, true);
+        write_pooled(&part, &a, t_pooled);
+    }
+}
+
+/* -- the adjoint of the input: of a window, all filters' picks go to one square of pixels
+ * ------------ */
+
+/* For each window of each lane its filters: the adjoint, and what the first pixel of the square
+ * has for a weight. */
+static void list_windows(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
+                         const gr_real *d_pooled, const areas *a) {
+    const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
+    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    const integers origin = same_index((int32_t)(margin * (wide + 1) * a->pixel));
+    for (int64_t w = 0; w < windows; w++)
+        for (int64_t f = 0; f < c->out_channels; f += L) {
+            vector delta[L], offset[L];
+            FOR_EACH (i, L) {
+                delta[i] = offset[i] = (vector){0};
+                if (f + i >= c->out_channels) continue;
+                const int64_t at = (f + i) * windows + w;
+                delta[i] = load(d_pooled + at * part->lanes + part->first);
+                offset[i] =
+                    (vector)(origin - distance(winner + at * part->samples + part->first_sample,
+                                               part->count, c->window, a->pixel, wide * a->pixel));
+            }
+            transpose(delta);
+            transpose(offset);
+            for (int64_t j = 0; j < part->count; j++) {
+                const int64_t to = (j * windows + w) * a->filters + f;
+                store(a->delta + to, delta[j]);
+                store_indices(a->offset + to, L, (integers)offset[j]);
+            }
+        }
+}
+
+/* image += Σ over the filters of adjoint times weight: W pixels of R rows of a window's square. */
+INLINE void add_square(const int R, const int W, const gr_real *delta, const int32_t *offset,
+                       int64_t filters, const gr_real *weights, int64_t filter, int64_t weights_row,
+                       int64_t pixel, gr_real *image, int64_t row) {
+    vector sum[2][7]; /* R and W at most */
+    FOR_EACH (r, R)
+        FOR_EACH (x, W) sum[r][x] = load(image + r * row + x * pixel);
+    for (int64_t f = 0; f < filters; f++, weights += filter) {
+        const vector d = broadcast(delta[f]);
+        const gr_real *w = fixed(weights + offset[f]);
+        FOR_EACH (r, R) {
+            FOR_EACH (x, W) sum[r][x] += d * load(w + x * pixel);
+            w = fixed(w + weights_row);
+        }
+    }
+    FOR_EACH (r, R)
+        FOR_EACH (x, W) store(image + r * row + x * pixel, sum[r][x]);
+}
+
+/* W: a square's pixels to a side. Few rows and few filters of all windows at a time, so that their
+ * weights stay in the first cache. */
+INLINE void add_squares(const int W, const int64_t pixel, const gr_pooled_convolution *c,
+                        const areas *a, int64_t j) {
+    const int R = W > 6 ? 1 : 2;
+    const int64_t weights_row = (W + c->window - 1) * pixel;
+    const int64_t filter = (W + c->window - 1) * weights_row;
+    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    for (int64_t f = 0; f < c->out_channels; f += FILTERS)
+        for (int64_t k = 0; k < pixel; k += L)
+            for (int64_t y = 0; y < W; y += R) {
+                const int64_t filters =
+                    c->out_channels - f < FILTERS ? c->out_channels - f : FILTERS;
+                const gr_real *weights = a->weights + f * filter + y * weights_row + k;
+                const gr_real *delta = a->delta + j * windows * a->filters + f;
+                const int32_t *offset = a->offset + j * windows * a->filters + f;
+                gr_real *to = a->image + j * a->image_stride + y * a->row + k;
+                for (int64_t w = 0; w < windows; w++, delta += a->filters, offset += a->filters)
+                    if (y + R <= W)
+                        add_square(R, W, delta, offset, filters, weights, filter, weights_row,
+                                   pixel, to + a->corner[w], a->row);
+                    else
+                        add_square(1, W, delta, offset, filters, weights, filter, weights_row,
+                                   pixel, to + a->corner[w], a->row);
+            }
+}
+
+/* Most images' pixels are one vector: known to the compiler, that saves counting. */
+INLINE void add_squares_of(const int W, const gr_pooled_convolution *c, const areas *a, int64_t j) {
+    if (a->pixel == L)
+        add_squares(W, L, c, a, j);
+    else
+        add_squares(W, a->pixel, c, a, j);
+}
+
+void KERNEL(pooled_backward_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+                                         int64_t probes, int64_t samples, const int32_t *winner,
+                                         const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
+    const areas a = areas_of(c, scratch);
+    arrange_weights(c, weights, c->window - 1, &a);
+    find_corners(c, &a);
+    FOR_EACH_CHUNK (part, probes, samples) {
+        list_windows(c, &part, winner, d_pooled, &a);
+        memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
+        for (int64_t j = 0; j < part.count; j++) {
+            const int64_t side = c->kernel + c->window - 1;
+            if (side == 3) add_squares_of(3, c, &a, j);
+            if (side == 4) add_squares_of(4, c, &a, j);
+            if (side == 5) add_squares_of(5, c, &a, j);
+            if (side == 6) add_squares_of(6, c, &a, j);
+            if (side == 7) add_squares_of(7, c, &a, j);
+        }
+        write_image(c, &part, &a, d_in);
+    }
+}
