@@ -51,10 +51,10 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
     const int64_t wide = c->kernel + 2 * (c->window - 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const int64_t filters = (c->out_channels + lanes - 1) / lanes * lanes;
-    const int64_t by_channels = lanes * (rows * columns * pixel + 4 * (features + lanes) +
-                                         2 * windows * filters + filters + 1) +
-                                c->out_channels * (c->kernel * c->kernel + wide * wide) * pixel +
-                                windows;
+    const int64_t by_channels =
+        lanes * (rows * columns * pixel + 4 * (features + lanes) + 2 * windows * filters + filters +
+                 1) +
+        c->out_channels * (2 * c->kernel * c->kernel + wide * wide) * pixel + windows;
     return by_probes > by_channels ? by_probes : by_channels;
 }
 

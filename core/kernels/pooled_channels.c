@@ -37,7 +37,8 @@ typedef struct areas {
     gr_real *image;                           /* [lane][row][column][channel], with the padding */
     gr_real *weights; /* [filter][row of taps][column of taps][channel]; for adjoints with
                          window - 1 zeros before and behind the taps of an axis */
-    gr_real *sums;    /* of the weights' gradient, without such zeros */
+    gr_real *sums;    /* of the weights' gradient, without such zeros: of a chunk */
+    gr_real *totals;  /* … and of all: sums of sums keep more digits than long ones */
     gr_real *pooled;  /* [lane][feature] */
     pick *picks;      /* [lane][feature] */
     int32_t *place;   /* of each pick in `pooled` */
@@ -60,7 +61,8 @@ static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
     a.image_stride = rows * a.row;
     a.weights = a.image + L * a.image_stride;
     a.sums = a.weights + c->out_channels * wide * wide * a.pixel;
-    a.pooled = a.sums + c->out_channels * c->kernel * c->kernel * a.pixel;
+    a.totals = a.sums + c->out_channels * c->kernel * c->kernel * a.pixel;
+    a.pooled = a.totals + (a.totals - a.sums);
     a.delta = a.pooled + L * a.pooled_stride;
     a.picks = (pick *)(void *)(a.delta + L * windows * a.filters);
     a.first = (int32_t *)(a.picks + L * (a.features + 1));
@@ -335,6 +337,13 @@ static void read_picks(const gr_pooled_convolution *c, const chunk *part, const 
     }
 }
 
+static void add_sums(int64_t count, gr_real *sums, gr_real *totals) {
+    for (int64_t i = 0; i < count; i += L) {
+        store(totals + i, load(totals + i) + load(sums + i));
+        store(sums + i, (vector){0});
+    }
+}
+
 void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
                                            int64_t probes, int64_t samples, const int32_t *winner,
                                            const gr_real *kept, const gr_real *d_pooled,
@@ -343,7 +352,7 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const
     const areas a = areas_of(c, scratch);
     const int64_t area = c->kernel * c->kernel, all = c->out_channels * area * a.pixel;
     if (t_pooled) arrange_weights(c, weights, 0, &a);
-    memset(a.sums, 0, (size_t)all * sizeof *a.sums);
+    memset(a.sums, 0, (size_t)(2 * all) * sizeof *a.sums); /* and the totals */
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
     find_corners(c, &a);
     FOR_EACH_CHUNK (part, probes, samples) {
@@ -351,17 +360,18 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const
         if (!t_pooled) {
             list_picks(c, &part, winner, d_pooled, false, NULL, false, &a);
             read_picks(c, &part, &a, true, false);
-            continue;
+        } else {
+            list_picks(c, &part, winner, d_pooled, true, kept, true, &a);
+            read_picks(c, &part, &a, true, true);
+            write_pooled(&part, &a, t_pooled);
         }
-        list_picks(c, &part, winner, d_pooled, true, kept, true, &a);
-        read_picks(c, &part, &a, true, true);
-        write_pooled(&part, &a, t_pooled);
+        add_sums(all, a.sums, a.totals);
     }
-    const gr_real *sums = a.sums;
+    const gr_real *totals = a.totals;
     for (int64_t f = 0; f < c->out_channels; f++)
-        for (int64_t tap = 0; tap < area; tap++, sums += a.pixel)
+        for (int64_t tap = 0; tap < area; tap++, totals += a.pixel)
             for (int64_t k = 0; k < c->in_channels; k++)
-                d_weights[(f * c->in_channels + k) * area + tap] += sums[k];
+                d_weights[(f * c->in_channels + k) * area + tap] += totals[k];
 }
 
 void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
