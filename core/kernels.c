@@ -55,7 +55,8 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
         lanes * (rows * columns * pixel + 4 * (features + lanes) + 2 * windows * filters + filters +
                  1) +
         c->out_channels * (2 * c->kernel * c->kernel + wide * wide) * pixel + windows;
-    return by_probes > by_channels ? by_probes : by_channels;
+    const bool narrow = c->window <= GR_POOLED_NARROW_WINDOW; /* else never by channels */
+    return narrow && by_channels > by_probes ? by_channels : by_probes;
 }
 
 bool gr_winograd_suits(const gr_winograd *c) {

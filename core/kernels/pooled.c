@@ -212,6 +212,25 @@ INLINE bool is_zero(vector v) {
 #endif
 }
 
+/* Runs its body for each feature f of the pool's output. */
+#define FOR_EACH_POOLED(c)                                                               \
+    for (int32_t f = 0, channel_ = 0; channel_ < (int32_t)(c)->out_channels; channel_++) \
+        for (int64_t row_ = 0; row_ < (c)->pooled_rows; row_++)                          \
+            for (int64_t column_ = 0; column_ < (c)->pooled_columns; column_++, f++)
+
+/* How far the pixels of a window lie from its first, in images whose rows have `columns` elements.
+ */
+typedef struct window_offsets {
+    int32_t of[GR_POOLED_WINDOW * GR_POOLED_WINDOW];
+} window_offsets;
+
+static window_offsets offsets_in(const gr_pooled_convolution *c, int64_t columns) {
+    window_offsets offsets;
+    for (int64_t i = 0; i < c->window * c->window; i++)
+        offsets.of[i] = (int32_t)(i / c->window * columns + i % c->window);
+    return offsets;
+}
+
 /* Runs its body for each chunk of the lanes. */
 #define FOR_EACH_CHUNK(part, probes_, samples_)                                             \
     for (int64_t s_ = 0; s_ < (samples_); s_ += L)                                          \
@@ -233,7 +252,7 @@ static void sort_picks(const gr_pooled_convolution *c, const chunk *part, int64_
                        const int32_t *winner, int64_t channel_step, const areas *a) {
     const int64_t positions = c->out_rows * c->out_columns;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
-    const window_offsets offsets = offsets_in(c, c->out_columns, 1);
+    const window_offsets offsets = offsets_in(c, c->out_columns);
     winner += part->first_sample + s;
     memset(a->first, 0, (size_t)(positions + 3) * sizeof *a->first);
     FOR_EACH_POOLED (c) { /* those without an adjoint go behind the last position */
@@ -357,7 +376,7 @@ static void list_picks(const gr_pooled_convolution *c, const chunk *part, int64_
                        const areas *a) {
     const int64_t columns = c->in_columns + 2 * c->padding;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
-    const window_offsets offsets = offsets_in(c, columns, 1);
+    const window_offsets offsets = offsets_in(c, columns);
     int32_t count = 0;
     FOR_EACH_POOLED (c) { /* without a branch on what cannot be foreseen */
         if (row_ == 0 && column_ == 0) a->first[channel_] = count;

@@ -97,10 +97,10 @@ INLINE integers distance(const int32_t *winner, int64_t count, int64_t window, i
 }
 
 /* The picks of TOGETHER lanes each in the order of their channels: all whose adjoint is not zero,
- * or where `by_kept` says so, those where `kept` (NULL: all) is positive. */
+ * or where `by_kept` says so, those where `kept` (NULL: all) is positive,
+ * with their places. */
 INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
-                       const gr_real *d_pooled, bool by_kept, const gr_real *kept, bool places,
-                       const areas *a) {
+                       const gr_real *d_pooled, bool by_kept, const gr_real *kept, const areas *a) {
     const int64_t channels = c->out_channels + 1, most = TOGETHER * (a->features + 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const integers dropped = same_index(INT32_MIN);
@@ -141,7 +141,7 @@ INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const 
                 const int32_t first = (int32_t)(j * a->pooled_stride + f + w);
                 for (int32_t i = 0; i < here; i++) { /* no branch on what cannot be foreseen */
                     picks[n] = (pick){d[i], o[i]};
-                    if (places) place[n] = first + i;
+                    if (by_kept) place[n] = first + i;
                     n += o[i] >= 0;
                 }
                 found[j / TOGETHER] = n;
@@ -358,10 +358,10 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const
     FOR_EACH_CHUNK (part, probes, samples) {
         read_image(c, &part, t_in, &a);
         if (!t_pooled) {
-            list_picks(c, &part, winner, d_pooled, false, NULL, false, &a);
+            list_picks(c, &part, winner, d_pooled, false, NULL, &a);
             read_picks(c, &part, &a, true, false);
         } else {
-            list_picks(c, &part, winner, d_pooled, true, kept, true, &a);
+            list_picks(c, &part, winner, d_pooled, true, kept, &a);
             read_picks(c, &part, &a, true, true);
             write_pooled(&part, &a, t_pooled);
         }
@@ -383,7 +383,7 @@ void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
     find_corners(c, &a);
     FOR_EACH_CHUNK (part, probes, samples) {
-        list_picks(c, &part, winner, NULL, true, kept, true, &a);
+        list_picks(c, &part, winner, NULL, true, kept, &a);
         read_image(c, &part, t_in, &a);
         read_picks(c, &part, &a, false, true);
         write_pooled(&part, &a, t_pooled);
