@@ -22,7 +22,8 @@ gr_status gr_window_configure(gr_node *node, int64_t size, int64_t stride, gr_wi
 
 void gr_window_pair(gr_node *layer, const gr_node *pool) {
     const gr_window *window = pool->geometry;
-    if (!layer->pooled || pool->kind != &gr_layer_maxpool2d || window->stride < window->rows)
+    if (!layer->pooled || pool->kind != &gr_layer_maxpool2d || window->stride < window->rows ||
+        window->rows > GR_POOLED_WINDOW)
         return;
     layer->pooled->window = window->rows;
     layer->pooled->step = window->stride;

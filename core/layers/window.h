@@ -24,8 +24,8 @@ typedef struct gr_window {
         .default_json = "null"                                                              \
     }
 
-/* Where a max-pool alone reads what a layer with `pooled` makes, and its windows do not overlap,
- * says so at that layer. */
+/* Where a max-pool alone reads what a layer with `pooled` makes, and its windows neither overlap
+ * nor are wider than GR_POOLED_WINDOW, says so at that layer. */
 void gr_window_pair(gr_node *layer, const gr_node *pool);
 
 /* The site of a pool for `count` of its channels from `first` on; `in`

@@ -410,6 +410,18 @@ static void test_many_probes_before_pooling(void **state) {
     }
 }
 
+/* A window wider than those that the pooled kernels know (GR_POOLED_WINDOW). */
+static void test_wide_window(void **state) {
+    (void)state;
+    gradient_problem problem = gradient_problem_create(
+        "[1, 12, 12]",
+        "[{type: conv2d, filters: 2, kernel: 3, padding: same}, {type: maxpool2d, size: 12}, "
+        "{type: flatten}, {type: linear, units: 7}]",
+        SMOOTHED, 5, false, 35);
+    gradient_check("wide window", &problem, PENALTY("probe: logits"), "total", NULL);
+    gradient_problem_clear(&problem);
+}
+
 /* So many channels and lanes that Winograd's algorithm is used (gr_winograd_pays). */
 static void test_many_channels(void **state) {
     (void)state;
@@ -512,6 +524,7 @@ int main(void) {
         cmocka_unit_test(test_several_penalties_at_once),
         cmocka_unit_test(test_probes_in_groups),
         cmocka_unit_test(test_many_probes_before_pooling),
+        cmocka_unit_test(test_wide_window),
         cmocka_unit_test(test_given_probe),
         cmocka_unit_test(test_values_of_every_probe_and_shape),
         cmocka_unit_test(test_value_of_the_loss),
