@@ -3,7 +3,7 @@
  * are broadcast, its columns are vectors. Where lanes would fill the last vector badly, the columns
  * are the layer's inputs instead: forward by sums within vectors, backward with the result turned.
  */
-#include "core/kernels/vector.h"
+#include "core/kernels/multiply.h"
 
 /* The tile of a set: its sums, a row of vectors and a factor fit its registers (32, 16, 16). */
 #if defined(GR_KERNEL_SET_avx512)
@@ -13,21 +13,11 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
 #else
 enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
 #endif
-/* Elements of vectors in constants of the compiler, which VECTOR_LANES, a 64-bit one, is not. */
-enum { LANES = VECTOR_BYTES / sizeof(gr_real), PANEL = TILE_VECTORS * LANES };
+enum { PANEL = TILE_VECTORS * LANES };
 /* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
 enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
 /* Lanes that are left over are summed within vectors, up to so many and for so many terms. */
 enum { MOST_SUMMED = LANES / 2, LEAST_TERMS = 4 * LANES, SUMMED_TERMS = 512 };
-
-/* A few numbers are quicker one at a time, a few terms without looking ahead. */
-enum { FEW = 4 };
-
-#define FOR_EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < (count); i++)
-
-INLINE int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
 
 /* c[row][column] = start[row] + Σ a(row, term)·b(term, column), or added to what is there. */
 typedef struct product {
@@ -103,30 +93,6 @@ EACH_HEIGHT(TILES)
 
 static tile_function *const tiles[TILE_ROWS][TILE_VECTORS] = {EACH_HEIGHT(ROW)};
 
-/* Part number `part` of `count` in `parts` that differ by at most one: [*first, first + result). */
-INLINE int64_t share_of(int64_t count, int64_t parts, int64_t part, int64_t *first) {
-    *first = count * part / parts;
-    return count * (part + 1) / parts - *first;
-}
-
-INLINE int64_t quotient_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-/* `count` things in tiles that differ by at most one. */
-typedef struct tiling {
-    int64_t tiles, small, large; /* so many things in a tile, in the first `large` one more */
-} tiling;
-
-INLINE tiling tiling_of(int64_t count, int64_t most) {
-    const int64_t n = quotient_up(count, most);
-    return (tiling){n, n ? count / n : 0, n ? count % n : 0};
-}
-
-INLINE int64_t size_of(tiling t, int64_t tile) {
-    return t.small + (tile < t.large);
-}
-
 static void multiply(const product *p) {
     const int64_t blocks = quotient_up(p->terms, BLOCK_TERMS);
     const tiling rows = tiling_of(p->rows, TILE_ROWS);
@@ -152,38 +118,6 @@ static void multiply(const product *p) {
                                   .add = p->add || block > 0};
                 tiles[high - 1][wide - 1](p, &at);
             }
-    }
-}
-
-/* -- turning
- * --------------------------------------------------------------------------------------- */
-
-/* to[column][row] = from[row][column]. */
-static void turn(int64_t rows, int64_t columns, const gr_real *from, int64_t from_row, gr_real *to,
-                 int64_t to_row) {
-    for (int64_t row = 0; row < rows; row += LANES) {
-        const int64_t high = smaller(rows - row, LANES);
-        if (high <= FEW) {
-            for (int64_t column = 0; column < columns; column++)
-                for (int64_t r = row; r < rows; r++)
-                    to[column * to_row + r] = from[r * from_row + column];
-            return;
-        }
-        for (int64_t column = 0; column < columns; column += LANES) {
-            if (columns - column <= FEW) {
-                for (; column < columns; column++)
-                    for (int64_t r = row; r < row + high; r++)
-                        to[column * to_row + r] = from[r * from_row + column];
-                break;
-            }
-            const gr_real *square = from + row * from_row + column;
-            vector v[LANES];
-            for (int r = 0; r < LANES; r++)
-                v[r] = r < high ? load(square + r * from_row) : (vector){0};
-            transpose(v);
-            for (int c = 0; c < smaller(columns - column, LANES); c++)
-                store_lanes(to + (column + c) * to_row + row, high, v[c]);
-        }
     }
 }
 
@@ -290,6 +224,10 @@ INLINE int64_t padded(int64_t count) {
 
 void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                  const gr_real *d_out, gr_real *d_in) {
+    if (KERNEL(sparse_pays)(units, in, lanes, d_out)) {
+        KERNEL(sparse_transposed)(units, in, lanes, weights, d_out, d_in);
+        return;
+    }
     /* Turning takes about as long as so many more units. */
     enum { TURNING = 20, MOST_STRIDED = 1 << 18 };
     if (units * in <= MOST_STRIDED &&
@@ -331,6 +269,10 @@ void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const
 
 void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
                                  const gr_real *x, gr_real *d_weights) {
+    if (KERNEL(sparse_pays)(units, in, lanes, d_out)) {
+        KERNEL(sparse_accumulate)(units, in, lanes, d_out, x, d_weights);
+        return;
+    }
     const int64_t blocks = quotient_up(lanes, BLOCK_REALS / PANEL);
     gr_real turned[BLOCK_REALS];
     for (int64_t block = 0; block < blocks; block++) {

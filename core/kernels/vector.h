@@ -157,6 +157,19 @@ INLINE vector choose(mask m, vector yes, vector no) {
 
 #endif
 
+/* Bit l: whether lane l is not 0 (NaN is not). */
+INLINE uint64_t not_zero(vector v) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+#elif defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    return (uint64_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+#else
+    uint64_t bits = 0;
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++) bits |= (uint64_t)(v[lane] != 0) << lane;
+    return bits;
+#endif
+}
+
 /* The first `left` lanes, at most all; zero in the others. */
 INLINE vector load_lanes(const gr_real *p, int64_t left) {
     return left >= VECTOR_LANES ? load(p) : load_part(p, left);

@@ -19,20 +19,28 @@ typedef struct product_case {
     char shape[96];
 } product_case;
 
-/* Mostly small shapes; every twelfth is larger than a block of terms, lanes and columns. Lanes lie
- * around whole vectors, where the kernels take turns. */
+/* Mostly small shapes; a sixth is larger than a block of terms, lanes and columns. Lanes lie
+ * around whole vectors, where the kernels take turns. The adjoints of every second have zeros, up
+ * to all. */
 static product_case product_case_create(uint32_t test) {
-    const bool large = test % 12 == 0;
+    const bool large = test % 12 <= 1;
     product_case c = {.units = chosen(test, 0, 1, large ? 200 : 40),
                       .in = chosen(test, 1, 1, large ? 700 : 150),
                       .lanes = chosen(test, 2, 1, large ? 140 : 40)};
     if (test % 3 == 1) c.lanes = (c.lanes + 15) / 16 * 16 + chosen(test, 3, -2, 2);
     /* The adjoint of many weights is turned, here in two blocks of lanes. */
     if (test == 5) c.units = 600, c.in = 450, c.lanes = 65;
+    /* Many lanes; adjoints with zeros of more units than are turned at once. */
+    if (test == 6) c.units = 20, c.in = 30, c.lanes = 300;
+    if (test == 7) c.units = 530, c.in = 230, c.lanes = 70;
     c.weights = guarded_normal(c.units * c.in, test, 1);
     c.bias = guarded_normal(c.units, test, 2);
     c.x = guarded_normal(c.in * c.lanes, test, 3);
     c.d_out = guarded_normal(c.units * c.lanes, test, 4);
+    const gr_real least = test == 7 ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
+    gr_real *d_out = c.d_out.data;
+    for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
+        if (d_out[i] < least) d_out[i] = 0;
     snprintf(c.shape, sizeof c.shape, "case %u: %lld units, %lld inputs, %lld lanes", test,
              (long long)c.units, (long long)c.in, (long long)c.lanes);
     return c;

@@ -1,0 +1,184 @@
+/* The products of a linear layer's backward pass with adjoints that are 0 in many places, as a relu
+ * leaves them: a row of sums, as many vectors as registers hold, adds the multiples of rows that a
+ * mask of 64 bits names. Each product takes a load, where a dense tile shares it between its rows,
+ * so the rows that are read are packed for the first-level cache. The order of the sums is that of
+ * the terms, with the zeros left out.
+ */
+#include "core/kernels/multiply.h"
+
+/* The sums of a row beside a factor and, without fused products, a product. */
+#if defined(GR_KERNEL_SET_avx512)
+enum { ROW_VECTORS = 10 }; /* of 30: so that the packed rows fit the first-level cache */
+#define EACH_WIDTH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10)
+#elif defined(GR_KERNEL_SET_avx2)
+enum { ROW_VECTORS = 14 };
+#define EACH_WIDTH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+enum { ROW_VECTORS = 12 };
+#define EACH_WIDTH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#endif
+/* Terms of a mask; reals of a packed row; units whose adjoints are turned at once; reals of a line
+ * of the cache. */
+enum { TERMS = 64, WIDE = ROW_VECTORS * LANES, UNITS = 256, LINE = 64 / sizeof(gr_real) };
+
+#define ALIGNED __attribute__((aligned(GR_ALIGNMENT)))
+
+/* c[column] = Σ factors[term]·b[term·WIDE + column] over the terms whose bits are set, or added to
+ * what is there. Only `columns` are written. */
+typedef struct sparse_row {
+    uint64_t terms;
+    const gr_real *factors, *b;
+    bool add;
+    int64_t columns;
+    gr_real *c;
+} sparse_row;
+
+INLINE void add_terms(const int V, const sparse_row *row) {
+    const gr_real *factors = row->factors, *b = row->b;
+    gr_real *c = row->c;
+    vector sum[ROW_VECTORS] = {{0}};
+    for (uint64_t terms = row->terms; terms; terms &= terms - 1) {
+        const int term = __builtin_ctzll(terms);
+        const vector factor = broadcast(factors[term]);
+        FOR_EACH (v, V) sum[v] += factor * load(b + term * WIDE + v * LANES);
+    }
+    if (row->add)
+        FOR_EACH (v, V) sum[v] += load(c + v * LANES);
+    FOR_EACH (v, V - 1) store(c + v * LANES, sum[v]);
+    store_lanes(c + (V - 1) * LANES, row->columns - (V - 1) * LANES, sum[V - 1]);
+}
+
+typedef void row_function(const sparse_row *row);
+
+#define WIDTH(V)                                       \
+    static void add_terms_##V(const sparse_row *row) { \
+        add_terms(V, row);                             \
+    }
+#define NAME(V) add_terms_##V,
+EACH_WIDTH(WIDTH)
+static row_function *const rows[ROW_VECTORS] = {EACH_WIDTH(NAME)};
+
+/* Bit i: whether d[i] is not 0, for i < count, at most TERMS. */
+INLINE uint64_t terms_of(int64_t count, const gr_real *d) {
+    uint64_t terms = 0;
+    for (int64_t i = 0; i < count; i += LANES) terms |= not_zero(load(d + i)) << i;
+    return count < TERMS ? terms & (((uint64_t)1 << count) - 1) : terms;
+}
+
+static int64_t zeros_of(int64_t count, const gr_real *d) {
+    enum { SOME = 4096 };
+    int64_t zeros = 0;
+    for (int64_t from = 0; from < count; from += SOME) {
+        int32_t of_some = 0;
+        for (int64_t i = from; i < smaller(from + SOME, count); i++) of_some += d[i] == 0;
+        zeros += of_some;
+    }
+    return zeros;
+}
+
+bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out) {
+    enum { LEAST = 16, LEAST_IN = 96 };
+    return units >= LEAST && lanes >= LEAST && in >= LEAST_IN &&
+           zeros_of(units * lanes, d_out) >= units * lanes * 2 / 5;
+}
+
+/* Adjoints of at most UNITS units in at most TERMS lanes, turned: [lane][unit], and which are not
+ * 0, for each block of units. */
+typedef struct turned_adjoints {
+    int64_t lanes;
+    tiling blocks;
+    gr_real d[TERMS * UNITS + LANES];
+    uint64_t terms[UNITS / TERMS][TERMS];
+} turned_adjoints;
+
+/* d_out's rows are `stride` apart. */
+static void turn_adjoints(int64_t units, int64_t lanes, const gr_real *d_out, int64_t stride,
+                          turned_adjoints *to) {
+    to->lanes = lanes;
+    to->blocks = tiling_of(units, TERMS);
+    turn(units, lanes, d_out, stride, to->d, UNITS);
+    for (int64_t block = 0, unit = 0; block < to->blocks.tiles; block++) {
+        const int64_t count = size_of(to->blocks, block);
+        for (int64_t lane = 0; lane < lanes; lane++)
+            to->terms[block][lane] = terms_of(count, to->d + lane * UNITS + unit);
+        unit += count;
+    }
+}
+
+/* result[lane][column] = Σ weights[unit][column]·d_out[unit][lane] for `wide` columns, or added to
+ * what is there; the weights' rows are `in` apart. */
+static void add_weights(const turned_adjoints *d_out, const gr_real *weights, int64_t in,
+                        int64_t wide, bool add, gr_real *result) {
+    gr_real packed[TERMS * WIDE] ALIGNED;
+    for (int64_t block = 0, unit = 0; block < d_out->blocks.tiles; block++) {
+        const int64_t count = size_of(d_out->blocks, block);
+        for (int64_t u = 0; u < count; u++)
+            for (int64_t v = 0; v < wide; v += LANES)
+                store(packed + u * WIDE + v, load(weights + (unit + u) * in + v));
+        for (int64_t lane = 0; lane < d_out->lanes; lane++) {
+            const sparse_row row = {.terms = d_out->terms[block][lane],
+                                    .factors = d_out->d + lane * UNITS + unit,
+                                    .b = packed,
+                                    .add = add || block > 0,
+                                    .columns = wide,
+                                    .c = result + lane * WIDE};
+            rows[wide / LANES - 1](&row);
+        }
+        unit += count;
+    }
+}
+
+/* Each lane adds up the weights of its units, [lane][in], which is turned. */
+void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                               const gr_real *d_out, gr_real *d_in) {
+    gr_real result[TERMS * WIDE] ALIGNED;
+    turned_adjoints d;
+    const int64_t lane_blocks = quotient_up(lanes, TERMS), parts = quotient_up(units, UNITS);
+    const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
+    for (int64_t part = 0; part < lane_blocks * parts; part++) {
+        int64_t lane, unit;
+        const int64_t count = share_of(lanes, lane_blocks, part / parts, &lane);
+        const int64_t some = share_of(units, parts, part % parts, &unit);
+        const bool add = part % parts > 0;
+        turn_adjoints(some, count, d_out + unit * lanes + lane, lanes, &d);
+        for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
+            const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
+            gr_real *to = d_in + column * lanes + lane;
+            if (add) turn(columns, count, to, lanes, result, WIDE);
+            add_weights(&d, weights + unit * in + column, in, wide, add, result);
+            turn(count, columns, result, WIDE, to, lanes);
+            column += wide;
+        }
+    }
+}
+
+/* The inputs of each unit's lanes are added up: the inputs turned, [lane][in], are the packed rows.
+ */
+void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
+                               const gr_real *x, gr_real *d_weights) {
+    gr_real turned[TERMS * WIDE] ALIGNED;
+    const int64_t blocks = quotient_up(lanes, TERMS);
+    const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t lane;
+        const int64_t count = share_of(lanes, blocks, block, &lane);
+        for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
+            const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
+            turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
+            gr_real *c = d_weights + column;
+            for (int64_t u = 0; u < units; u++, c += in) {
+                const gr_real *factors = d_out + u * lanes + lane;
+                const sparse_row row = {.terms = terms_of(count, factors),
+                                        .factors = factors,
+                                        .b = turned,
+                                        .add = true,
+                                        .columns = columns,
+                                        .c = c};
+                if (u + 1 < units) /* the second-level cache holds no more than a few layers */
+                    for (int64_t v = 0; v < columns; v += LINE) __builtin_prefetch(c + in + v, 1);
+                rows[wide / LANES - 1](&row);
+            }
+            column += wide;
+        }
+    }
+}
