@@ -5,19 +5,37 @@
  */
 #include "core/kernels/multiply.h"
 
-/* The tile of a set: its sums, a row of vectors and a factor fit its registers (32, 16, 16). */
+/* The tiles of a set, of 1, 2 or 3 vectors by up to so many rows: their sums, a row of vectors and
+ * a factor fit its registers (32, 16, 16), and are as many as products can be on their way at once.
+ */
+#define UP_TO_4(X, V) X(1, V) X(2, V) X(3, V) X(4, V)
+#define UP_TO_6(X, V) UP_TO_4(X, V) X(5, V) X(6, V)
+#define UP_TO_8(X, V) UP_TO_6(X, V) X(7, V) X(8, V)
+#define UP_TO_12(X, V) UP_TO_8(X, V) X(9, V) X(10, V) X(11, V) X(12, V)
 #if defined(GR_KERNEL_SET_avx512)
-enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
+enum { TILE_VECTORS = 3 };
+static const int tile_rows[TILE_VECTORS] = {8, 8, 8};
+#define EACH_TILE(X) UP_TO_8(X, 1) UP_TO_8(X, 2) UP_TO_8(X, 3)
 #elif defined(GR_KERNEL_SET_avx2)
-enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
+enum { TILE_VECTORS = 3 };
+static const int tile_rows[TILE_VECTORS] = {12, 6, 4};
+#define EACH_TILE(X) UP_TO_12(X, 1) UP_TO_6(X, 2) UP_TO_4(X, 3)
 #else
-enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
+enum { TILE_VECTORS = 2 };
+static const int tile_rows[TILE_VECTORS] = {4, 4};
+#define EACH_TILE(X) UP_TO_4(X, 1) UP_TO_4(X, 2)
 #endif
+enum { MOST_ROWS = 12 };
 enum { PANEL = TILE_VECTORS * LANES };
 /* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
 enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
 /* Lanes that are left over are summed within vectors, up to so many and for so many terms. */
-enum { MOST_SUMMED = LANES / 2, LEAST_TERMS = 4 * LANES, SUMMED_TERMS = 512 };
+enum {
+    SUMMED_ROWS = VECTOR_BYTES == 64 ? 8 : 4,
+    MOST_SUMMED = LANES / 2,
+    LEAST_TERMS = 4 * LANES,
+    SUMMED_TERMS = 512
+};
 
 /* c[row][column] = start[row] + Σ a(row, term)·b(term, column), or added to what is there. */
 typedef struct product {
@@ -45,7 +63,7 @@ INLINE void tile(const int R, const int V, const product *p, const place *at) {
     const gr_real *a = at->a, *b = at->b;
     gr_real *c = at->c;
     const int64_t left = at->columns - (V - 1) * LANES;
-    vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
+    vector sum[MOST_ROWS][TILE_VECTORS] = {{{0}}};
     if (at->add && at->terms > FEW)
         FOR_EACH (r, R)
             FOR_EACH (v, V) __builtin_prefetch(c + r * c_row + v * LANES, 1);
@@ -77,47 +95,42 @@ typedef void tile_function(const product *p, const place *at);
     static void tile_##R##_##V(const product *p, const place *at) { \
         tile(R, V, p, at);                                          \
     }
-#if defined(GR_KERNEL_SET_avx512)
-#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#else
-#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4)
-#endif
-#if defined(GR_KERNEL_SET_baseline)
-#define TILES(R) TILE(R, 1) TILE(R, 2)
-#define ROW(R) {tile_##R##_1, tile_##R##_2},
-#else
-#define TILES(R) TILE(R, 1) TILE(R, 2) TILE(R, 3)
-#define ROW(R) {tile_##R##_1, tile_##R##_2, tile_##R##_3},
-#endif
-EACH_HEIGHT(TILES)
+EACH_TILE(TILE)
 
-static tile_function *const tiles[TILE_ROWS][TILE_VECTORS] = {EACH_HEIGHT(ROW)};
+#define ENTRY(R, V) [V - 1][R - 1] = tile_##R##_##V,
+static tile_function *const tiles[TILE_VECTORS][MOST_ROWS] = {EACH_TILE(ENTRY)};
+
+/* `count` tiles of `wide` vectors, from `column` on, over the terms from `term` on. */
+static void multiply_columns(const product *p, int64_t term, int64_t terms, int64_t column,
+                             int64_t wide, int64_t count) {
+    const tiling rows = tiling_of(p->rows, tile_rows[wide - 1]);
+    /* The operand that stays in the first-level cache is the one of the outer loop's tile. */
+    const bool rows_first = terms * count * wide * LANES <= BLOCK_REALS;
+    for (int64_t i = 0; i < (rows_first ? rows.tiles : count); i++)
+        for (int64_t j = 0; j < (rows_first ? count : rows.tiles); j++) {
+            const int64_t tile = rows_first ? i : j, row = first_of(rows, tile);
+            const int64_t to = column + (rows_first ? j : i) * wide * LANES;
+            const place at = {.a = p->a + row * p->a_row + term * p->a_term,
+                              .b = p->b + term * p->b_term + to,
+                              .start = p->start ? p->start + row : NULL,
+                              .c = p->c + row * p->c_row + to,
+                              .terms = terms,
+                              .columns = p->columns - to,
+                              .add = p->add || term > 0};
+            tiles[wide - 1][size_of(rows, tile) - 1](p, &at);
+        }
+}
 
 static void multiply(const product *p) {
     const int64_t blocks = quotient_up(p->terms, BLOCK_TERMS);
-    const tiling rows = tiling_of(p->rows, TILE_ROWS);
     const tiling vectors = tiling_of(quotient_up(p->columns, LANES), TILE_VECTORS);
     for (int64_t block = 0; block < blocks; block++) {
         int64_t term;
         const int64_t terms = share_of(p->terms, blocks, block, &term);
-        /* The operand that stays in the first-level cache is the one of the outer loop's tile. */
-        const bool rows_first = terms * p->columns <= BLOCK_REALS;
-        const tiling outer = rows_first ? rows : vectors, inner = rows_first ? vectors : rows;
-        for (int64_t i = 0, from = 0; i < outer.tiles; from += size_of(outer, i), i++)
-            for (int64_t j = 0, to = 0; j < inner.tiles; to += size_of(inner, j), j++) {
-                const int64_t row = rows_first ? from : to;
-                const int64_t high = size_of(rows, rows_first ? i : j);
-                const int64_t wide = size_of(vectors, rows_first ? j : i);
-                const int64_t column = (rows_first ? to : from) * LANES;
-                const place at = {.a = p->a + row * p->a_row + term * p->a_term,
-                                  .b = p->b + term * p->b_term + column,
-                                  .start = p->start ? p->start + row : NULL,
-                                  .c = p->c + row * p->c_row + column,
-                                  .terms = terms,
-                                  .columns = p->columns - column,
-                                  .add = p->add || block > 0};
-                tiles[high - 1][wide - 1](p, &at);
-            }
+        const int64_t wider = vectors.small + 1, rest = vectors.tiles - vectors.large;
+        if (vectors.large) multiply_columns(p, term, terms, 0, wider, vectors.large);
+        if (rest)
+            multiply_columns(p, term, terms, vectors.large * wider * LANES, vectors.small, rest);
     }
 }
 
@@ -127,7 +140,7 @@ static void multiply(const product *p) {
 /* c[r][v] += Σ a[r][term]·b[v][term]; b [V][SUMMED_TERMS] has zeros after its terms. */
 INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a, int64_t a_row,
                       const gr_real *b, gr_real *c, int64_t c_row) {
-    vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
+    vector sum[SUMMED_ROWS][TILE_VECTORS] = {{{0}}};
     int64_t term = 0;
     for (; term + LANES <= terms; term += LANES) {
         vector value[TILE_VECTORS];
@@ -150,8 +163,8 @@ INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a,
 INLINE void sums(const int V, int64_t rows, int64_t terms, const gr_real *a, int64_t a_row,
                  const gr_real *b, gr_real *c, int64_t c_row) {
     int64_t row = 0;
-    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        sums_tile(TILE_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+    for (; row + SUMMED_ROWS <= rows; row += SUMMED_ROWS)
+        sums_tile(SUMMED_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
     for (; row < rows; row++)
         sums_tile(1, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
 }

@@ -41,6 +41,10 @@ INLINE int64_t size_of(tiling t, int64_t tile) {
     return t.small + (tile < t.large);
 }
 
+INLINE int64_t first_of(tiling t, int64_t tile) {
+    return tile * t.small + smaller(tile, t.large);
+}
+
 /* to[column][row] = from[row][column]. */
 static inline void turn(int64_t rows, int64_t columns, const gr_real *from, int64_t from_row,
                         gr_real *to, int64_t to_row) {
