@@ -4,28 +4,8 @@
  * are the layer's inputs instead: forward by sums within vectors, backward with the result turned.
  */
 #include "core/kernels/multiply.h"
+#include "core/kernels/tiles.h"
 
-/* The tiles of a set, of 1, 2 or 3 vectors by up to so many rows: their sums, a row of vectors and
- * a factor fit its registers (32, 16, 16), and are as many as products can be on their way at once.
- */
-#define UP_TO_4(X, V) X(1, V) X(2, V) X(3, V) X(4, V)
-#define UP_TO_6(X, V) UP_TO_4(X, V) X(5, V) X(6, V)
-#define UP_TO_8(X, V) UP_TO_6(X, V) X(7, V) X(8, V)
-#define UP_TO_12(X, V) UP_TO_8(X, V) X(9, V) X(10, V) X(11, V) X(12, V)
-#if defined(GR_KERNEL_SET_avx512)
-enum { TILE_VECTORS = 3 };
-static const int tile_rows[TILE_VECTORS] = {8, 8, 8};
-#define EACH_TILE(X) UP_TO_8(X, 1) UP_TO_8(X, 2) UP_TO_8(X, 3)
-#elif defined(GR_KERNEL_SET_avx2)
-enum { TILE_VECTORS = 3 };
-static const int tile_rows[TILE_VECTORS] = {12, 6, 4};
-#define EACH_TILE(X) UP_TO_12(X, 1) UP_TO_6(X, 2) UP_TO_4(X, 3)
-#else
-enum { TILE_VECTORS = 2 };
-static const int tile_rows[TILE_VECTORS] = {4, 4};
-#define EACH_TILE(X) UP_TO_4(X, 1) UP_TO_4(X, 2)
-#endif
-enum { MOST_ROWS = 12 };
 enum { PANEL = TILE_VECTORS * LANES };
 /* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
 enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };

@@ -14,19 +14,14 @@
  * products, of channels by channels by positions, where a position is a (tile, lane) pair; lanes of
  * neighbouring tiles adjoin, whatever their number. A block of positions at a time, so that what is
  * transformed stays in the second-level cache. */
+#include "core/kernels/tiles.h"
 #include "core/kernels/winograd_transforms.h"
 
 /* -- the matrix products
  * ------------------------------------------------------------------------------------ */
 
-/* A tile's sums, their factors and one more fit the registers. */
-#if defined(GR_KERNEL_SET_avx512)
-enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
-#elif defined(GR_KERNEL_SET_avx2)
-enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
-#else
-enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
-#endif
+/* Rows of the widest tiles, in which the weights are kept together. */
+enum { GROUP = VECTOR_BYTES == 64 ? 8 : 4 };
 
 /* c[row][·] (+)= Σ_i a[i][row]·b[i][·] over i < depth. */
 typedef struct product {
@@ -38,7 +33,7 @@ typedef struct product {
 } product;
 
 INLINE void multiply_tile(const int R, const int V, const product *p) {
-    vector sum[TILE_ROWS][TILE_VECTORS];
+    vector sum[MOST_ROWS][TILE_VECTORS];
     FOR_EACH (r, R)
         FOR_EACH (v, V) sum[r][v] = (vector){0};
     const gr_real *a = p->a, *b = p->b;
@@ -65,31 +60,10 @@ typedef void multiply_function(const product *p);
     static void multiply_##R##_##V(const product *p) { \
         multiply_tile(R, V, p);                        \
     }
-#if defined(GR_KERNEL_SET_baseline)
-#define MULTIPLY_ROW(R) MULTIPLY(R, 1) MULTIPLY(R, 2)
-#define ROW_OF(R) \
-    { multiply_##R##_1, multiply_##R##_2 }
-#else
-#define MULTIPLY_ROW(R) MULTIPLY(R, 1) MULTIPLY(R, 2) MULTIPLY(R, 3)
-#define ROW_OF(R) \
-    { multiply_##R##_1, multiply_##R##_2, multiply_##R##_3 }
-#endif
-MULTIPLY_ROW(1)
-MULTIPLY_ROW(2)
-MULTIPLY_ROW(3)
-MULTIPLY_ROW(4)
-#if defined(GR_KERNEL_SET_avx512)
-MULTIPLY_ROW(5)
-MULTIPLY_ROW(6)
-MULTIPLY_ROW(7)
-MULTIPLY_ROW(8)
-#endif
-static multiply_function *const multiplications[TILE_ROWS][TILE_VECTORS] = {
-    ROW_OF(1), ROW_OF(2), ROW_OF(3), ROW_OF(4),
-#if defined(GR_KERNEL_SET_avx512)
-    ROW_OF(5), ROW_OF(6), ROW_OF(7), ROW_OF(8),
-#endif
-};
+EACH_TILE(MULTIPLY)
+
+#define ENTRY(R, V) [V - 1][R - 1] = multiply_##R##_##V,
+static multiply_function *const multiplications[TILE_VECTORS][MOST_ROWS] = {EACH_TILE(ENTRY)};
 
 /* The next share of `left` in parts of at most `most`, all about equal. */
 INLINE int64_t share(int64_t left, int64_t most) {
@@ -97,11 +71,27 @@ INLINE int64_t share(int64_t left, int64_t most) {
     return parts ? (left + parts - 1) / parts : 0;
 }
 
-/* One row of tiles: `rows` rows of c (at most TILE_ROWS) by `count` columns; whole vectors. */
+/* One row of tiles: `rows` rows of c (at most GROUP) by `count` columns; whole vectors. */
+static void multiply_group(int64_t rows, int64_t count, product p) {
+    for (int64_t left = (count + VECTOR_LANES - 1) / VECTOR_LANES, vectors; left; left -= vectors) {
+        vectors = share(left, TILE_VECTORS);
+        multiplications[vectors - 1][rows - 1](&p);
+        p.b += vectors * VECTOR_LANES;
+        p.c += vectors * VECTOR_LANES;
+    }
+}
+
+/* All rows of c, in tiles as high as their width allows. */
 static void multiply(int64_t rows, int64_t count, product p) {
     for (int64_t left = (count + VECTOR_LANES - 1) / VECTOR_LANES, vectors; left; left -= vectors) {
         vectors = share(left, TILE_VECTORS);
-        multiplications[rows - 1][vectors - 1](&p);
+        product one = p;
+        for (int64_t rest = rows, high; rest; rest -= high) {
+            high = share(rest, tile_rows[vectors - 1]);
+            multiplications[vectors - 1][high - 1](&one);
+            one.a += high * p.a_row;
+            one.c += high * p.c_row;
+        }
         p.b += vectors * VECTOR_LANES;
         p.c += vectors * VECTOR_LANES;
     }
@@ -166,7 +156,7 @@ static void take_weights(int64_t square, int64_t sources, int64_t source_stride,
                          gr_real *taps) {
     int64_t pair = 0;
     for (int64_t target = 0, rows; target < targets; target += rows) {
-        rows = share(targets - target, TILE_ROWS);
+        rows = share(targets - target, GROUP);
         for (int64_t source = 0; source < sources; source++)
             for (int64_t row = target; row < target + rows; row++, pair++) {
                 const gr_real *w = weights + row * target_stride + source * source_stride;
@@ -423,14 +413,14 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
             /* As many whole groups of channels as the chunk takes. */
             int64_t group;
             for (count = 0; first + count < target->channels; count += group) {
-                group = share(target->channels - first - count, TILE_ROWS);
+                group = share(target->channels - first - count, GROUP);
                 if (count + group > WINOGRAD_CHUNK) break;
             }
             const int64_t area = winograd_area(count * b.stride);
             for (int p = 0; p < winograd_areas(c->kernel); p++) {
                 if (left_out(points, p / points, p % points, &b)) continue;
                 for (int64_t f = 0; f < count; f += group) {
-                    group = share(target->channels - first - f, TILE_ROWS);
+                    group = share(target->channels - first - f, GROUP);
                     const product one = {.depth = source->channels,
                                          .a = transformed + p * weights_area +
                                               (first + f) * source->channels,
@@ -440,7 +430,7 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                                          .b_step = b.stride,
                                          .c = products + p * area + f * b.stride,
                                          .c_row = b.stride};
-                    multiply(group, b.positions, one);
+                    multiply_group(group, b.positions, one);
                 }
             }
             put(target, &b, count, products, area, bias ? bias + first : NULL, zeros, sink,
@@ -565,19 +555,16 @@ void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_r
                 if (first) memset(sums + p * sums_area, 0, (size_t)sums_area * sizeof *sums);
                 continue;
             }
-            for (int64_t row = 0, rows; row < c->in_channels; row += rows) {
-                rows = share(c->in_channels - row, TILE_ROWS);
-                const product one = {.depth = b.positions,
-                                     .a = taken + p * taken_area + row * b.stride,
-                                     .a_row = b.stride,
-                                     .a_step = 1,
-                                     .b = transposed + p * transposed_area,
-                                     .b_step = channels,
-                                     .c = sums + p * sums_area + row * channels,
-                                     .c_row = channels,
-                                     .add = !first};
-                multiply(rows, channels, one);
-            }
+            const product all = {.depth = b.positions,
+                                 .a = taken + p * taken_area,
+                                 .a_row = b.stride,
+                                 .a_step = 1,
+                                 .b = transposed + p * transposed_area,
+                                 .b_step = channels,
+                                 .c = sums + p * sums_area,
+                                 .c_row = channels,
+                                 .add = !first};
+            multiply(c->in_channels, channels, all);
         }
     }
     if (c->kernel == 3)
