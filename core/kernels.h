@@ -126,7 +126,8 @@ typedef struct gr_kernels {
      * w[u][i]·x[i][lane]; bias may be NULL. */
     void (*multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                      const gr_real *bias, const gr_real *x, gr_real *y);
-    /* d_in[i][lane] = Σ w[u][i]·d_out[u][lane]. */
+    /* d_in[i][lane] = Σ w[u][i]·d_out[u][lane]. This and the next may leave out the terms whose
+     * d_out is 0, whatever they would be times. */
     void (*multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                 const gr_real *d_out, gr_real *d_in);
     /* d_weights[u][i] += Σ over lanes of d_out[u][lane]·x[i][lane]. */

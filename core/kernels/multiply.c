@@ -274,6 +274,7 @@ void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const
         const int64_t wide = BLOCK_REALS / count / PANEL * PANEL;
         for (int64_t i = 0; i < in; i += wide) {
             const int64_t columns = smaller(in - i, wide);
+            clear_rest(count, columns, turned, wide);
             turn(columns, count, x + i * lanes + lane, lanes, turned, wide);
             const product p = {.rows = units,
                                .columns = columns,

@@ -74,6 +74,14 @@ static inline void turn(int64_t rows, int64_t columns, const gr_real *from, int6
     }
 }
 
+/* Zeros in the last vector of each row, where it has lanes without a column: what is left there
+ * from before is multiplied too, and may be a number so small that some processors take long for
+ * it. */
+static inline void clear_rest(int64_t rows, int64_t columns, gr_real *to, int64_t to_row) {
+    for (int64_t row = 0; columns % LANES && row < rows; row++)
+        store(to + row * to_row + columns / LANES * LANES, (vector){0});
+}
+
 /* Whether the adjoints d_out [units][lanes] have so many zeros, and the weights [units][in] a
  * shape, that the two products below pay. */
 bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out);

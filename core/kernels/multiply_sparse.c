@@ -164,6 +164,7 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
         const int64_t count = share_of(lanes, blocks, block, &lane);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
+            clear_rest(count, columns, turned, WIDE);
             turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
             gr_real *c = d_weights + column;
             for (int64_t u = 0; u < units; u++, c += in) {
