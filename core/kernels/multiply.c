@@ -10,12 +10,7 @@ enum { PANEL = TILE_VECTORS * LANES };
 /* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
 enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
 /* Lanes that are left over are summed within vectors, up to so many and for so many terms. */
-enum {
-    SUMMED_ROWS = VECTOR_BYTES == 64 ? 8 : 4,
-    MOST_SUMMED = LANES / 2,
-    LEAST_TERMS = 4 * LANES,
-    SUMMED_TERMS = 512
-};
+enum { MOST_SUMMED = LANES / 2, LEAST_TERMS = 4 * LANES, SUMMED_TERMS = 512 };
 
 /* c[row][column] = start[row] + Σ a(row, term)·b(term, column), or added to what is there. */
 typedef struct product {
@@ -120,7 +115,7 @@ static void multiply(const product *p) {
 /* c[r][v] += Σ a[r][term]·b[v][term]; b [V][SUMMED_TERMS] has zeros after its terms. */
 INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a, int64_t a_row,
                       const gr_real *b, gr_real *c, int64_t c_row) {
-    vector sum[SUMMED_ROWS][TILE_VECTORS] = {{{0}}};
+    vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
     int64_t term = 0;
     for (; term + LANES <= terms; term += LANES) {
         vector value[TILE_VECTORS];
@@ -143,8 +138,8 @@ INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a,
 INLINE void sums(const int V, int64_t rows, int64_t terms, const gr_real *a, int64_t a_row,
                  const gr_real *b, gr_real *c, int64_t c_row) {
     int64_t row = 0;
-    for (; row + SUMMED_ROWS <= rows; row += SUMMED_ROWS)
-        sums_tile(SUMMED_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
+        sums_tile(TILE_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
     for (; row < rows; row++)
         sums_tile(1, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
 }

@@ -20,9 +20,6 @@
 /* -- the matrix products
  * ------------------------------------------------------------------------------------ */
 
-/* Rows of the widest tiles, in which the weights are kept together. */
-enum { GROUP = VECTOR_BYTES == 64 ? 8 : 4 };
-
 /* c[row][·] (+)= Σ_i a[i][row]·b[i][·] over i < depth. */
 typedef struct product {
     int64_t depth;
@@ -71,17 +68,8 @@ INLINE int64_t share(int64_t left, int64_t most) {
     return parts ? (left + parts - 1) / parts : 0;
 }
 
-/* One row of tiles: `rows` rows of c (at most GROUP) by `count` columns; whole vectors. */
-static void multiply_group(int64_t rows, int64_t count, product p) {
-    for (int64_t left = (count + VECTOR_LANES - 1) / VECTOR_LANES, vectors; left; left -= vectors) {
-        vectors = share(left, TILE_VECTORS);
-        multiplications[vectors - 1][rows - 1](&p);
-        p.b += vectors * VECTOR_LANES;
-        p.c += vectors * VECTOR_LANES;
-    }
-}
-
-/* All rows of c, in tiles as high as their width allows. */
+/* `rows` rows of c by `count` columns, whole vectors, in tiles as high as their width allows: up to
+ * TILE_ROWS rows in one. */
 static void multiply(int64_t rows, int64_t count, product p) {
     for (int64_t left = (count + VECTOR_LANES - 1) / VECTOR_LANES, vectors; left; left -= vectors) {
         vectors = share(left, TILE_VECTORS);
@@ -156,7 +144,7 @@ static void take_weights(int64_t square, int64_t sources, int64_t source_stride,
                          gr_real *taps) {
     int64_t pair = 0;
     for (int64_t target = 0, rows; target < targets; target += rows) {
-        rows = share(targets - target, GROUP);
+        rows = share(targets - target, TILE_ROWS);
         for (int64_t source = 0; source < sources; source++)
             for (int64_t row = target; row < target + rows; row++, pair++) {
                 const gr_real *w = weights + row * target_stride + source * source_stride;
@@ -413,14 +401,14 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
             /* As many whole groups of channels as the chunk takes. */
             int64_t group;
             for (count = 0; first + count < target->channels; count += group) {
-                group = share(target->channels - first - count, GROUP);
+                group = share(target->channels - first - count, TILE_ROWS);
                 if (count + group > WINOGRAD_CHUNK) break;
             }
             const int64_t area = winograd_area(count * b.stride);
             for (int p = 0; p < winograd_areas(c->kernel); p++) {
                 if (left_out(points, p / points, p % points, &b)) continue;
                 for (int64_t f = 0; f < count; f += group) {
-                    group = share(target->channels - first - f, GROUP);
+                    group = share(target->channels - first - f, TILE_ROWS);
                     const product one = {.depth = source->channels,
                                          .a = transformed + p * weights_area +
                                               (first + f) * source->channels,
@@ -430,7 +418,7 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
                                          .b_step = b.stride,
                                          .c = products + p * area + f * b.stride,
                                          .c_row = b.stride};
-                    multiply_group(group, b.positions, one);
+                    multiply(group, b.positions, one);
                 }
             }
             put(target, &b, count, products, area, bias ? bias + first : NULL, zeros, sink,
