@@ -133,9 +133,25 @@ static gr_status check(const gr_settings *settings, const gr_fit *fit, gr_error 
     return GR_OK;
 }
 
+/* Whether the softmax probe takes K - 1 cotangents instead of the K rows s_m = p_m(e_m - p) of its
+ * Jacobian. The rows add up to 0, so that the squares of s_m + s_K / (√K - 1), m < K, add up to
+ * those of all s_m: they are the Jacobian's products with the first K - 1 columns of Householder's
+ * reflection that takes e_K to (1, …, 1)/√K, and the product with the last is 0. Absolute values
+ * need the rows. */
+static bool folds_rows(const gr_settings *settings, int64_t outputs) {
+    return gr_choice(settings, PROBE) == PROBE_SOFTMAX && gr_choice(settings, NORM) == NORM_L2 &&
+           outputs > 1;
+}
+
+/* What each cotangent has of the last row. */
+static gr_real last_row_share(const gr_settings *settings, int64_t outputs) {
+    return folds_rows(settings, outputs) ? (gr_real)(1 / (sqrt((double)outputs) - 1)) : 0;
+}
+
 static int64_t probes(const gr_settings *settings, int64_t outputs) {
     const int probe = gr_choice(settings, PROBE);
     if (!gr_is_null(settings, PROJECTIONS)) return gr_integer(settings, PROJECTIONS);
+    if (folds_rows(settings, outputs)) return outputs - 1;
     return probe == PROBE_LOGITS || probe == PROBE_SOFTMAX ? outputs : 1;
 }
 
@@ -177,6 +193,24 @@ static void projection_cotangent(const gr_probe_block *b, gr_real *c) {
             const gr_real scale = (gr_real)sqrt((double)K / ((double)b->all_probes * squares));
             for (int64_t k = 0; k < K; k++) direction[k * b->stride] *= scale;
         }
+}
+
+static void softmax_cotangent(const gr_probe_block *b, gr_real *c) {
+    const int64_t K = b->loss->outputs, n = b->loss->samples;
+    const gr_real *p = b->loss->p, share = last_row_share(b->settings, K);
+    gr_softmax_rows(K, n, p, b->first_probe, b->probes, b->stride, c);
+    if (share == 0) return;
+    for (int64_t s = 0; s < n; s++) {
+        const gr_real weight = share * p[(K - 1) * n + s];
+        gr_real others = 0; /* 1 - p_K, times the weight, as in gr_softmax_rows */
+        for (int64_t k = 0; k < K; k++) {
+            const gr_real product = weight * p[k * n + s];
+            const gr_real entry = k < K - 1 ? -product : others;
+            others += product;
+            for (int64_t probe = 0; probe < b->probes; probe++)
+                c[k * b->stride + probe * n + s] += entry;
+        }
+    }
 }
 
 /* Ones at the k largest logits of each sample; of equals the first. */
@@ -221,7 +255,7 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
             projection_cotangent(b, c);
         break;
     case PROBE_SOFTMAX:
-        gr_softmax_rows(K, n, p, b->first_probe, b->probes, b->stride, c);
+        softmax_cotangent(b, c);
         break;
     case PROBE_LABEL:
         for (int64_t k = 0; k < K; k++)
@@ -317,24 +351,28 @@ static int64_t likeliest(const gr_probe_block *b, int64_t s) {
     return gr_greatest_output(b->loss->z + s, b->loss->outputs, b->loss->samples);
 }
 
-/* q = p ⊙ (γ - p·γ), γ = Σ over rows m of e_m(ż_m - p·ż) - p_m ż, where ż is row m's own. */
+/* q = p ⊙ (γ - p·γ), γ = Σ over rows m of e_m(ż_m - p·ż) - p_m ż, where ż is row m's own. A probe's
+ * ż belongs to its row and, by a share, to the last. */
 static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real *q) {
-    const int64_t K = b->loss->outputs, n = b->loss->samples;
-    const gr_real *p = b->loss->p;
+    const int64_t K = b->loss->outputs, n = b->loss->samples, last = K - 1;
+    const gr_real *p = b->loss->p, share = last_row_share(b->settings, K);
     for (int64_t s = 0; s < n; s++) {
         const int64_t best = likeliest(b, s);
+        const gr_real p_last = share * p[last * n + s];
         gr_real weighted = 0; /* p·γ, summed over rows */
         for (int64_t probe = 0; probe < b->probes; probe++) {
             const int64_t m = b->first_probe + probe;
-            const gr_real *t = t_z + probe * n + s;
+            const gr_real *t = t_z + probe * n + s, p_m = p[m * n + s];
             const gr_real origin = t[best * b->stride];
             gr_real mean = 0;
             for (int64_t k = 0; k < K; k++) mean += p[k * n + s] * (t[k * b->stride] - origin);
             const gr_real at_m = t[m * b->stride] - origin - mean;
-            weighted += p[m * n + s] * (at_m - mean);
-            q[m * n + s] += p[m * n + s] * at_m;
+            const gr_real at_last = t[last * b->stride] - origin - mean;
+            weighted += p_m * (at_m - mean) + p_last * (at_last - mean);
+            q[m * n + s] += p_m * at_m;
+            q[last * n + s] += p_last * at_last;
             for (int64_t k = 0; k < K; k++)
-                q[k * n + s] -= p[k * n + s] * p[m * n + s] * (t[k * b->stride] - origin);
+                q[k * n + s] -= p[k * n + s] * (p_m + p_last) * (t[k * b->stride] - origin);
         }
         for (int64_t k = 0; k < K; k++) q[k * n + s] -= p[k * n + s] * weighted;
     }
