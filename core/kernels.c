@@ -17,9 +17,28 @@ const gr_kernels *gr_kernels_choose(void) {
     return sets[first];
 }
 
+/* The direct sums make a window's products for each of its pixels, in full vectors; by rows they
+ * are made once, in vectors with room for more taps. Half of the products must go. */
+static bool rows_pay(int64_t lanes, const gr_pooled_convolution *c) {
+    const int64_t vectors = gr_pooled_row_vectors(lanes, c, 0);
+    const int64_t image =
+        c->in_channels * (c->in_rows + 2 * c->padding) * (c->in_columns + 2 * c->padding);
+    enum { LARGEST_IMAGE = 1 << 20 }; /* what it takes in the caches, and offsets of 32 bits */
+    return image <= LARGEST_IMAGE && vectors <= GR_POOLED_ROW_VECTORS &&
+           c->window <= GR_POOLED_NARROW_WINDOW &&
+           gr_pooled_row_vectors(lanes, c, c->window - 1) <= GR_POOLED_ROW_VECTORS + 1 &&
+           2 * vectors * lanes <= c->window * c->window * c->kernel * c->in_channels;
+}
+
+gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_pooled_convolution *c, int64_t probes) {
+    const int64_t whole = (probes + lanes - 1) / lanes * lanes;
+    if (5 * probes >= 3 * whole) return GR_POOLED_BY_PROBES;
+    return rows_pay(lanes, c) ? GR_POOLED_BY_ROWS : GR_POOLED_BY_CHANNELS;
+}
+
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, int64_t probes) {
     const int64_t lanes = kernels->vector_lanes;
-    if (gr_pooled_by_probes(lanes, probes)) return true;
+    if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
     const gr_winograd other = {.in_channels = c->in_channels,
                                .in_rows = c->in_rows,
                                .in_columns = c->in_columns,
@@ -29,15 +48,14 @@ bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, i
                                .kernel = c->kernel,
                                .padding = c->padding};
     if (gr_winograd_suits(&other)) return false;
-    /* The direct sums make a window's products for each of its pixels, in full vectors; here they
-     * are made once, in vectors with room for more channels. Half of the products must go. */
+    /* As by rows, with room for more channels. */
     const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;
     return c->window <= GR_POOLED_NARROW_WINDOW &&
            2 * room <= c->window * c->window * c->in_channels;
 }
 
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c) {
-    /* core/kernels/pooled.c and pooled_channels.c: areas_of. */
+    /* core/kernels/pooled.c, pooled_rows.c and pooled_channels.c: areas_of. */
     enum { WIDEST_TILE = 6 };
     const int64_t lanes = kernels->vector_lanes;
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
@@ -55,6 +73,12 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
         lanes * (rows * columns * pixel + 4 * (features + lanes) + 2 * windows * filters + filters +
                  1) +
         c->out_channels * (2 * c->kernel * c->kernel + wide * wide) * pixel + windows;
+    const int64_t square = gr_pooled_row_vectors(lanes, c, c->window - 1) * lanes;
+    const int64_t by_rows =
+        4 * lanes * ((rows + c->window) * columns * c->in_channels + square + 2 * lanes) +
+        c->out_channels * ((c->window * wide + 2 * c->kernel) * square + 2 * 4 * lanes) + 3 * 64 +
+        windows;
+    if (rows_pay(lanes, c)) return by_rows > by_probes ? by_rows : by_probes;
     const bool narrow = c->window <= GR_POOLED_NARROW_WINDOW; /* else never by channels */
     return narrow && by_channels > by_probes ? by_channels : by_probes;
 }

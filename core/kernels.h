@@ -50,7 +50,7 @@ typedef struct gr_plane {
 /* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
 enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
 
-enum { GR_POOLED_WINDOW = 8, GR_POOLED_NARROW_WINDOW = 3 };
+enum { GR_POOLED_WINDOW = 8, GR_POOLED_NARROW_WINDOW = 3, GR_POOLED_ROW_VECTORS = 2 };
 /* A convolution of stride 1 with kernels of 3 or 5 pixels, and the max-pool that alone reads it,
  * whose windows (`window` pixels wide, at most GR_POOLED_WINDOW; `step` apart) do not overlap.
  * Weights are the layer's own. */
@@ -239,10 +239,21 @@ typedef struct gr_kernels {
  * during a process unless that variable changes. */
 const gr_kernels *gr_kernels_choose(void);
 
-/* Whether the lanes of a vector are probes in the pooled kernels, where at least three of five
- * lanes are in use, or a pixel's channels. */
-static inline bool gr_pooled_by_probes(int64_t vector_lanes, int64_t probes) {
-    return 5 * probes >= 3 * ((probes + vector_lanes - 1) / vector_lanes * vector_lanes);
+/* What the lanes of a vector are in the pooled kernels: the probes of a sample, where three of five
+ * lanes at least are in use; a row of a kernel's taps, where an image has few channels; or a
+ * pixel's channels. */
+typedef enum gr_pooled_way {
+    GR_POOLED_BY_PROBES,
+    GR_POOLED_BY_ROWS,
+    GR_POOLED_BY_CHANNELS,
+    GR_POOLED_WAYS
+} gr_pooled_way;
+gr_pooled_way gr_pooled_way_of(int64_t vector_lanes, const gr_pooled_convolution *convolution,
+                               int64_t probes);
+/* Vectors for a row of taps, all channels, and `more` pixels. */
+static inline int64_t gr_pooled_row_vectors(int64_t vector_lanes, const gr_pooled_convolution *c,
+                                            int64_t more) {
+    return ((c->kernel + more) * c->in_channels + vector_lanes - 1) / vector_lanes;
 }
 /* Whether the pooled kernels are the faster ones for so many probes, or with one for the ordinary
  * adjoint. A rule on shapes: it must not depend on a timing. */

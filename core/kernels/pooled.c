@@ -1,8 +1,9 @@
 /* Convolutions before max-pooling: of each window only one pixel, the winner, has an adjoint, and
- * only its tangent goes on. Here for many probes; pooled_channels.c is for few and for the ordinary
- * pass. All probes of a sample share the winners, so that the probes are the lanes, a sample's
- * arrays are [feature][probe], and three of four products of 2x2 windows are never made; nor are
- * those of adjoints that are zero for all probes, as behind a relu that does not pass. */
+ * only its tangent goes on. Here for many probes; pooled_channels.c and pooled_rows.c are for few
+ * and for the ordinary pass. All probes of a sample share the winners, so that the probes are the
+ * lanes, a sample's arrays are [feature][probe], and three of four products of 2x2 windows are
+ * never made; nor are those of adjoints that are zero for all probes, as behind a relu that does
+ * not pass. */
 #include "core/kernels/pooled.h"
 
 enum { OUTPUTS = 8 }; /* of a tangent at once: so many sums hide the latency of one */
@@ -507,27 +508,44 @@ static void tangent_by_probes(const gr_pooled_convolution *c, const gr_real *wei
     }
 }
 
-/* -- either way
+/* -- any way
  * --------------------------------------------------------------------------------------------- */
 
 void KERNEL(pooled_backward)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
                              int64_t samples, const int32_t *winner, const gr_real *d_pooled,
                              gr_real *d_in, gr_real *scratch) {
-    (gr_pooled_by_probes(L, probes) ? backward_by_probes : KERNEL(pooled_backward_by_channels))(
-        c, weights, probes, samples, winner, d_pooled, d_in, scratch);
+    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+                                const int32_t *, const gr_real *, gr_real *, gr_real *) = {
+        [GR_POOLED_BY_PROBES] = backward_by_probes,
+        [GR_POOLED_BY_ROWS] = KERNEL(pooled_backward_by_rows),
+        [GR_POOLED_BY_CHANNELS] = KERNEL(pooled_backward_by_channels)};
+    ways[gr_pooled_way_of(L, c, probes)](c, weights, probes, samples, winner, d_pooled, d_in,
+                                         scratch);
 }
 
 void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *weights,
                                int64_t probes, int64_t samples, const int32_t *winner,
                                const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
                                gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
-    (gr_pooled_by_probes(L, probes) ? accumulate_by_probes : KERNEL(pooled_accumulate_by_channels))(
-        c, weights, probes, samples, winner, kept, d_pooled, t_in, t_pooled, d_weights, scratch);
+    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+                                const int32_t *, const gr_real *, const gr_real *, const gr_real *,
+                                gr_real *, gr_real *, gr_real *) = {
+        [GR_POOLED_BY_PROBES] = accumulate_by_probes,
+        [GR_POOLED_BY_ROWS] = KERNEL(pooled_accumulate_by_rows),
+        [GR_POOLED_BY_CHANNELS] = KERNEL(pooled_accumulate_by_channels)};
+    ways[gr_pooled_way_of(L, c, probes)](c, weights, probes, samples, winner, kept, d_pooled, t_in,
+                                         t_pooled, d_weights, scratch);
 }
 
 void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
                             int64_t samples, const int32_t *winner, const gr_real *kept,
                             const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
-    (gr_pooled_by_probes(L, probes) ? tangent_by_probes : KERNEL(pooled_tangent_by_channels))(
-        c, weights, probes, samples, winner, kept, t_in, t_pooled, scratch);
+    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+                                const int32_t *, const gr_real *, const gr_real *, gr_real *,
+                                gr_real *) = {[GR_POOLED_BY_PROBES] = tangent_by_probes,
+                                              [GR_POOLED_BY_ROWS] = KERNEL(pooled_tangent_by_rows),
+                                              [GR_POOLED_BY_CHANNELS] =
+                                                  KERNEL(pooled_tangent_by_channels)};
+    ways[gr_pooled_way_of(L, c, probes)](c, weights, probes, samples, winner, kept, t_in, t_pooled,
+                                         scratch);
 }

@@ -2,13 +2,7 @@
  * channels of one pixel, and each lane of the passes has its own image [row][column][channel]. What
  * a winner reads, or what its adjoint goes to, are then the vectors of a square of pixels,
  * whichever pixel of its window it is. */
-#include "core/kernels/pooled.h"
-
-/* An address that the compiler neither makes anew for each use nor joins with others. */
-INLINE const gr_real *fixed(const gr_real *p) {
-    __asm__("" : "+r"(p));
-    return p;
-}
+#include "core/kernels/pooled_images.h"
 
 enum {
     OUTPUTS = 8,  /* of a tangent at once: they share the weights that are loaded */
@@ -22,13 +16,6 @@ typedef struct pick {
     gr_real delta;
     int32_t offset;
 } pick;
-
-/* At most L samples of a probe, of the lanes [feature][probe][sample]. */
-typedef struct chunk {
-    int64_t lanes, samples; /* of all */
-    int64_t probe, first_sample, count;
-    int64_t first; /* lane */
-} chunk;
 
 /* What lies where in the scratch. */
 typedef struct areas {
@@ -72,30 +59,6 @@ static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
     return a;
 }
 
-#define FOR_EACH_CHUNK(part, probes_, samples_)                                 \
-    for (chunk part = {.lanes = (probes_) * (samples_), .samples = (samples_)}; \
-         next_chunk(&part, probes_); part.first_sample += L)
-
-INLINE bool next_chunk(chunk *part, int64_t probes) {
-    if (part->first_sample >= part->samples) part->first_sample = 0, part->probe++;
-    const int64_t left = part->samples - part->first_sample;
-    part->count = left < L ? left : L;
-    part->first = part->probe * part->samples + part->first_sample;
-    return part->probe < probes;
-}
-
-/* How far `count` lanes' winners of one feature lie from the first pixel of their windows, where
- * the image has `pixel` reals between columns and `row` between rows; 0 in the other lanes. */
-INLINE integers distance(const int32_t *winner, int64_t count, int64_t window, int64_t pixel,
-                         int64_t row) {
-    int32_t part[L] = {0};
-    if (count < L) memcpy(part, winner, (size_t)count * sizeof *part), winner = part;
-    const integers w = load_indices(winner);
-    const integers rows = -((w >= same_index((int32_t)window)) +
-                            (w >= same_index((int32_t)(2 * window)))); /* window 3 at most */
-    return w * same_index((int32_t)pixel) + rows * same_index((int32_t)(row - window * pixel));
-}
-
 /* The picks of TOGETHER lanes each in the order of their channels: all whose adjoint is not zero,
  * or where `by_kept` says so, those where `kept` (NULL: all) is positive,
  * with their places. */
@@ -104,6 +67,7 @@ INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const 
     const int64_t channels = c->out_channels + 1, most = TOGETHER * (a->features + 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const integers dropped = same_index(INT32_MIN);
+    const window_steps steps = steps_of(c->window, a->pixel, a->row);
     const integers in_image[TOGETHER] = {same_index(0), same_index((int32_t)a->image_stride)};
     int32_t found[L] = {0};
     winner += part->first_sample;
@@ -118,8 +82,7 @@ INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const 
                 delta[i] = offset[i] = (vector){0};
                 if (i >= here) continue;
                 const int64_t at = f + w + i;
-                integers o = distance(winner + at * part->samples, part->count, c->window, a->pixel,
-                                      a->row) +
+                integers o = distance(&steps, winner + at * part->samples, part->count) +
                              same_index(a->corner[w + i]);
                 if (d_pooled) delta[i] = load(d_pooled + at * part->lanes + part->first);
                 if (!by_kept)
@@ -150,13 +113,6 @@ INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const 
     }
     for (int64_t j = 0; j < part->count; j += TOGETHER)
         a->first[j * channels + c->out_channels] = found[j / TOGETHER];
-}
-
-static void find_corners(const gr_pooled_convolution *c, const areas *a) {
-    for (int64_t row = 0; row < c->pooled_rows; row++)
-        for (int64_t column = 0; column < c->pooled_columns; column++)
-            a->corner[row * c->pooled_columns + column] =
-                (int32_t)((row * a->row + column * a->pixel) * c->step);
 }
 
 /* -- between [feature][lane] and [lane][pixel][channel] -- */
@@ -354,8 +310,8 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const
     if (t_pooled) arrange_weights(c, weights, 0, &a);
     memset(a.sums, 0, (size_t)(2 * all) * sizeof *a.sums); /* and the totals */
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
-    find_corners(c, &a);
-    FOR_EACH_CHUNK (part, probes, samples) {
+    find_corners(c, a.pixel, a.row, a.corner);
+    FOR_EACH_CHUNK (part, L, probes, samples) {
         read_image(c, &part, t_in, &a);
         if (!t_pooled) {
             list_picks(c, &part, winner, d_pooled, false, NULL, &a);
@@ -381,8 +337,8 @@ void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr
     const areas a = areas_of(c, scratch);
     arrange_weights(c, weights, 0, &a);
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
-    find_corners(c, &a);
-    FOR_EACH_CHUNK (part, probes, samples) {
+    find_corners(c, a.pixel, a.row, a.corner);
+    FOR_EACH_CHUNK (part, L, probes, samples) {
         list_picks(c, &part, winner, NULL, true, kept, &a);
         read_image(c, &part, t_in, &a);
         read_picks(c, &part, &a, false, true);
@@ -399,6 +355,7 @@ static void list_windows(const gr_pooled_convolution *c, const chunk *part, cons
                          const gr_real *d_pooled, const areas *a) {
     const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
     const int64_t windows = c->pooled_rows * c->pooled_columns;
+    const window_steps steps = steps_of(c->window, a->pixel, wide * a->pixel);
     const integers origin = same_index((int32_t)(margin * (wide + 1) * a->pixel));
     for (int64_t w = 0; w < windows; w++)
         for (int64_t f = 0; f < c->out_channels; f += L) {
@@ -409,8 +366,9 @@ static void list_windows(const gr_pooled_convolution *c, const chunk *part, cons
                 const int64_t at = (f + i) * windows + w;
                 delta[i] = load(d_pooled + at * part->lanes + part->first);
                 offset[i] =
-                    (vector)(origin - distance(winner + at * part->samples + part->first_sample,
-                                               part->count, c->window, a->pixel, wide * a->pixel));
+                    (vector)(origin - distance(&steps,
+                                               winner + at * part->samples + part->first_sample,
+                                               part->count));
             }
             transpose(delta);
             transpose(offset);
@@ -481,8 +439,8 @@ void KERNEL(pooled_backward_by_channels)(const gr_pooled_convolution *c, const g
                                          const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     arrange_weights(c, weights, c->window - 1, &a);
-    find_corners(c, &a);
-    FOR_EACH_CHUNK (part, probes, samples) {
+    find_corners(c, a.pixel, a.row, a.corner);
+    FOR_EACH_CHUNK (part, L, probes, samples) {
         list_windows(c, &part, winner, d_pooled, &a);
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
         for (int64_t j = 0; j < part.count; j++) {

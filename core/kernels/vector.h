@@ -85,6 +85,17 @@ INLINE vector shuffle(vector a, vector b, integers from) {
 #endif
 }
 
+/* Lane l is table[index[l]]. */
+INLINE integers look_up(integers table, integers index) {
+#ifdef __clang__ /* has none by a variable */
+    integers v;
+    for (int l = 0; l < VECTOR_LANES; l++) v[l] = table[index[l]];
+    return v;
+#else
+    return __builtin_shuffle(table, index);
+#endif
+}
+
 #if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
 
 typedef __mmask16 mask;
@@ -156,6 +167,19 @@ INLINE vector choose(mask m, vector yes, vector no) {
 }
 
 #endif
+
+/* Bit l: what the comparison gave for lane l. */
+INLINE uint64_t bits_of(mask m) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return m;
+#elif defined(GR_KERNEL_SET_avx2) && !defined(GR_DOUBLE)
+    return (uint64_t)_mm256_movemask_ps((__m256)m);
+#else
+    uint64_t bits = 0;
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++) bits |= (uint64_t)(m[lane] != 0) << lane;
+    return bits;
+#endif
+}
 
 /* Bit l: whether lane l is not 0 (NaN is not). */
 INLINE uint64_t not_zero(vector v) {
