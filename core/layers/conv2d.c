@@ -1,11 +1,13 @@
 /* conv2d {filters, kernel, stride, padding}: cross-correlation as PyTorch's Conv2d, W:
  * [filters][in][k][k]. Direct, by the gather kernels of core/kernels; by Winograd's algorithm where
- * channels and lanes are many enough (gr_winograd_pays); and a layer whose output is one pixel, or
- * whose kernel is, is a matrix product, if nothing is padded. These are rules on shapes, so that
- * the order of the sums never depends on a timing. */
+ * channels and lanes are many enough (gr_winograd_pays); as matrix products of columns where the
+ * output is few pixels (columns.h); and a layer whose output is one pixel, or whose kernel is, is a
+ * matrix product of its input, if nothing is padded. These are rules on shapes, so that the order
+ * of the sums never depends on a timing. */
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/layers/columns.h"
 #include "core/layers/window.h"
 
 enum { FILTERS, KERNEL, STRIDE, PADDING };
@@ -49,6 +51,7 @@ typedef struct geometry {
     int64_t pixels;       /* of the output */
     gr_convolution forward, transposed;
     gr_winograd winograd; /* kernel 0: never */
+    gr_columns columns;   /* lanes 0: never */
     gr_pooled_convolution pooled;
 } geometry;
 
@@ -196,6 +199,19 @@ static gr_status configure(gr_node *node, gr_error *error) {
         else
             g->winograd.kernel = 0; /* every pass asks: it need not count tiles again */
     }
+    if (!g->product && !g->winograd.kernel) {
+        g->columns = (gr_columns){.channels = channels,
+                                  .in_rows = rows,
+                                  .in_columns = columns,
+                                  .filters = filters,
+                                  .out_rows = out_rows,
+                                  .out_columns = out_columns,
+                                  .kernel = kernel,
+                                  .stride = stride,
+                                  .padding = padding};
+        gr_columns_plan(&g->columns);
+        if (g->columns.lanes) node->scratch_reals = gr_columns_scratch(&g->columns);
+    }
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
     for (int64_t r = 0; r < g->forward.run_count; r++)
@@ -225,6 +241,11 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
         site->kernels->winograd_forward(&g->winograd, weights, bias, lanes, in, out, site->scratch);
         return;
     }
+    if (g->columns.lanes) {
+        gr_columns_forward(&g->columns, site->kernels, weights, bias, lanes, in, out,
+                           site->scratch);
+        return;
+    }
     sum_filters(site, &g->forward, lanes, weights, bias, in, out);
 }
 
@@ -244,9 +265,10 @@ static bool next_part(const gr_site *site, joined_part *part) {
     const geometry *g = site->node->geometry;
     const int64_t left = g->forward.out_channels - part->first - part->count;
     part->first += part->count;
-    part->count = left < JOINED_FILTERS || gr_winograd_pays(&g->winograd, site->samples)
-                      ? left
-                      : JOINED_FILTERS;
+    part->count =
+        left < JOINED_FILTERS || g->columns.lanes || gr_winograd_pays(&g->winograd, site->samples)
+            ? left
+            : JOINED_FILTERS;
     part->convolution = g->forward;
     part->convolution.out_channels = part->count;
     if (left)
@@ -284,6 +306,8 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
                                        d_out, d_in, picked->scratch);
     else if (gr_winograd_pays(&g->winograd, lanes))
         site->kernels->winograd_backward(&g->winograd, weights, lanes, d_out, d_in, site->scratch);
+    else if (g->columns.lanes)
+        gr_columns_backward(&g->columns, site->kernels, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
         site->kernels->multiply_transposed(g->forward.out_channels, g->filter_reals,
                                            g->pixels * lanes, weights, d_out, d_in);
@@ -301,6 +325,9 @@ static void accumulate_filters(const gr_site *site, const gr_convolution *convol
     if (gr_winograd_pays(&g->winograd, lanes))
         site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
                                            site->scratch);
+    else if (g->columns.lanes)
+        gr_columns_accumulate(&g->columns, site->kernels, lanes, d_out, in, d_weights,
+                              site->scratch);
     else if (g->product)
         site->kernels->multiply_accumulate(convolution->out_channels, g->filter_reals,
                                            g->pixels * lanes, d_out, in, d_weights);

@@ -22,12 +22,14 @@ typedef struct conv {
     gr_network *network;
     const gr_node *node;
     int64_t kernel, stride, padding, samples, probes;
-    guarded parameters, x, d_y, t_x;
+    guarded parameters, x, d_y, t_x, scratch;
     int64_t in, out; /* features */
     char shape[160];
 } conv;
 
+/* Every eighth case has many filters and few output pixels: that goes by columns (columns.h). */
 static conv conv_create(uint32_t test) {
+    const bool columns = test % 8 == 7;
     conv c = {.kernel = chosen(test, 0, 1, 6),
               .stride = chosen(test, 1, 1, 3),
               .samples = chosen(test, 2, 1, 40),
@@ -36,14 +38,21 @@ static conv conv_create(uint32_t test) {
     c.padding = same ? c.kernel / 2 : chosen(test, 4, 0, c.kernel);
     int64_t smallest = c.kernel - 2 * c.padding;
     if (smallest < 1) smallest = 1;
-    const gr_shape input = {
+    gr_shape input = {
         3, {chosen(test, 5, 1, 5), chosen(test, 6, smallest, 10), chosen(test, 7, smallest, 10)}};
+    if (columns) {
+        c.kernel = chosen(test, 0, 3, 5), c.padding = same ? c.kernel / 2 : chosen(test, 4, 0, 1);
+        input.size[0] = chosen(test, 9, 8, 40);
+        for (int axis = 1; axis < 3; axis++)
+            input.size[axis] =
+                chosen(test, 10 + (uint32_t)axis, 0, 1) * c.stride + c.kernel - 2 * c.padding;
+    }
     char text[256], padding[16];
     snprintf(padding, sizeof padding, "%lld", (long long)c.padding);
     snprintf(text, sizeof text,
              "[{type: conv2d, filters: %lld, kernel: %lld, stride: %lld, padding: %s}]",
-             (long long)chosen(test, 8, 1, 7), (long long)c.kernel, (long long)c.stride,
-             same ? "same" : padding);
+             (long long)(columns ? chosen(test, 8, 64, 70) : chosen(test, 8, 1, 7)),
+             (long long)c.kernel, (long long)c.stride, same ? "same" : padding);
     size_t count;
     gr_settings *layers = settings_build_list(&gr_layer_family, text, &count);
     gr_error error = {0};
@@ -56,6 +65,7 @@ static conv conv_create(uint32_t test) {
     c.x = guarded_normal(c.in * c.samples, test, 2);
     c.d_y = guarded_normal(c.out * c.probes * c.samples, test, 3);
     c.t_x = guarded_normal(c.in * c.probes * c.samples, test, 4);
+    c.scratch = guarded_unwritten(c.node->scratch_reals);
     char image[128];
     snprintf(c.shape, sizeof c.shape, "case %u: %.100s of %s", test, text + 1,
              gr_shape_text(&input, image));
@@ -68,6 +78,7 @@ static void conv_clear(conv *c) {
     guarded_free(&c->x);
     guarded_free(&c->d_y);
     guarded_free(&c->t_x);
+    guarded_free(&c->scratch);
 }
 
 static gr_site site_of(const conv *c, const gr_kernels *kernels, gr_real *out) {
@@ -77,7 +88,8 @@ static gr_site site_of(const conv *c, const gr_kernels *kernels, gr_real *out) {
                      .samples = c->samples,
                      .training = true,
                      .in = c->x.data,
-                     .out = out};
+                     .out = out,
+                     .scratch = c->scratch.data};
 }
 
 /* Calls the body for each pair of an output pixel (f, oy, ox) and an input pixel (ch, iy, ix) that
@@ -224,6 +236,7 @@ static void test_definition(void **state) {
             check_backward_and_tangent(&c, set[i]);
             check_accumulate(&c, set[i], false);
             check_accumulate(&c, set[i], true);
+            guarded_check(&c.scratch, c.shape);
         }
         conv_clear(&c);
     }
