@@ -39,19 +39,12 @@ gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_pooled_convolution *c, in
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, int64_t probes) {
     const int64_t lanes = kernels->vector_lanes;
     if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
-    const gr_winograd other = {.in_channels = c->in_channels,
-                               .in_rows = c->in_rows,
-                               .in_columns = c->in_columns,
-                               .out_channels = c->out_channels,
-                               .out_rows = c->out_rows,
-                               .out_columns = c->out_columns,
-                               .kernel = c->kernel,
-                               .padding = c->padding};
-    if (gr_winograd_suits(&other)) return false;
-    /* As by rows, with room for more channels. */
+    /* As by rows, with room for more channels; and the second-level cache must hold the gradient. */
+    enum { MOST_SUMS = 1 << 16 };
     const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;
     return c->window <= GR_POOLED_NARROW_WINDOW &&
-           2 * room <= c->window * c->window * c->in_channels;
+           2 * room <= c->window * c->window * c->in_channels &&
+           (c->in_channels <= lanes || c->out_channels * c->kernel * c->kernel * room <= MOST_SUMS);
 }
 
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c) {
@@ -70,7 +63,7 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const int64_t filters = (c->out_channels + lanes - 1) / lanes * lanes;
     const int64_t by_channels =
-        lanes * (rows * columns * pixel + 4 * (features + lanes) + 2 * windows * filters + filters +
+        lanes * (rows * columns * pixel + 4 * (features + lanes) + 3 * windows * filters + filters +
                  1) +
         c->out_channels * (2 * c->kernel * c->kernel + wide * wide) * pixel + windows;
     const int64_t square = gr_pooled_row_vectors(lanes, c, c->window - 1) * lanes;

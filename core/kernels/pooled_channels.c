@@ -6,7 +6,7 @@
 
 enum {
     OUTPUTS = 8,  /* of a tangent at once: they share the weights that are loaded */
-    FILTERS = 16, /* of an adjoint at once */
+    FILTERS = 16, /* of an adjoint at once: whole vectors */
     TOGETHER = 2, /* lanes whose picks are one list: long lists, and images that the first cache
                      holds with the sums */
 };
@@ -30,10 +30,16 @@ typedef struct areas {
     pick *picks;      /* [lane][feature] */
     int32_t *place;   /* of each pick in `pooled` */
     int32_t *first;   /* [lane][channel + 1] */
-    gr_real *delta;   /* [lane][window][filter], with room for whole vectors of filters */
+    gr_real *delta;   /* [lane][window][filter], with room for whole vectors of filters: those that
+                         are not 0 of each block of FILTERS, from the block's first on */
     int32_t *offset;  /* the same */
+    int32_t *found;   /* [lane][window][block of filters]: how many */
     int32_t *corner;  /* [window] */
 } areas;
+
+static int64_t blocks_of(const gr_pooled_convolution *c) {
+    return (c->out_channels + FILTERS - 1) / FILTERS;
+}
 
 static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
@@ -55,7 +61,8 @@ static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
     a.first = (int32_t *)(a.picks + L * (a.features + 1));
     a.place = a.first + L * (c->out_channels + 1);
     a.offset = a.place + L * (a.features + 1);
-    a.corner = a.offset + L * windows * a.filters;
+    a.found = a.offset + L * windows * a.filters;
+    a.corner = a.found + L * windows * blocks_of(c);
     return a;
 }
 
@@ -349,11 +356,12 @@ void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr
 /* -- the adjoint of the input: of a window, all filters' picks go to one square of pixels
  * ------------ */
 
-/* For each window of each lane its filters: the adjoint, and what the first pixel of the square
- * has for a weight. */
+/* For each window of each lane the filters whose adjoint is not 0: that, and what the first pixel
+ * of the square has for a weight. */
 static void list_windows(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
                          const gr_real *d_pooled, const areas *a) {
     const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
+    const int64_t filter = wide * wide * a->pixel, blocks = blocks_of(c);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const window_steps steps = steps_of(c->window, a->pixel, wide * a->pixel);
     const integers origin = same_index((int32_t)(margin * (wide + 1) * a->pixel));
@@ -372,22 +380,33 @@ static void list_windows(const gr_pooled_convolution *c, const chunk *part, cons
             }
             transpose(delta);
             transpose(offset);
+            const int64_t block = f / FILTERS, origin_of_f = f % FILTERS * filter;
             for (int64_t j = 0; j < part->count; j++) {
-                const int64_t to = (j * windows + w) * a->filters + f;
-                store(a->delta + to, delta[j]);
-                store_indices(a->offset + to, L, (integers)offset[j]);
+                const int64_t first = (j * windows + w) * a->filters + block * FILTERS;
+                int32_t *found = a->found + (j * windows + w) * blocks + block;
+                gr_real d[L];
+                int32_t o[L];
+                store(d, delta[j]);
+                store_indices(o, L, (integers)offset[j]);
+                int64_t n = first + (f % FILTERS ? *found : 0);
+                for (int64_t i = 0; i < L; i++) { /* no branch on what cannot be foreseen */
+                    a->delta[n] = d[i];
+                    a->offset[n] = o[i] + (int32_t)(origin_of_f + i * filter);
+                    n += d[i] != 0;
+                }
+                *found = (int32_t)(n - first);
             }
         }
 }
 
 /* image += Σ over the filters of adjoint times weight: W pixels of R rows of a window's square. */
 INLINE void add_square(const int R, const int W, const gr_real *delta, const int32_t *offset,
-                       int64_t filters, const gr_real *weights, int64_t filter, int64_t weights_row,
-                       int64_t pixel, gr_real *image, int64_t row) {
+                       int64_t filters, const gr_real *weights, int64_t weights_row, int64_t pixel,
+                       gr_real *image, int64_t row) {
     vector sum[2][7]; /* R and W at most */
     FOR_EACH (r, R)
         FOR_EACH (x, W) sum[r][x] = load(image + r * row + x * pixel);
-    for (int64_t f = 0; f < filters; f++, weights += filter) {
+    for (int64_t f = 0; f < filters; f++) {
         const vector d = broadcast(delta[f]);
         const gr_real *w = fixed(weights + offset[f]);
         FOR_EACH (r, R) {
@@ -406,23 +425,23 @@ INLINE void add_squares(const int W, const int64_t pixel, const gr_pooled_convol
     const int R = W > 6 ? 1 : 2;
     const int64_t weights_row = (W + c->window - 1) * pixel;
     const int64_t filter = (W + c->window - 1) * weights_row;
-    const int64_t windows = c->pooled_rows * c->pooled_columns;
+    const int64_t windows = c->pooled_rows * c->pooled_columns, blocks = blocks_of(c);
     for (int64_t f = 0; f < c->out_channels; f += FILTERS)
         for (int64_t k = 0; k < pixel; k += L)
             for (int64_t y = 0; y < W; y += R) {
-                const int64_t filters =
-                    c->out_channels - f < FILTERS ? c->out_channels - f : FILTERS;
                 const gr_real *weights = a->weights + f * filter + y * weights_row + k;
                 const gr_real *delta = a->delta + j * windows * a->filters + f;
                 const int32_t *offset = a->offset + j * windows * a->filters + f;
+                const int32_t *found = a->found + j * windows * blocks + f / FILTERS;
                 gr_real *to = a->image + j * a->image_stride + y * a->row + k;
-                for (int64_t w = 0; w < windows; w++, delta += a->filters, offset += a->filters)
+                for (int64_t w = 0; w < windows;
+                     w++, delta += a->filters, offset += a->filters, found += blocks)
                     if (y + R <= W)
-                        add_square(R, W, delta, offset, filters, weights, filter, weights_row,
-                                   pixel, to + a->corner[w], a->row);
+                        add_square(R, W, delta, offset, *found, weights, weights_row, pixel,
+                                   to + a->corner[w], a->row);
                     else
-                        add_square(1, W, delta, offset, filters, weights, filter, weights_row,
-                                   pixel, to + a->corner[w], a->row);
+                        add_square(1, W, delta, offset, *found, weights, weights_row, pixel,
+                                   to + a->corner[w], a->row);
             }
 }
 
