@@ -39,7 +39,8 @@ gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_pooled_convolution *c, in
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, int64_t probes) {
     const int64_t lanes = kernels->vector_lanes;
     if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
-    /* As by rows, with room for more channels; and the second-level cache must hold the gradient. */
+    /* As by rows, with room for more channels; and the second-level cache must hold the gradient.
+     */
     enum { MOST_SUMS = 1 << 16 };
     const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;
     return c->window <= GR_POOLED_NARROW_WINDOW &&
@@ -47,7 +48,8 @@ bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, i
            (c->in_channels <= lanes || c->out_channels * c->kernel * c->kernel * room <= MOST_SUMS);
 }
 
-int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c) {
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c,
+                          int64_t probes) {
     /* core/kernels/pooled.c, pooled_rows.c and pooled_channels.c: areas_of. */
     enum { WIDEST_TILE = 6 };
     const int64_t lanes = kernels->vector_lanes;
@@ -71,9 +73,10 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
         4 * lanes * ((rows + c->window) * columns * c->in_channels + square + 2 * lanes) +
         c->out_channels * ((c->window * wide + 2 * c->kernel) * square + 2 * 4 * lanes) + 3 * 64 +
         windows;
-    if (rows_pay(lanes, c)) return by_rows > by_probes ? by_rows : by_probes;
-    const bool narrow = c->window <= GR_POOLED_NARROW_WINDOW; /* else never by channels */
-    return narrow && by_channels > by_probes ? by_channels : by_probes;
+    const gr_pooled_way way = gr_pooled_way_of(lanes, c, probes);
+    return way == GR_POOLED_BY_PROBES ? by_probes
+           : way == GR_POOLED_BY_ROWS ? by_rows
+                                      : by_channels;
 }
 
 bool gr_winograd_suits(const gr_winograd *c) {

@@ -259,8 +259,9 @@ static inline int64_t gr_pooled_row_vectors(int64_t vector_lanes, const gr_poole
  * adjoint. A rule on shapes: it must not depend on a timing. */
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *convolution,
                     int64_t probes);
-/* Reals of scratch that they need. */
-int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution);
+/* Reals of scratch that they need for so many probes. */
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution,
+                          int64_t probes);
 
 /* Whether Winograd's algorithm is the faster one, for many lanes and for so many. Rules on shapes,
  * as above. */

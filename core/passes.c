@@ -75,9 +75,8 @@ static int64_t pooled_scratch(const gr_network *network, int64_t probes) {
         const gr_node *node = &network->nodes[i];
         for (int64_t k = 1; node->pool && k <= probes; k++) {
             if (!gr_pooled_pays(kernels, node->pooled, k)) continue;
-            const int64_t needed = gr_pooled_scratch(kernels, node->pooled);
+            const int64_t needed = gr_pooled_scratch(kernels, node->pooled, k);
             if (needed > reals) reals = needed;
-            break;
         }
     }
     return reals;

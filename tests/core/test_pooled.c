@@ -86,7 +86,7 @@ static void test_pooled_convolution(void **state) {
         const double gradient_terms = 2.0 * (double)(c.pooled_rows * c.pooled_columns * lanes) + 2;
         for (int i = 0; i < sets; i++) {
             char what[256];
-            guarded scratch = guarded_unwritten(gr_pooled_scratch(set[i], &c));
+            guarded scratch = guarded_unwritten(gr_pooled_scratch(set[i], &c, probes));
             set_name(set[i], "pooled_backward", shape, what);
             guarded got = guarded_unwritten(image * lanes);
             set[i]->pooled_backward(&c, weights.data, probes, samples, winner.data, d_pooled.data,
