@@ -25,7 +25,7 @@ static bool rows_pay(int64_t lanes, const gr_pooled_convolution *c) {
         c->in_channels * (c->in_rows + 2 * c->padding) * (c->in_columns + 2 * c->padding);
     enum { LARGEST_IMAGE = 1 << 20 }; /* what it takes in the caches, and offsets of 32 bits */
     return image <= LARGEST_IMAGE && vectors <= GR_POOLED_ROW_VECTORS &&
-           c->window <= GR_POOLED_NARROW_WINDOW &&
+           c->window == GR_POOLED_ROW_WINDOW &&
            gr_pooled_row_vectors(lanes, c, c->window - 1) <= GR_POOLED_ROW_VECTORS + 1 &&
            2 * vectors * lanes <= c->window * c->window * c->kernel * c->in_channels;
 }

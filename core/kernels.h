@@ -50,7 +50,12 @@ typedef struct gr_plane {
 /* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
 enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
 
-enum { GR_POOLED_WINDOW = 8, GR_POOLED_NARROW_WINDOW = 3, GR_POOLED_ROW_VECTORS = 2 };
+enum {
+    GR_POOLED_WINDOW = 8,
+    GR_POOLED_NARROW_WINDOW = 3,
+    GR_POOLED_ROW_WINDOW = 2,
+    GR_POOLED_ROW_VECTORS = 2
+};
 /* A convolution of stride 1 with kernels of 3 or 5 pixels, and the max-pool that alone reads it,
  * whose windows (`window` pixels wide, at most GR_POOLED_WINDOW; `step` apart) do not overlap.
  * Weights are the layer's own. */

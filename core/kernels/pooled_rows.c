@@ -1,7 +1,7 @@
-/* Convolutions before max-pooling whose images have one channel or a few: a row of a kernel's taps,
- * all channels of neighbouring pixels, is a vector or two of the image [row][column][channel],
- * wherever it begins. What a winner reads, or what its adjoint goes to, are then as many such rows
- * as the kernel has. */
+/* Convolutions before max-pooling by windows of two pixels, whose images have one channel or a few:
+ * a row of a kernel's taps, all channels of neighbouring pixels, is a vector or two of the image
+ * [row][column][channel], wherever it begins. What a winner reads, or what its adjoint goes to, are
+ * then as many such rows as the kernel has. */
 #include "core/kernels/pooled_images.h"
 
 enum {
@@ -326,7 +326,7 @@ void KERNEL(pooled_tangent_by_rows)(const gr_pooled_convolution *c, const gr_rea
 /* image += Σ over the filters of adjoint times weight: R rows of V vectors of a window's square. */
 INLINE void add_square(const int R, const int V, int64_t filters, const gr_real *delta,
                        const int32_t *offset, const gr_real *weights, int64_t row, gr_real *image) {
-    vector sum[7][3]; /* R and V at most */
+    vector sum[6][3]; /* R and V at most */
     FOR_EACH (r, R)
         FOR_EACH (v, V) sum[r][v] = load(image + r * row + v * L);
     for (int64_t f = 0; f < filters; f++, delta += LANES, offset += LANES) {
@@ -395,9 +395,7 @@ void KERNEL(pooled_backward_by_rows)(const gr_pooled_convolution *c, const gr_re
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
         const int64_t side = c->kernel + c->window - 1;
         if (side == 4) add_squares_of(4, c, &part, winner, d_pooled, &a);
-        if (side == 5) add_squares_of(5, c, &part, winner, d_pooled, &a);
         if (side == 6) add_squares_of(6, c, &part, winner, d_pooled, &a);
-        if (side == 7) add_squares_of(7, c, &part, winner, d_pooled, &a);
         write_image(c, &part, &a, d_in);
     }
 }
