@@ -250,8 +250,7 @@ const gr_kernels *gr_kernels_choose(void);
 typedef enum gr_pooled_way {
     GR_POOLED_BY_PROBES,
     GR_POOLED_BY_ROWS,
-    GR_POOLED_BY_CHANNELS,
-    GR_POOLED_WAYS
+    GR_POOLED_BY_CHANNELS
 } gr_pooled_way;
 gr_pooled_way gr_pooled_way_of(int64_t vector_lanes, const gr_pooled_convolution *convolution,
                                int64_t probes);

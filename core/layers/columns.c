@@ -43,8 +43,8 @@ static bool next_block(const gr_columns *c, int64_t lanes, gr_real *scratch, blo
     return b->lanes > 0;
 }
 
-/* Runs its body for each row of lanes of the columns, from `first` on of the columns, with the
- * `pixel` of a channel that it stands for; -1: outside of the image. */
+/* Runs its body for each row of lanes of the columns, the one at `at`, with the feature of the
+ * input that it is a copy of, `pixel`; -1: outside of the image. */
 #define FOR_EACH_COLUMN(c, at, pixel)                                                        \
     for (int64_t at = 0, channel_ = 0; channel_ < (c)->channels; channel_++)                 \
         for (int64_t tap_ = 0; tap_ < (c)->kernel * (c)->kernel; tap_++)                     \
