@@ -19,7 +19,7 @@ const gr_kernels *gr_kernels_choose(void) {
 
 /* The direct sums make a window's products for each of its pixels, in full vectors; by rows they
  * are made once, in vectors with room for more taps. Half of the products must go. */
-static bool rows_pay(int64_t lanes, const gr_pooled_convolution *c) {
+static bool rows_pay(int64_t lanes, const gr_convolution_shape *c) {
     const int64_t vectors = gr_pooled_row_vectors(lanes, c, 0);
     const int64_t image =
         c->in_channels * (c->in_rows + 2 * c->padding) * (c->in_columns + 2 * c->padding);
@@ -30,13 +30,13 @@ static bool rows_pay(int64_t lanes, const gr_pooled_convolution *c) {
            2 * vectors * lanes <= c->window * c->window * c->kernel * c->in_channels;
 }
 
-gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_pooled_convolution *c, int64_t probes) {
+gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_convolution_shape *c, int64_t probes) {
     const int64_t whole = (probes + lanes - 1) / lanes * lanes;
     if (5 * probes >= 3 * whole) return GR_POOLED_BY_PROBES;
     return rows_pay(lanes, c) ? GR_POOLED_BY_ROWS : GR_POOLED_BY_CHANNELS;
 }
 
-bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, int64_t probes) {
+bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *c, int64_t probes) {
     const int64_t lanes = kernels->vector_lanes;
     if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
     /* As by rows, with room for more channels; and the second-level cache must hold the gradient.
@@ -48,7 +48,7 @@ bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *c, i
            (c->in_channels <= lanes || c->out_channels * c->kernel * c->kernel * room <= MOST_SUMS);
 }
 
-int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *c,
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_convolution_shape *c,
                           int64_t probes) {
     /* core/kernels/pooled.c, pooled_rows.c and pooled_channels.c: areas_of. */
     enum { WIDEST_TILE = 6 };
@@ -79,7 +79,7 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution
                                       : by_channels;
 }
 
-bool gr_winograd_suits(const gr_winograd *c) {
+bool gr_winograd_suits(const gr_convolution_shape *c) {
     if (c->kernel != 3 && c->kernel != 5) return false;
     /* What the transforms make must be used often enough (LeNet's 6 channels by 16 are not enough),
      * and less than half of the products must be left. With few channels the transforms count for
@@ -96,13 +96,13 @@ bool gr_winograd_suits(const gr_winograd *c) {
            2 * (few ? whole : cut) <= c->out_rows * c->out_columns * c->kernel * c->kernel;
 }
 
-bool gr_winograd_pays(const gr_winograd *c, int64_t lanes) {
+bool gr_winograd_pays(const gr_convolution_shape *c, int64_t lanes) {
     /* Few lanes gain little, as the weights are transformed in each pass; and small batches are
      * where every digit counts. */
     return lanes >= 16 && lanes * c->out_rows * c->out_columns >= 512 && gr_winograd_suits(c);
 }
 
-int64_t gr_winograd_scratch(const gr_winograd *c) {
+int64_t gr_winograd_scratch(const gr_convolution_shape *c) {
     const winograd_places passes[] = {
         winograd_places_of(c->kernel, c->in_channels, c->out_channels, false),
         winograd_places_of(c->kernel, c->out_channels, c->in_channels, false),

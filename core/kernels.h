@@ -50,29 +50,23 @@ typedef struct gr_plane {
 /* Sums over one probe's lanes of a channel, with x = a - center: Σδ, Σδx, Σt, Σtx, Σδt. */
 enum { GR_SUM_D, GR_SUM_DX, GR_SUM_T, GR_SUM_TX, GR_SUM_DT, GR_SECOND_SUMS };
 
+/* The sizes of a convolution and, for the pooled kernels, of the max-pool that alone reads it,
+ * whose windows (`window` pixels wide, `step` apart) do not overlap. The kernels that take them use
+ * the layer's own weights, [out_channels][in_channels][kernel][kernel], and are for strides of 1
+ * and kernels of 3 or 5 pixels; Winograd's algorithm for a padding less than that. */
+typedef struct gr_convolution_shape {
+    int64_t in_channels, in_rows, in_columns;
+    int64_t out_channels, out_rows, out_columns;
+    int64_t kernel, stride, padding;
+    int64_t window, step, pooled_rows, pooled_columns; /* 0 without a pool */
+} gr_convolution_shape;
+
 enum {
-    GR_POOLED_WINDOW = 8,
+    GR_POOLED_WINDOW = 8, /* the widest there is */
     GR_POOLED_NARROW_WINDOW = 3,
     GR_POOLED_ROW_WINDOW = 2,
     GR_POOLED_ROW_VECTORS = 2
 };
-/* A convolution of stride 1 with kernels of 3 or 5 pixels, and the max-pool that alone reads it,
- * whose windows (`window` pixels wide, at most GR_POOLED_WINDOW; `step` apart) do not overlap.
- * Weights are the layer's own. */
-typedef struct gr_pooled_convolution {
-    int64_t in_channels, in_rows, in_columns;
-    int64_t out_channels, out_rows, out_columns;
-    int64_t kernel, padding;
-    int64_t window, step, pooled_rows, pooled_columns;
-} gr_pooled_convolution;
-
-/* A convolution of stride 1 with kernels of 3 or 5 pixels and a padding less than that. Weights are
- * the layer's own. */
-typedef struct gr_winograd {
-    int64_t in_channels, in_rows, in_columns;
-    int64_t out_channels, out_rows, out_columns;
-    int64_t kernel, padding;
-} gr_winograd;
 
 enum { GR_MAXIMUM_MOMENTS = 2 };
 
@@ -117,15 +111,16 @@ typedef struct gr_kernels {
      * Errors are a few times those of the direct sums with kernels of 3 pixels, and up to some
      * twenty times with 5: at most 1.5e-6 and 4.8e-6 of the result's norm (test_winograd). -- */
     /* out[f][y][x][lane] = bias[f] + Σ; bias may be NULL. */
-    void (*winograd_forward)(const gr_winograd *convolution, const gr_real *weights,
+    void (*winograd_forward)(const gr_convolution_shape *convolution, const gr_real *weights,
                              const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
                              gr_real *scratch);
     /* d_in = Jᵀ d_out. */
-    void (*winograd_backward)(const gr_winograd *convolution, const gr_real *weights, int64_t lanes,
-                              const gr_real *d_out, gr_real *d_in, gr_real *scratch);
+    void (*winograd_backward)(const gr_convolution_shape *convolution, const gr_real *weights,
+                              int64_t lanes, const gr_real *d_out, gr_real *d_in, gr_real *scratch);
     /* d_weights += Σ over lanes and positions of d_out·in. */
-    void (*winograd_accumulate)(const gr_winograd *convolution, int64_t lanes, const gr_real *d_out,
-                                const gr_real *in, gr_real *d_weights, gr_real *scratch);
+    void (*winograd_accumulate)(const gr_convolution_shape *convolution, int64_t lanes,
+                                const gr_real *d_out, const gr_real *in, gr_real *d_weights,
+                                gr_real *scratch);
 
     /* A linear layer's products; weights are [units][in]. y[u][lane] = bias[u] + Σ
      * w[u][i]·x[i][lane]; bias may be NULL. */
@@ -175,19 +170,19 @@ typedef struct gr_kernels {
      * --
      */
     /* d_in = Jᵀ d_pooled. */
-    void (*pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
+    void (*pooled_backward)(const gr_convolution_shape *convolution, const gr_real *weights,
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
     /* d_weights += Σ of d_pooled times what the winners read of t_in; and, where t_pooled is not
      * NULL, what pooled_tangent does, with the same pass over t_in: then d_pooled has to be 0 where
      * `kept` is not positive. t_pooled may be d_pooled. */
-    void (*pooled_accumulate)(const gr_pooled_convolution *convolution, const gr_real *weights,
+    void (*pooled_accumulate)(const gr_convolution_shape *convolution, const gr_real *weights,
                               int64_t probes, int64_t samples, const int32_t *winner,
                               const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
                               gr_real *t_pooled, gr_real *d_weights, gr_real *scratch);
     /* t_pooled = J t_in; where `kept` [pooled feature][sample] is given, 0 where that is not
      * positive. */
-    void (*pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,
+    void (*pooled_tangent)(const gr_convolution_shape *convolution, const gr_real *weights,
                            int64_t probes, int64_t samples, const int32_t *winner,
                            const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                            gr_real *scratch);
@@ -252,27 +247,27 @@ typedef enum gr_pooled_way {
     GR_POOLED_BY_ROWS,
     GR_POOLED_BY_CHANNELS
 } gr_pooled_way;
-gr_pooled_way gr_pooled_way_of(int64_t vector_lanes, const gr_pooled_convolution *convolution,
+gr_pooled_way gr_pooled_way_of(int64_t vector_lanes, const gr_convolution_shape *convolution,
                                int64_t probes);
 /* Vectors for a row of taps, all channels, and `more` pixels. */
-static inline int64_t gr_pooled_row_vectors(int64_t vector_lanes, const gr_pooled_convolution *c,
+static inline int64_t gr_pooled_row_vectors(int64_t vector_lanes, const gr_convolution_shape *c,
                                             int64_t more) {
     return ((c->kernel + more) * c->in_channels + vector_lanes - 1) / vector_lanes;
 }
 /* Whether the pooled kernels are the faster ones for so many probes, or with one for the ordinary
  * adjoint. A rule on shapes: it must not depend on a timing. */
-bool gr_pooled_pays(const gr_kernels *kernels, const gr_pooled_convolution *convolution,
+bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *convolution,
                     int64_t probes);
 /* Reals of scratch that they need for so many probes. */
-int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_pooled_convolution *convolution,
+int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_convolution_shape *convolution,
                           int64_t probes);
 
 /* Whether Winograd's algorithm is the faster one, for many lanes and for so many. Rules on shapes,
  * as above. */
-bool gr_winograd_suits(const gr_winograd *convolution);
-bool gr_winograd_pays(const gr_winograd *convolution, int64_t lanes);
+bool gr_winograd_suits(const gr_convolution_shape *convolution);
+bool gr_winograd_pays(const gr_convolution_shape *convolution, int64_t lanes);
 /* Reals of scratch that it needs. */
-int64_t gr_winograd_scratch(const gr_winograd *convolution);
+int64_t gr_winograd_scratch(const gr_convolution_shape *convolution);
 
 extern const gr_kernels gr_kernels_avx512, gr_kernels_avx2, gr_kernels_baseline;
 

@@ -81,7 +81,8 @@ static void convolve_accumulate(const gr_convolution *c, int64_t lanes, const gr
 
 /* Index of the pixel of `in` that tap (ky, kx) of output pixel (y, x) reads; < 0: of the padding.
  */
-static int64_t read_pixel(const gr_winograd *c, int64_t y, int64_t x, int64_t ky, int64_t kx) {
+static int64_t read_pixel(const gr_convolution_shape *c, int64_t y, int64_t x, int64_t ky,
+                          int64_t kx) {
     const int64_t row = y + ky - c->padding, column = x + kx - c->padding;
     const bool inside = row >= 0 && row < c->in_rows && column >= 0 && column < c->in_columns;
     return inside ? row * c->in_columns + column : -1;
@@ -126,22 +127,23 @@ static void dropout_mask(const gr_random *random, uint32_t first_sample, int64_t
     }
 }
 
-static void winograd_forward(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
-                             int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
+static void winograd_forward(const gr_convolution_shape *c, const gr_real *weights,
+                             const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
+                             gr_real *scratch) {
     (void)scratch;
     const int64_t area = c->out_rows * c->out_columns * lanes;
     for (int64_t e = 0; e < c->out_channels * area; e++) out[e] = bias ? bias[e / area] : 0;
     FOR_EACH_PRODUCT(c, lanes) out[o] += weights[w] * in[i];
 }
 
-static void winograd_backward(const gr_winograd *c, const gr_real *weights, int64_t lanes,
+static void winograd_backward(const gr_convolution_shape *c, const gr_real *weights, int64_t lanes,
                               const gr_real *d_out, gr_real *d_in, gr_real *scratch) {
     (void)scratch;
     for (int64_t e = 0; e < c->in_channels * c->in_rows * c->in_columns * lanes; e++) d_in[e] = 0;
     FOR_EACH_PRODUCT(c, lanes) d_in[i] += weights[w] * d_out[o];
 }
 
-static void winograd_accumulate(const gr_winograd *c, int64_t lanes, const gr_real *d_out,
+static void winograd_accumulate(const gr_convolution_shape *c, int64_t lanes, const gr_real *d_out,
                                 const gr_real *in, gr_real *d_weights, gr_real *scratch) {
     (void)scratch;
     const int64_t square = c->kernel * c->kernel, area = c->out_rows * c->out_columns;
@@ -330,7 +332,7 @@ static void window_gather(int64_t windows, int64_t step, int64_t size, int64_t r
                      once_ && i >= 0; once_ = 0)
 
 /* The lane of the image that tap `tap` of pooled feature f reads; -1 in the padding. */
-static int64_t picked_input(const gr_pooled_convolution *c, int64_t f, int32_t winner, int64_t tap,
+static int64_t picked_input(const gr_convolution_shape *c, int64_t f, int32_t winner, int64_t tap,
                             int64_t lanes, int64_t lane) {
     const int64_t row = f / c->pooled_columns % c->pooled_rows, column = f % c->pooled_columns;
     const int64_t channel = tap / (c->kernel * c->kernel);
@@ -340,7 +342,7 @@ static int64_t picked_input(const gr_pooled_convolution *c, int64_t f, int32_t w
     return ((channel * c->in_rows + y) * c->in_columns + x) * lanes + lane;
 }
 
-static void pooled_backward(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+static void pooled_backward(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
                             int64_t samples, const int32_t *winner, const gr_real *d_pooled,
                             gr_real *d_in, gr_real *scratch) {
     (void)scratch;
@@ -349,7 +351,7 @@ static void pooled_backward(const gr_pooled_convolution *c, const gr_real *weigh
     FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_in[i] += weights[w] * d_pooled[o];
 }
 
-static void pooled_tangent(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+static void pooled_tangent(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
                            int64_t samples, const int32_t *winner, const gr_real *kept,
                            const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
     (void)scratch;
@@ -359,10 +361,10 @@ static void pooled_tangent(const gr_pooled_convolution *c, const gr_real *weight
         if (!kept || kept[f * samples + lane_ % samples] > 0) t_pooled[o] += weights[w] * t_in[i];
 }
 
-static void pooled_accumulate(const gr_pooled_convolution *c, const gr_real *weights,
-                              int64_t probes, int64_t samples, const int32_t *winner,
-                              const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
-                              gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
+static void pooled_accumulate(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
+                              int64_t samples, const int32_t *winner, const gr_real *kept,
+                              const gr_real *d_pooled, const gr_real *t_in, gr_real *t_pooled,
+                              gr_real *d_weights, gr_real *scratch) {
     FOR_EACH_PICKED_TAP (c, probes, samples, winner) d_weights[w] += d_pooled[o] * t_in[i];
     if (t_pooled)
         pooled_tangent(c, weights, probes, samples, winner, kept, t_in, t_pooled, scratch);

@@ -49,7 +49,7 @@ struct gr_node {
     bool couples_samples; /* a sample's output depends on the others: a block is a whole batch */
     /* For a kind whose functions know gr_site.picked, part of its geometry; NULL: it cannot be. The
      * network sets what is the pool's, and `pool`: the node of the max-pool; 0: there is none. */
-    gr_pooled_convolution *pooled;
+    gr_convolution_shape *pooled;
     int pool;
     int64_t scratch_reals; /* what its functions use for themselves, whatever the samples */
     void *geometry;        /* owned; freed by kind->release */

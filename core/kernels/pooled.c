@@ -31,7 +31,7 @@ typedef struct areas {
 
 enum { WIDEST_TILE = 6 };
 
-static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
+static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
     const int64_t features = c->out_channels * c->pooled_rows * c->pooled_columns;
     areas a = {.image = scratch};
@@ -170,14 +170,14 @@ INLINE void write_feature(const chunk *c, const gr_real *from, int64_t stride, g
     write_lanes(c, from, stride, row);
 }
 
-static void read_pooled(const gr_pooled_convolution *c, const chunk *part, const gr_real *pooled,
+static void read_pooled(const gr_convolution_shape *c, const chunk *part, const gr_real *pooled,
                         const areas *a) {
     for (int64_t f = 0; f < c->out_channels * c->pooled_rows * c->pooled_columns; f++)
         read_feature(part, pooled + f * part->probes * part->samples, a->pooled + f * L,
                      a->pooled_stride);
 }
 
-static void write_pooled(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+static void write_pooled(const gr_convolution_shape *c, const chunk *part, const areas *a,
                          gr_real *pooled) {
     for (int64_t f = 0; f < c->out_channels * c->pooled_rows * c->pooled_columns; f++)
         write_feature(part, a->pooled + f * L, a->pooled_stride,
@@ -185,7 +185,7 @@ static void write_pooled(const gr_pooled_convolution *c, const chunk *part, cons
 }
 
 /* The layer's input with its padding. */
-static void read_image(const gr_pooled_convolution *c, const chunk *part, const gr_real *in,
+static void read_image(const gr_convolution_shape *c, const chunk *part, const gr_real *in,
                        const areas *a) {
     const int64_t p = c->padding, rows = c->in_rows + 2 * p, columns = c->in_columns + 2 * p;
     gr_real *to = a->image;
@@ -225,7 +225,7 @@ typedef struct window_offsets {
     int32_t of[GR_POOLED_WINDOW * GR_POOLED_WINDOW];
 } window_offsets;
 
-static window_offsets offsets_in(const gr_pooled_convolution *c, int64_t columns) {
+static window_offsets offsets_in(const gr_convolution_shape *c, int64_t columns) {
     window_offsets offsets;
     for (int64_t i = 0; i < c->window * c->window; i++)
         offsets.of[i] = (int32_t)(i / c->window * columns + i % c->window);
@@ -249,7 +249,7 @@ INLINE bool next_chunk(chunk *c) {
 
 /* The picks in the order of rows and columns of the convolution's output: those at position p are
  * first[p] … first[p + 1] - 1. */
-static void sort_picks(const gr_pooled_convolution *c, const chunk *part, int64_t s,
+static void sort_picks(const gr_convolution_shape *c, const chunk *part, int64_t s,
                        const int32_t *winner, int64_t channel_step, const areas *a) {
     const int64_t positions = c->out_rows * c->out_columns;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
@@ -273,7 +273,7 @@ static void sort_picks(const gr_pooled_convolution *c, const chunk *part, int64_
 
 /* C channels of T neighbouring pixels, the first at (y, x). weights: [filter][row of taps][column
  * of taps, with T - 1 zeros on both sides][channel]. */
-INLINE void gather_tile(const int C, const int T, const gr_pooled_convolution *c, const areas *a,
+INLINE void gather_tile(const int C, const int T, const gr_convolution_shape *c, const areas *a,
                         const gr_real *pooled, const gr_real *weights, int64_t y, int64_t x,
                         gr_real *out) {
     const int64_t columns = c->kernel + 2 * (T - 1);
@@ -302,7 +302,7 @@ INLINE void gather_tile(const int C, const int T, const gr_pooled_convolution *c
 
 /* All pixels of C channels; out may be written up to T - 1 pixels past a row. */
 #define GATHER(C, T)                                                                            \
-    static void gather_##C##_##T(const gr_pooled_convolution *c, const areas *a,                \
+    static void gather_##C##_##T(const gr_convolution_shape *c, const areas *a,                 \
                                  const gr_real *pooled, const gr_real *weights, gr_real *out) { \
         for (int64_t y = 0; y < c->in_rows; y++)                                                \
             for (int64_t x = 0; x < c->in_columns; x += T)                                      \
@@ -316,7 +316,7 @@ GATHER(4, 2)
 GATHER(6, 2)
 GATHER(8, 2)
 
-static void gather(const gr_pooled_convolution *c, const areas *a, int64_t s) {
+static void gather(const gr_convolution_shape *c, const areas *a, int64_t s) {
     const int64_t plane = c->in_rows * (c->in_columns + WIDEST_TILE) * L;
     const gr_real *pooled = a->pooled + s * a->pooled_stride, *weights = a->tile;
     gr_real *out = a->image + s * a->image_stride;
@@ -340,7 +340,7 @@ static void gather(const gr_pooled_convolution *c, const areas *a, int64_t s) {
     }
 }
 
-static void backward_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
+static void backward_by_probes(const gr_convolution_shape *c, const gr_real *weights,
                                int64_t probes, int64_t samples, const int32_t *winner,
                                const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
@@ -372,7 +372,7 @@ static void backward_by_probes(const gr_pooled_convolution *c, const gr_real *we
 
 /* The picks of sample s in the order of their features, those of a channel from first[channel] on:
  * all whose adjoint is not zero, or where `kept` is given, all where that is positive. */
-static void list_picks(const gr_pooled_convolution *c, const chunk *part, int64_t s,
+static void list_picks(const gr_convolution_shape *c, const chunk *part, int64_t s,
                        const int32_t *winner, bool by_adjoint, const gr_real *kept,
                        const areas *a) {
     const int64_t columns = c->in_columns + 2 * c->padding;
@@ -411,7 +411,7 @@ enum { ROWS_OF_5 = 5, ROWS_OF_3 = 3 }; /* as many sums as there are registers fo
 enum { ROWS_OF_5 = 1, ROWS_OF_3 = 3 };
 #endif
 
-static void accumulate_sample(const gr_pooled_convolution *c, const areas *a, int64_t s) {
+static void accumulate_sample(const gr_convolution_shape *c, const areas *a, int64_t s) {
     const int64_t columns = c->in_columns + 2 * c->padding, rows = c->in_rows + 2 * c->padding;
     const gr_real *pooled = a->pooled + s * a->pooled_stride;
     const gr_real *image = a->image + s * a->image_stride;
@@ -431,7 +431,7 @@ static void accumulate_sample(const gr_pooled_convolution *c, const areas *a, in
 }
 
 /* OUTPUTS picks of one channel at once. */
-INLINE void push_picks(const int K, const gr_pooled_convolution *c, const gr_real *weights,
+INLINE void push_picks(const int K, const gr_convolution_shape *c, const gr_real *weights,
                        const pick *p, int64_t count, const gr_real *image, gr_real *pooled) {
     const int64_t columns = c->in_columns + 2 * c->padding, rows = c->in_rows + 2 * c->padding;
     const gr_real *from[OUTPUTS];
@@ -452,7 +452,7 @@ INLINE void push_picks(const int K, const gr_pooled_convolution *c, const gr_rea
         if (i < count) store(pooled + p[i].feature * L, sum[i]);
 }
 
-static void push_sample(const gr_pooled_convolution *c, const gr_real *weights, const areas *a,
+static void push_sample(const gr_convolution_shape *c, const gr_real *weights, const areas *a,
                         int64_t s) {
     const gr_real *image = a->image + s * a->image_stride;
     gr_real *pooled = a->pooled + s * a->pooled_stride;
@@ -467,7 +467,7 @@ static void push_sample(const gr_pooled_convolution *c, const gr_real *weights, 
     }
 }
 
-static void accumulate_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
+static void accumulate_by_probes(const gr_convolution_shape *c, const gr_real *weights,
                                  int64_t probes, int64_t samples, const int32_t *winner,
                                  const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
                                  gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
@@ -493,10 +493,9 @@ static void accumulate_by_probes(const gr_pooled_convolution *c, const gr_real *
                 d_weights[(f * c->in_channels + k) * taps + t] += sum_of(load(sums));
 }
 
-static void tangent_by_probes(const gr_pooled_convolution *c, const gr_real *weights,
-                              int64_t probes, int64_t samples, const int32_t *winner,
-                              const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
-                              gr_real *scratch) {
+static void tangent_by_probes(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
+                              int64_t samples, const int32_t *winner, const gr_real *kept,
+                              const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     FOR_EACH_CHUNK (part, probes, samples) {
         read_image(c, &part, t_in, &a);
@@ -511,10 +510,10 @@ static void tangent_by_probes(const gr_pooled_convolution *c, const gr_real *wei
 /* -- any way
  * --------------------------------------------------------------------------------------------- */
 
-void KERNEL(pooled_backward)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+void KERNEL(pooled_backward)(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
                              int64_t samples, const int32_t *winner, const gr_real *d_pooled,
                              gr_real *d_in, gr_real *scratch) {
-    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+    static void (*const ways[])(const gr_convolution_shape *, const gr_real *, int64_t, int64_t,
                                 const int32_t *, const gr_real *, gr_real *, gr_real *) = {
         [GR_POOLED_BY_PROBES] = backward_by_probes,
         [GR_POOLED_BY_ROWS] = KERNEL(pooled_backward_by_rows),
@@ -523,11 +522,11 @@ void KERNEL(pooled_backward)(const gr_pooled_convolution *c, const gr_real *weig
                                          scratch);
 }
 
-void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_accumulate)(const gr_convolution_shape *c, const gr_real *weights,
                                int64_t probes, int64_t samples, const int32_t *winner,
                                const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
                                gr_real *t_pooled, gr_real *d_weights, gr_real *scratch) {
-    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+    static void (*const ways[])(const gr_convolution_shape *, const gr_real *, int64_t, int64_t,
                                 const int32_t *, const gr_real *, const gr_real *, const gr_real *,
                                 gr_real *, gr_real *, gr_real *) = {
         [GR_POOLED_BY_PROBES] = accumulate_by_probes,
@@ -537,10 +536,10 @@ void KERNEL(pooled_accumulate)(const gr_pooled_convolution *c, const gr_real *we
                                          t_pooled, d_weights, scratch);
 }
 
-void KERNEL(pooled_tangent)(const gr_pooled_convolution *c, const gr_real *weights, int64_t probes,
+void KERNEL(pooled_tangent)(const gr_convolution_shape *c, const gr_real *weights, int64_t probes,
                             int64_t samples, const int32_t *winner, const gr_real *kept,
                             const gr_real *t_in, gr_real *t_pooled, gr_real *scratch) {
-    static void (*const ways[])(const gr_pooled_convolution *, const gr_real *, int64_t, int64_t,
+    static void (*const ways[])(const gr_convolution_shape *, const gr_real *, int64_t, int64_t,
                                 const int32_t *, const gr_real *, const gr_real *, gr_real *,
                                 gr_real *) = {[GR_POOLED_BY_PROBES] = tangent_by_probes,
                                               [GR_POOLED_BY_ROWS] = KERNEL(pooled_tangent_by_rows),

@@ -14,13 +14,13 @@ enum { FEW = 4 };
  * gr_kernels. */
 #define DECLARE_WAY(way)                                                                          \
     void KERNEL(pooled_backward_by_##way)(                                                        \
-        const gr_pooled_convolution *c, const gr_real *weights, int64_t probes, int64_t samples,  \
+        const gr_convolution_shape *c, const gr_real *weights, int64_t probes, int64_t samples,   \
         const int32_t *winner, const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);         \
     void KERNEL(pooled_accumulate_by_##way)(                                                      \
-        const gr_pooled_convolution *c, const gr_real *weights, int64_t probes, int64_t samples,  \
+        const gr_convolution_shape *c, const gr_real *weights, int64_t probes, int64_t samples,   \
         const int32_t *winner, const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in, \
         gr_real *t_pooled, gr_real *d_weights, gr_real *scratch);                                 \
-    void KERNEL(pooled_tangent_by_##way)(const gr_pooled_convolution *c, const gr_real *weights,  \
+    void KERNEL(pooled_tangent_by_##way)(const gr_convolution_shape *c, const gr_real *weights,   \
                                          int64_t probes, int64_t samples, const int32_t *winner,  \
                                          const gr_real *kept, const gr_real *t_in,                \
                                          gr_real *t_pooled, gr_real *scratch);

@@ -37,11 +37,11 @@ typedef struct areas {
     int32_t *corner;  /* [window] */
 } areas;
 
-static int64_t blocks_of(const gr_pooled_convolution *c) {
+static int64_t blocks_of(const gr_convolution_shape *c) {
     return (c->out_channels + FILTERS - 1) / FILTERS;
 }
 
-static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
+static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
     const int64_t wide = c->kernel + 2 * (c->window - 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
@@ -69,7 +69,7 @@ static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
 /* The picks of TOGETHER lanes each in the order of their channels: all whose adjoint is not zero,
  * or where `by_kept` says so, those where `kept` (NULL: all) is positive,
  * with their places. */
-INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
+INLINE void list_picks(const gr_convolution_shape *c, const chunk *part, const int32_t *winner,
                        const gr_real *d_pooled, bool by_kept, const gr_real *kept, const areas *a) {
     const int64_t channels = c->out_channels + 1, most = TOGETHER * (a->features + 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
@@ -130,7 +130,7 @@ INLINE void list_picks(const gr_pooled_convolution *c, const chunk *part, const 
                      f = y_ * (c)->in_columns;                                                \
              x_ < (c)->in_columns; x_++, f++, at += (a)->pixel)
 
-static void read_image(const gr_pooled_convolution *c, const chunk *part, const gr_real *in,
+static void read_image(const gr_convolution_shape *c, const chunk *part, const gr_real *in,
                        const areas *a) {
     const int64_t plane = c->in_rows * c->in_columns * part->lanes;
     in += part->first;
@@ -153,7 +153,7 @@ static void read_image(const gr_pooled_convolution *c, const chunk *part, const 
     }
 }
 
-static void write_image(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+static void write_image(const gr_convolution_shape *c, const chunk *part, const areas *a,
                         gr_real *out) {
     const int64_t plane = c->in_rows * c->in_columns * part->lanes;
     out += part->first;
@@ -190,7 +190,7 @@ static void write_pooled(const chunk *part, const areas *a, gr_real *pooled) {
 }
 
 /* With `margin` zeros before and behind the taps of an axis. */
-static void arrange_weights(const gr_pooled_convolution *c, const gr_real *weights, int64_t margin,
+static void arrange_weights(const gr_convolution_shape *c, const gr_real *weights, int64_t margin,
                             const areas *a) {
     const int64_t area = c->kernel * c->kernel, wide = c->kernel + 2 * margin;
     memset(a->weights, 0, (size_t)(c->out_channels * wide * wide * a->pixel) * sizeof *weights);
@@ -276,7 +276,7 @@ INLINE void push_filter(const int K, const areas *a, const pick *p, const int32_
     if (i < count) push_some(K, OUTPUTS / 2, a, p + i, place + i, count - i, image, weights);
 }
 
-static void read_picks(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+static void read_picks(const gr_convolution_shape *c, const chunk *part, const areas *a,
                        bool gradients, bool tangents) {
     const int64_t filter = c->kernel * c->kernel * a->pixel;
     if (tangents) memset(a->pooled, 0, (size_t)(L * a->pooled_stride) * sizeof *a->pooled);
@@ -307,7 +307,7 @@ static void add_sums(int64_t count, gr_real *sums, gr_real *totals) {
     }
 }
 
-void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_accumulate_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                            int64_t probes, int64_t samples, const int32_t *winner,
                                            const gr_real *kept, const gr_real *d_pooled,
                                            const gr_real *t_in, gr_real *t_pooled,
@@ -337,7 +337,7 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_pooled_convolution *c, const
                 d_weights[(f * c->in_channels + k) * area + tap] += totals[k];
 }
 
-void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                         int64_t probes, int64_t samples, const int32_t *winner,
                                         const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                                         gr_real *scratch) {
@@ -358,7 +358,7 @@ void KERNEL(pooled_tangent_by_channels)(const gr_pooled_convolution *c, const gr
 
 /* For each window of each lane the filters whose adjoint is not 0: that, and what the first pixel
  * of the square has for a weight. */
-static void list_windows(const gr_pooled_convolution *c, const chunk *part, const int32_t *winner,
+static void list_windows(const gr_convolution_shape *c, const chunk *part, const int32_t *winner,
                          const gr_real *d_pooled, const areas *a) {
     const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
     const int64_t filter = wide * wide * a->pixel, blocks = blocks_of(c);
@@ -420,7 +420,7 @@ INLINE void add_square(const int R, const int W, const gr_real *delta, const int
 
 /* W: a square's pixels to a side. Few rows and few filters of all windows at a time, so that their
  * weights stay in the first cache. */
-INLINE void add_squares(const int W, const int64_t pixel, const gr_pooled_convolution *c,
+INLINE void add_squares(const int W, const int64_t pixel, const gr_convolution_shape *c,
                         const areas *a, int64_t j) {
     const int R = W > 6 ? 1 : 2;
     const int64_t weights_row = (W + c->window - 1) * pixel;
@@ -446,14 +446,14 @@ INLINE void add_squares(const int W, const int64_t pixel, const gr_pooled_convol
 }
 
 /* Most images' pixels are one vector: known to the compiler, that saves counting. */
-INLINE void add_squares_of(const int W, const gr_pooled_convolution *c, const areas *a, int64_t j) {
+INLINE void add_squares_of(const int W, const gr_convolution_shape *c, const areas *a, int64_t j) {
     if (a->pixel == L)
         add_squares(W, L, c, a, j);
     else
         add_squares(W, a->pixel, c, a, j);
 }
 
-void KERNEL(pooled_backward_by_channels)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_backward_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                          int64_t probes, int64_t samples, const int32_t *winner,
                                          const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);

@@ -62,7 +62,7 @@ INLINE integers distance(const window_steps *steps, const int32_t *winner, int64
 
 /* Where the windows' first pixels are: corner[window], in images with `pixel` reals between columns
  * and `row` between rows. */
-INLINE void find_corners(const gr_pooled_convolution *c, int64_t pixel, int64_t row,
+INLINE void find_corners(const gr_convolution_shape *c, int64_t pixel, int64_t row,
                          int32_t *corner) {
     for (int64_t y = 0; y < c->pooled_rows; y++)
         for (int64_t x = 0; x < c->pooled_columns; x++)

@@ -30,7 +30,7 @@ typedef struct areas {
     int32_t *corner;           /* [window] */
 } areas;
 
-static areas areas_of(const gr_pooled_convolution *c, gr_real *scratch) {
+static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
     const int64_t margin = c->window - 1, tall = c->kernel + 2 * margin;
     areas a = {.image = scratch, .row = columns * c->in_channels};
@@ -69,13 +69,13 @@ INLINE integers images_of(const areas *a, int64_t first) {
          next_ += L, first = next_ + L <= (reals) || (reals) < L ? next_ : (reals)-L)
 
 /* Where the real at `r` of row y of the image is among the features. */
-INLINE int64_t feature_of(const gr_pooled_convolution *c, int64_t y, int64_t r) {
+INLINE int64_t feature_of(const gr_convolution_shape *c, int64_t y, int64_t r) {
     const int64_t channel = c->in_channels == 1 ? 0 : r % c->in_channels;
     const int64_t x = c->in_channels == 1 ? r : r / c->in_channels;
     return (channel * c->in_rows + y) * c->in_columns + x;
 }
 
-static void read_image(const gr_pooled_convolution *c, const chunk *part, const gr_real *in,
+static void read_image(const gr_convolution_shape *c, const chunk *part, const gr_real *in,
                        const areas *a) {
     const int64_t reals = c->in_columns * c->in_channels;
     for (int64_t y = 0; y < c->in_rows; y++)
@@ -94,7 +94,7 @@ static void read_image(const gr_pooled_convolution *c, const chunk *part, const 
         }
 }
 
-static void write_image(const gr_pooled_convolution *c, const chunk *part, const areas *a,
+static void write_image(const gr_convolution_shape *c, const chunk *part, const areas *a,
                         gr_real *out) {
     const int64_t reals = c->in_columns * c->in_channels;
     for (int64_t y = 0; y < c->in_rows; y++)
@@ -117,7 +117,7 @@ static void write_image(const gr_pooled_convolution *c, const chunk *part, const
 }
 
 /* A filter's taps in rows of whole vectors, `before` reals from the first on. */
-static void arrange_row(const gr_pooled_convolution *c, const gr_real *weights, int64_t filter,
+static void arrange_row(const gr_convolution_shape *c, const gr_real *weights, int64_t filter,
                         int64_t y, int64_t before, gr_real *to) {
     const int64_t area = c->kernel * c->kernel;
     for (int64_t x = 0; x < c->kernel; x++)
@@ -246,7 +246,7 @@ INLINE void read_block(const int K, const int V, const chunk *part, int64_t coun
 }
 
 /* Block by block, whose pixels stay in the first cache for all filters. */
-INLINE void read_rows(const int K, const int V, const gr_pooled_convolution *c, int64_t probes,
+INLINE void read_rows(const int K, const int V, const gr_convolution_shape *c, int64_t probes,
                       int64_t samples, const int32_t *winner, const gr_real *kept,
                       const gr_real *d_pooled, const gr_real *t_in, gr_real *t_pooled,
                       const areas *a) {
@@ -276,7 +276,7 @@ INLINE void read_rows(const int K, const int V, const gr_pooled_convolution *c, 
     }
 }
 
-void KERNEL(pooled_accumulate_by_rows)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_accumulate_by_rows)(const gr_convolution_shape *c, const gr_real *weights,
                                        int64_t probes, int64_t samples, const int32_t *winner,
                                        const gr_real *kept, const gr_real *d_pooled,
                                        const gr_real *t_in, gr_real *t_pooled, gr_real *d_weights,
@@ -312,7 +312,7 @@ void KERNEL(pooled_accumulate_by_rows)(const gr_pooled_convolution *c, const gr_
                         totals[x * c->in_channels + k];
 }
 
-void KERNEL(pooled_tangent_by_rows)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_tangent_by_rows)(const gr_convolution_shape *c, const gr_real *weights,
                                     int64_t probes, int64_t samples, const int32_t *winner,
                                     const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                                     gr_real *scratch) {
@@ -340,7 +340,7 @@ INLINE void add_square(const int R, const int V, int64_t filters, const gr_real 
 }
 
 /* S: a square's pixels to a side; R rows of it at once. */
-INLINE void add_squares(const int S, const int V, const gr_pooled_convolution *c, const chunk *part,
+INLINE void add_squares(const int S, const int V, const gr_convolution_shape *c, const chunk *part,
                         const int32_t *winner, const gr_real *d_pooled, const areas *a) {
     const int R = V == 1 ? S : V == 2 ? (S + 1) / 2 : 3;
     const int64_t windows = c->pooled_rows * c->pooled_columns, row = V * L;
@@ -372,14 +372,14 @@ INLINE void add_squares(const int S, const int V, const gr_pooled_convolution *c
     }
 }
 
-INLINE void add_squares_of(const int S, const gr_pooled_convolution *c, const chunk *part,
+INLINE void add_squares_of(const int S, const gr_convolution_shape *c, const chunk *part,
                            const int32_t *winner, const gr_real *d_pooled, const areas *a) {
     if (a->square == 1) add_squares(S, 1, c, part, winner, d_pooled, a);
     if (a->square == 2) add_squares(S, 2, c, part, winner, d_pooled, a);
     if (a->square == 3) add_squares(S, 3, c, part, winner, d_pooled, a);
 }
 
-void KERNEL(pooled_backward_by_rows)(const gr_pooled_convolution *c, const gr_real *weights,
+void KERNEL(pooled_backward_by_rows)(const gr_convolution_shape *c, const gr_real *weights,
                                      int64_t probes, int64_t samples, const int32_t *winner,
                                      const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);

@@ -328,23 +328,23 @@ void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                  const gr_real *d_out, const gr_real *in, gr_real *d_weights);
-void KERNEL(winograd_forward)(const gr_winograd *convolution, const gr_real *weights,
+void KERNEL(winograd_forward)(const gr_convolution_shape *convolution, const gr_real *weights,
                               const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
                               gr_real *scratch);
-void KERNEL(winograd_backward)(const gr_winograd *convolution, const gr_real *weights,
+void KERNEL(winograd_backward)(const gr_convolution_shape *convolution, const gr_real *weights,
                                int64_t lanes, const gr_real *d_out, gr_real *d_in,
                                gr_real *scratch);
-void KERNEL(winograd_accumulate)(const gr_winograd *convolution, int64_t lanes,
+void KERNEL(winograd_accumulate)(const gr_convolution_shape *convolution, int64_t lanes,
                                  const gr_real *d_out, const gr_real *in, gr_real *d_weights,
                                  gr_real *scratch);
-void KERNEL(pooled_backward)(const gr_pooled_convolution *convolution, const gr_real *weights,
+void KERNEL(pooled_backward)(const gr_convolution_shape *convolution, const gr_real *weights,
                              int64_t probes, int64_t samples, const int32_t *winner,
                              const gr_real *d_pooled, gr_real *d_in, gr_real *scratch);
-void KERNEL(pooled_accumulate)(const gr_pooled_convolution *convolution, const gr_real *weights,
+void KERNEL(pooled_accumulate)(const gr_convolution_shape *convolution, const gr_real *weights,
                                int64_t probes, int64_t samples, const int32_t *winner,
                                const gr_real *kept, const gr_real *d_pooled, const gr_real *t_in,
                                gr_real *t_pooled, gr_real *d_weights, gr_real *scratch);
-void KERNEL(pooled_tangent)(const gr_pooled_convolution *convolution, const gr_real *weights,
+void KERNEL(pooled_tangent)(const gr_convolution_shape *convolution, const gr_real *weights,
                             int64_t probes, int64_t samples, const int32_t *winner,
                             const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                             gr_real *scratch);

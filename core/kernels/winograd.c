@@ -329,17 +329,17 @@ PUT(put_input_5, 5, REDUCE_BACK)
 PUT(put_output_3, 3, COLLECT)
 PUT(put_output_5, 5, COLLECT)
 
-static image input_of(const gr_winograd *c) {
+static image input_of(const gr_convolution_shape *c) {
     return (image){c->in_channels, c->in_rows, c->in_columns, c->kernel - 1, c->padding};
 }
 
-static image output_of(const gr_winograd *c) {
+static image output_of(const gr_convolution_shape *c) {
     return (image){c->out_channels, c->out_rows, c->out_columns, 0, 0};
 }
 
 /* The first block, or the next one; false where there is none. Lanes are outermost: tiles that
  * overlap come in order. */
-static bool next_block(const gr_winograd *c, int64_t lanes, int64_t positions, block *b) {
+static bool next_block(const gr_convolution_shape *c, int64_t lanes, int64_t positions, block *b) {
     if (b->tiles == 0)
         *b = (block){.out_rows = c->out_rows,
                      .out_columns = c->out_columns,
@@ -374,7 +374,7 @@ static gr_real *aligned(gr_real *scratch) {
 }
 
 /* target = the source's tiles, transformed by `take`, times the weights, transformed by `put`. */
-static void pass(const gr_winograd *c, const image *source, take_function *take,
+static void pass(const gr_convolution_shape *c, const image *source, take_function *take,
                  int64_t source_stride, const image *target, put_function *put,
                  int64_t target_stride, const gr_real *weights, const gr_real *bias, int64_t lanes,
                  const gr_real *in, gr_real *out, gr_real *scratch) {
@@ -427,8 +427,9 @@ static void pass(const gr_winograd *c, const image *source, take_function *take,
     }
 }
 
-void KERNEL(winograd_forward)(const gr_winograd *c, const gr_real *weights, const gr_real *bias,
-                              int64_t lanes, const gr_real *in, gr_real *out, gr_real *scratch) {
+void KERNEL(winograd_forward)(const gr_convolution_shape *c, const gr_real *weights,
+                              const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
+                              gr_real *scratch) {
     const image input = input_of(c), output = output_of(c);
     const int64_t square = c->kernel * c->kernel;
     pass(c, &input, c->kernel == 3 ? take_input_3 : take_input_5, square, &output,
@@ -436,7 +437,7 @@ void KERNEL(winograd_forward)(const gr_winograd *c, const gr_real *weights, cons
          lanes, in, out, scratch);
 }
 
-void KERNEL(winograd_backward)(const gr_winograd *c, const gr_real *weights, int64_t lanes,
+void KERNEL(winograd_backward)(const gr_convolution_shape *c, const gr_real *weights, int64_t lanes,
                                const gr_real *d_out, gr_real *d_in, gr_real *scratch) {
     const image input = input_of(c), output = output_of(c);
     const int64_t square = c->kernel * c->kernel;
@@ -515,7 +516,7 @@ INLINE void take_transposed(const int k, const image *i, const block *b, int64_t
     }
 }
 
-void KERNEL(winograd_accumulate)(const gr_winograd *c, int64_t lanes, const gr_real *d_out,
+void KERNEL(winograd_accumulate)(const gr_convolution_shape *c, int64_t lanes, const gr_real *d_out,
                                  const gr_real *in, gr_real *d_weights, gr_real *scratch) {
     const image input = input_of(c), output = output_of(c);
     const int64_t channels = winograd_rounded(c->out_channels);

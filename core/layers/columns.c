@@ -4,27 +4,30 @@
 
 enum { ROOM = 16 }; /* reals behind an array that a kernel may read */
 
-static int64_t filter_reals(const gr_columns *c) {
-    return c->channels * c->kernel * c->kernel;
+static int64_t filter_reals(const gr_convolution_shape *c) {
+    return c->in_channels * c->kernel * c->kernel;
 }
 
-static int64_t pixels(const gr_columns *c) {
+static int64_t pixels(const gr_convolution_shape *c) {
     return c->out_rows * c->out_columns;
 }
 
-void gr_columns_plan(gr_columns *c) {
+/* Lanes at a time, whose columns fit the second-level cache. */
+static int64_t block_lanes(const gr_convolution_shape *c) {
+    enum { MOST_REALS = 1 << 16, VECTOR = 16 };
+    return MOST_REALS / (filter_reals(c) * pixels(c)) / VECTOR * VECTOR;
+}
+
+bool gr_columns_pay(const gr_convolution_shape *c) {
     /* Of more pixels the direct sums' rows are long enough; and writing and reading a column must
      * be little beside its products. */
     enum { MOST_PIXELS = 4, FEWEST_FILTERS = 64, FEWEST_REALS = 64 };
-    enum { MOST_REALS = 1 << 16, FEWEST_LANES = 16 };
-    const int64_t lanes = MOST_REALS / (filter_reals(c) * pixels(c));
-    const bool pays = pixels(c) <= MOST_PIXELS && c->filters >= FEWEST_FILTERS &&
-                      filter_reals(c) >= FEWEST_REALS && lanes >= FEWEST_LANES;
-    c->lanes = pays ? lanes / FEWEST_LANES * FEWEST_LANES : 0;
+    return pixels(c) <= MOST_PIXELS && c->out_channels >= FEWEST_FILTERS &&
+           filter_reals(c) >= FEWEST_REALS && block_lanes(c) > 0;
 }
 
-int64_t gr_columns_scratch(const gr_columns *c) {
-    return (filter_reals(c) + c->filters) * pixels(c) * c->lanes + 2 * ROOM;
+int64_t gr_columns_scratch(const gr_convolution_shape *c) {
+    return (filter_reals(c) + c->out_channels) * pixels(c) * block_lanes(c) + 2 * ROOM;
 }
 
 /* Some of the lanes, and where the arrays of a block lie: columns [channel][tap][pixel][lane], and
@@ -34,32 +37,33 @@ typedef struct block {
     gr_real *columns, *values;
 } block;
 
-static bool next_block(const gr_columns *c, int64_t lanes, gr_real *scratch, block *b) {
+static bool next_block(const gr_convolution_shape *c, int64_t lanes, gr_real *scratch, block *b) {
     b->all_lanes = lanes;
     b->first += b->lanes;
-    b->lanes = lanes - b->first < c->lanes ? lanes - b->first : c->lanes;
+    const int64_t most = block_lanes(c);
+    b->lanes = lanes - b->first < most ? lanes - b->first : most;
     b->columns = scratch;
-    b->values = scratch + filter_reals(c) * pixels(c) * c->lanes + ROOM;
+    b->values = scratch + filter_reals(c) * pixels(c) * most + ROOM;
     return b->lanes > 0;
 }
 
 /* Runs its body for each row of lanes of the columns, the one at `at`, with the feature of the
  * input that it is a copy of, `pixel`; -1: outside of the image. */
 #define FOR_EACH_COLUMN(c, at, pixel)                                                        \
-    for (int64_t at = 0, channel_ = 0; channel_ < (c)->channels; channel_++)                 \
+    for (int64_t at = 0, channel_ = 0; channel_ < (c)->in_channels; channel_++)              \
         for (int64_t tap_ = 0; tap_ < (c)->kernel * (c)->kernel; tap_++)                     \
             for (int64_t out_ = 0, pixel; out_ < (c)->out_rows * (c)->out_columns &&         \
                                           (pixel = pixel_of(c, channel_, tap_, out_), true); \
                  out_++, at++)
 
-static int64_t pixel_of(const gr_columns *c, int64_t channel, int64_t tap, int64_t out) {
+static int64_t pixel_of(const gr_convolution_shape *c, int64_t channel, int64_t tap, int64_t out) {
     const int64_t row = out / c->out_columns * c->stride - c->padding + tap / c->kernel;
     const int64_t column = out % c->out_columns * c->stride - c->padding + tap % c->kernel;
     const bool inside = row >= 0 && row < c->in_rows && column >= 0 && column < c->in_columns;
     return inside ? (channel * c->in_rows + row) * c->in_columns + column : -1;
 }
 
-static void take_columns(const gr_columns *c, const block *b, const gr_real *in) {
+static void take_columns(const gr_convolution_shape *c, const block *b, const gr_real *in) {
     const size_t bytes = (size_t)b->lanes * sizeof *in;
     FOR_EACH_COLUMN(c, at, pixel) {
         if (pixel < 0)
@@ -69,32 +73,33 @@ static void take_columns(const gr_columns *c, const block *b, const gr_real *in)
     }
 }
 
-static void take_values(const gr_columns *c, const block *b, const gr_real *out) {
-    for (int64_t i = 0; i < c->filters * pixels(c); i++)
+static void take_values(const gr_convolution_shape *c, const block *b, const gr_real *out) {
+    for (int64_t i = 0; i < c->out_channels * pixels(c); i++)
         memcpy(b->values + i * b->lanes, out + i * b->all_lanes + b->first,
                (size_t)b->lanes * sizeof *out);
 }
 
-void gr_columns_forward(const gr_columns *c, const gr_kernels *kernels, const gr_real *weights,
-                        const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
-                        gr_real *scratch) {
+void gr_columns_forward(const gr_convolution_shape *c, const gr_kernels *kernels,
+                        const gr_real *weights, const gr_real *bias, int64_t lanes,
+                        const gr_real *in, gr_real *out, gr_real *scratch) {
     for (block b = {0}; next_block(c, lanes, scratch, &b);) {
         take_columns(c, &b, in);
-        kernels->multiply(c->filters, filter_reals(c), pixels(c) * b.lanes, weights, bias,
+        kernels->multiply(c->out_channels, filter_reals(c), pixels(c) * b.lanes, weights, bias,
                           b.columns, b.values);
-        for (int64_t i = 0; i < c->filters * pixels(c); i++)
+        for (int64_t i = 0; i < c->out_channels * pixels(c); i++)
             memcpy(out + i * lanes + b.first, b.values + i * b.lanes,
                    (size_t)b.lanes * sizeof *out);
     }
 }
 
-void gr_columns_backward(const gr_columns *c, const gr_kernels *kernels, const gr_real *weights,
-                         int64_t lanes, const gr_real *d_out, gr_real *d_in, gr_real *scratch) {
-    const int64_t features = c->channels * c->in_rows * c->in_columns;
+void gr_columns_backward(const gr_convolution_shape *c, const gr_kernels *kernels,
+                         const gr_real *weights, int64_t lanes, const gr_real *d_out, gr_real *d_in,
+                         gr_real *scratch) {
+    const int64_t features = c->in_channels * c->in_rows * c->in_columns;
     memset(d_in, 0, (size_t)(features * lanes) * sizeof *d_in);
     for (block b = {0}; next_block(c, lanes, scratch, &b);) {
         take_values(c, &b, d_out);
-        kernels->multiply_transposed(c->filters, filter_reals(c), pixels(c) * b.lanes, weights,
+        kernels->multiply_transposed(c->out_channels, filter_reals(c), pixels(c) * b.lanes, weights,
                                      b.values, b.columns);
         FOR_EACH_COLUMN(c, at, pixel) {
             if (pixel < 0) continue;
@@ -104,13 +109,13 @@ void gr_columns_backward(const gr_columns *c, const gr_kernels *kernels, const g
     }
 }
 
-void gr_columns_accumulate(const gr_columns *c, const gr_kernels *kernels, int64_t lanes,
+void gr_columns_accumulate(const gr_convolution_shape *c, const gr_kernels *kernels, int64_t lanes,
                            const gr_real *d_out, const gr_real *in, gr_real *d_weights,
                            gr_real *scratch) {
     for (block b = {0}; next_block(c, lanes, scratch, &b);) {
         take_columns(c, &b, in);
         take_values(c, &b, d_out);
-        kernels->multiply_accumulate(c->filters, filter_reals(c), pixels(c) * b.lanes, b.values,
-                                     b.columns, d_weights);
+        kernels->multiply_accumulate(c->out_channels, filter_reals(c), pixels(c) * b.lanes,
+                                     b.values, b.columns, d_weights);
     }
 }

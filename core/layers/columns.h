@@ -6,30 +6,23 @@
 
 #include "core/kernels.h"
 
-typedef struct gr_columns {
-    int64_t channels, in_rows, in_columns;
-    int64_t filters, out_rows, out_columns;
-    int64_t kernel, stride, padding;
-    int64_t lanes; /* at a time, whose columns fit the second-level cache; 0: does not pay */
-} gr_columns;
-
-/* Sets `lanes` from the rest: a rule on shapes. */
-void gr_columns_plan(gr_columns *columns);
+/* Whether they pay: a rule on shapes. */
+bool gr_columns_pay(const gr_convolution_shape *shape);
 /* Reals that the functions below need. */
-int64_t gr_columns_scratch(const gr_columns *columns);
+int64_t gr_columns_scratch(const gr_convolution_shape *shape);
 
 /* out = weights * in + bias (NULL: none); arrays [channel][row][column][lane], weights
  * [filter][channel][row of taps][column of taps]. */
-void gr_columns_forward(const gr_columns *columns, const gr_kernels *kernels,
+void gr_columns_forward(const gr_convolution_shape *shape, const gr_kernels *kernels,
                         const gr_real *weights, const gr_real *bias, int64_t lanes,
                         const gr_real *in, gr_real *out, gr_real *scratch);
 /* d_in = Jᵀ d_out. */
-void gr_columns_backward(const gr_columns *columns, const gr_kernels *kernels,
+void gr_columns_backward(const gr_convolution_shape *shape, const gr_kernels *kernels,
                          const gr_real *weights, int64_t lanes, const gr_real *d_out, gr_real *d_in,
                          gr_real *scratch);
 /* d_weights += Σ over lanes. */
-void gr_columns_accumulate(const gr_columns *columns, const gr_kernels *kernels, int64_t lanes,
-                           const gr_real *d_out, const gr_real *in, gr_real *d_weights,
-                           gr_real *scratch);
+void gr_columns_accumulate(const gr_convolution_shape *shape, const gr_kernels *kernels,
+                           int64_t lanes, const gr_real *d_out, const gr_real *in,
+                           gr_real *d_weights, gr_real *scratch);
 
 #endif

@@ -49,10 +49,9 @@ typedef struct geometry {
     bool product;         /* nothing padded, one output pixel or a kernel of one: a matrix product
                              over in·k², whose lanes are those of all `pixels` */
     int64_t pixels;       /* of the output */
+    gr_convolution_shape shape;
     gr_convolution forward, transposed;
-    gr_winograd winograd; /* kernel 0: never */
-    gr_columns columns;   /* lanes 0: never */
-    gr_pooled_convolution pooled;
+    bool winograd, columns; /* whether these suit it */
 } geometry;
 
 /* Taps that reach output index `o` of a forward pass along one axis: input o·stride - padding +
@@ -154,6 +153,16 @@ static gr_status configure(gr_node *node, gr_error *error) {
         out_rows == 1 && out_columns == 1 && kernel == rows && kernel == columns;
     g->product = padding == 0 && (one_output || (kernel == 1 && stride == 1));
     g->pixels = out_rows * out_columns;
+    g->filter_reals = channels * kernel * kernel;
+    g->shape = (gr_convolution_shape){.in_channels = channels,
+                                      .in_rows = rows,
+                                      .in_columns = columns,
+                                      .out_channels = filters,
+                                      .out_rows = out_rows,
+                                      .out_columns = out_columns,
+                                      .kernel = kernel,
+                                      .stride = stride,
+                                      .padding = padding};
     g->forward = (gr_convolution){.in_channels = channels,
                                   .in_rows = rows,
                                   .in_columns = columns,
@@ -175,49 +184,21 @@ static gr_status configure(gr_node *node, gr_error *error) {
     if (!plan(&g->forward, forward_taps, kernel, stride, padding) ||
         !plan(&g->transposed, transposed_taps, kernel, stride, padding))
         return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a convolution's plan");
-    g->filter_reals = channels * kernel * kernel;
-    g->pooled = (gr_pooled_convolution){.in_channels = channels,
-                                        .in_rows = rows,
-                                        .in_columns = columns,
-                                        .out_channels = filters,
-                                        .out_rows = out_rows,
-                                        .out_columns = out_columns,
-                                        .kernel = kernel,
-                                        .padding = padding};
-    if (!g->product && stride == 1 && (kernel == 3 || kernel == 5)) node->pooled = &g->pooled;
-    if (!g->product && stride == 1) {
-        g->winograd = (gr_winograd){.in_channels = channels,
-                                    .in_rows = rows,
-                                    .in_columns = columns,
-                                    .out_channels = filters,
-                                    .out_rows = out_rows,
-                                    .out_columns = out_columns,
-                                    .kernel = kernel,
-                                    .padding = padding};
-        if (gr_winograd_suits(&g->winograd))
-            node->scratch_reals = gr_winograd_scratch(&g->winograd);
-        else
-            g->winograd.kernel = 0; /* every pass asks: it need not count tiles again */
-    }
-    if (!g->product && !g->winograd.kernel) {
-        g->columns = (gr_columns){.channels = channels,
-                                  .in_rows = rows,
-                                  .in_columns = columns,
-                                  .filters = filters,
-                                  .out_rows = out_rows,
-                                  .out_columns = out_columns,
-                                  .kernel = kernel,
-                                  .stride = stride,
-                                  .padding = padding};
-        gr_columns_plan(&g->columns);
-        if (g->columns.lanes) node->scratch_reals = gr_columns_scratch(&g->columns);
-    }
+    g->winograd = !g->product && stride == 1 && gr_winograd_suits(&g->shape);
+    g->columns = !g->product && !g->winograd && gr_columns_pay(&g->shape);
+    if (g->winograd) node->scratch_reals = gr_winograd_scratch(&g->shape);
+    if (g->columns) node->scratch_reals = gr_columns_scratch(&g->shape);
+    if (!g->product && stride == 1 && (kernel == 3 || kernel == 5)) node->pooled = &g->shape;
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
     for (int64_t r = 0; r < g->forward.run_count; r++)
         column_taps += (double)g->forward.runs[r].columns * g->forward.runs[r].taps.count;
     node->operations = row_taps * column_taps * (double)(filters * channels);
     return GR_OK;
+}
+
+static bool by_winograd(const geometry *g, int64_t lanes) {
+    return g->winograd && gr_winograd_pays(&g->shape, lanes);
 }
 
 /* The direct sums of the filters of `convolution`: all of the layer's, or a part of them. */
@@ -237,13 +218,12 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
     const gr_node *node = site->node;
     const geometry *g = node->geometry;
     const gr_real *weights = gr_site_parameter(site, WEIGHT);
-    if (gr_winograd_pays(&g->winograd, lanes)) {
-        site->kernels->winograd_forward(&g->winograd, weights, bias, lanes, in, out, site->scratch);
+    if (by_winograd(g, lanes)) {
+        site->kernels->winograd_forward(&g->shape, weights, bias, lanes, in, out, site->scratch);
         return;
     }
-    if (g->columns.lanes) {
-        gr_columns_forward(&g->columns, site->kernels, weights, bias, lanes, in, out,
-                           site->scratch);
+    if (g->columns) {
+        gr_columns_forward(&g->shape, site->kernels, weights, bias, lanes, in, out, site->scratch);
         return;
     }
     sum_filters(site, &g->forward, lanes, weights, bias, in, out);
@@ -265,10 +245,9 @@ static bool next_part(const gr_site *site, joined_part *part) {
     const geometry *g = site->node->geometry;
     const int64_t left = g->forward.out_channels - part->first - part->count;
     part->first += part->count;
-    part->count =
-        left < JOINED_FILTERS || g->columns.lanes || gr_winograd_pays(&g->winograd, site->samples)
-            ? left
-            : JOINED_FILTERS;
+    part->count = left < JOINED_FILTERS || g->columns || by_winograd(g, site->samples)
+                      ? left
+                      : JOINED_FILTERS;
     part->convolution = g->forward;
     part->convolution.out_channels = part->count;
     if (left)
@@ -302,12 +281,12 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     const gr_real *weights = gr_site_parameter(site, WEIGHT);
     const gr_picked *picked = site->picked;
     if (picked)
-        site->kernels->pooled_backward(&g->pooled, weights, probes, site->samples, picked->winner,
+        site->kernels->pooled_backward(&g->shape, weights, probes, site->samples, picked->winner,
                                        d_out, d_in, picked->scratch);
-    else if (gr_winograd_pays(&g->winograd, lanes))
-        site->kernels->winograd_backward(&g->winograd, weights, lanes, d_out, d_in, site->scratch);
-    else if (g->columns.lanes)
-        gr_columns_backward(&g->columns, site->kernels, weights, lanes, d_out, d_in, site->scratch);
+    else if (by_winograd(g, lanes))
+        site->kernels->winograd_backward(&g->shape, weights, lanes, d_out, d_in, site->scratch);
+    else if (g->columns)
+        gr_columns_backward(&g->shape, site->kernels, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
         site->kernels->multiply_transposed(g->forward.out_channels, g->filter_reals,
                                            g->pixels * lanes, weights, d_out, d_in);
@@ -322,12 +301,10 @@ static void accumulate_filters(const gr_site *site, const gr_convolution *convol
                                gr_real *d_weights, gr_real *d_bias) {
     const gr_node *node = site->node;
     const geometry *g = node->geometry;
-    if (gr_winograd_pays(&g->winograd, lanes))
-        site->kernels->winograd_accumulate(&g->winograd, lanes, d_out, in, d_weights,
-                                           site->scratch);
-    else if (g->columns.lanes)
-        gr_columns_accumulate(&g->columns, site->kernels, lanes, d_out, in, d_weights,
-                              site->scratch);
+    if (by_winograd(g, lanes))
+        site->kernels->winograd_accumulate(&g->shape, lanes, d_out, in, d_weights, site->scratch);
+    else if (g->columns)
+        gr_columns_accumulate(&g->shape, site->kernels, lanes, d_out, in, d_weights, site->scratch);
     else if (g->product)
         site->kernels->multiply_accumulate(convolution->out_channels, g->filter_reals,
                                            g->pixels * lanes, d_out, in, d_weights);
@@ -347,8 +324,8 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
     const gr_picked *picked = site->picked;
     gr_real *d_bias = tangent ? NULL : gradients + node->parameters[BIAS].offset;
     if (picked) {
-        const int64_t windows = g->pooled.pooled_rows * g->pooled.pooled_columns;
-        site->kernels->pooled_accumulate(&g->pooled, NULL, probes, site->samples, picked->winner,
+        const int64_t windows = g->shape.pooled_rows * g->shape.pooled_columns;
+        site->kernels->pooled_accumulate(&g->shape, NULL, probes, site->samples, picked->winner,
                                          NULL, d_out, in, NULL, d_weights, picked->scratch);
         if (d_bias)
             site->kernels->row_sums(g->forward.out_channels, windows * lanes, d_out, d_bias);
@@ -359,7 +336,7 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
         return;
     }
     for (joined_part part = {0}; next_part(site, &part);) {
-        const int64_t windows = part.first * g->pooled.pooled_rows * g->pooled.pooled_columns;
+        const int64_t windows = part.first * g->shape.pooled_rows * g->shape.pooled_columns;
         part.pool.node->kind->backward(&part.pool, 1, d_out + windows * lanes, site->out);
         accumulate_filters(site, &part.convolution, lanes, site->out, in,
                            d_weights + part.first * g->filter_reals, d_bias + part.first);
@@ -370,7 +347,7 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
     const geometry *g = site->node->geometry;
     const gr_picked *picked = site->picked;
     if (picked)
-        site->kernels->pooled_tangent(&g->pooled, gr_site_parameter(site, WEIGHT), probes,
+        site->kernels->pooled_tangent(&g->shape, gr_site_parameter(site, WEIGHT), probes,
                                       site->samples, picked->winner, picked->kept, t_in, t_out,
                                       picked->scratch);
     else
@@ -385,7 +362,7 @@ static void tangent_and_accumulate(const gr_site *site, int64_t probes, const gr
     const geometry *g = node->geometry;
     const gr_picked *picked = site->picked;
     if (picked) {
-        site->kernels->pooled_accumulate(&g->pooled, gr_site_parameter(site, WEIGHT), probes,
+        site->kernels->pooled_accumulate(&g->shape, gr_site_parameter(site, WEIGHT), probes,
                                          site->samples, picked->winner, picked->kept, d_out, t_in,
                                          t_out, gradients + node->parameters[WEIGHT].offset,
                                          picked->scratch);

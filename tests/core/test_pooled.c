@@ -15,10 +15,10 @@ static void test_pooled_convolution(void **state) {
     int sets;
     const gr_kernels *const *set = runnable_sets(&sets);
     for (uint32_t test = 0; test < 60; test++) {
-        gr_pooled_convolution c = {.in_channels = chosen(test, 0, 1, 21),
-                                   .out_channels = chosen(test, 1, 1, 4),
-                                   .kernel = chosen(test, 2, 0, 1) ? 5 : 3,
-                                   .window = chosen(test, 3, 1, 3)};
+        gr_convolution_shape c = {.in_channels = chosen(test, 0, 1, 21),
+                                  .out_channels = chosen(test, 1, 1, 4),
+                                  .kernel = chosen(test, 2, 0, 1) ? 5 : 3,
+                                  .window = chosen(test, 3, 1, 3)};
         if (test % 3 == 0) c.in_channels = 1;
         if (test % 3 == 1) c.in_channels = chosen(test, 12, 2, 5);
         if (test % 6 == 4) c.in_channels = 5, c.kernel = 3, c.window = 2;

@@ -14,7 +14,7 @@
 /* Its error is spread over a tile, so it is measured by norms: ‖got - exact‖ is at most so many
  * unit roundoffs of ‖exact‖: 1.5e-6 in float for kernels of three pixels, 4.8e-6 of five, which
  * have more points. */
-static double winograd_roundoffs(const gr_winograd *c) {
+static double winograd_roundoffs(const gr_convolution_shape *c) {
     return c->kernel == 3 ? 25 : 80;
 }
 
@@ -32,10 +32,10 @@ static void assert_near(const char *what, const guarded *got, const guarded *exp
     guarded_check(got, what);
 }
 
-static gr_winograd winograd_case(uint32_t test) {
-    gr_winograd c = {.in_channels = chosen(test, 0, 1, 12),
-                     .out_channels = chosen(test, 1, 1, 20),
-                     .kernel = chosen(test, 2, 0, 1) ? 5 : 3};
+static gr_convolution_shape winograd_case(uint32_t test) {
+    gr_convolution_shape c = {.in_channels = chosen(test, 0, 1, 12),
+                              .out_channels = chosen(test, 1, 1, 20),
+                              .kernel = chosen(test, 2, 0, 1) ? 5 : 3};
     c.padding = chosen(test, 3, 0, c.kernel - 1);
     int64_t least = c.kernel - 2 * c.padding;
     if (least < 1) least = 1;
@@ -53,7 +53,7 @@ static void test_winograd(void **state) {
     const gr_kernels *const *set = runnable_sets(&sets);
     const gr_kernels *plain = &gr_kernels_reference;
     for (uint32_t test = 0; test < 24; test++) {
-        const gr_winograd c = winograd_case(test);
+        const gr_convolution_shape c = winograd_case(test);
         const int64_t lanes = test % 8 ? chosen(test, 6, 1, 40) : chosen(test, 6, 380, 420);
 
         const int64_t in_count = c.in_channels * c.in_rows * c.in_columns * lanes;
@@ -100,14 +100,27 @@ static void test_winograd(void **state) {
     }
 }
 
+static gr_convolution_shape square(int64_t in_channels, int64_t in_side, int64_t out_channels,
+                                   int64_t out_side, int64_t kernel, int64_t padding) {
+    return (gr_convolution_shape){.in_channels = in_channels,
+                                  .in_rows = in_side,
+                                  .in_columns = in_side,
+                                  .out_channels = out_channels,
+                                  .out_rows = out_side,
+                                  .out_columns = out_side,
+                                  .kernel = kernel,
+                                  .stride = 1,
+                                  .padding = padding};
+}
+
 /* The rule, at its edges. */
 static void test_winograd_pays(void **state) {
     (void)state;
-    const gr_winograd good = {16, 8, 8, 16, 8, 8, 3, 1};
+    const gr_convolution_shape good = square(16, 8, 16, 8, 3, 1);
     assert_true(gr_winograd_suits(&good));
     assert_true(gr_winograd_pays(&good, 16));
     assert_false(gr_winograd_pays(&good, 15));
-    gr_winograd c = good;
+    gr_convolution_shape c = good;
     c.in_channels = 15;
     assert_false(gr_winograd_suits(&c));
     c = good;
@@ -116,13 +129,13 @@ static void test_winograd_pays(void **state) {
     c = good;
     c.kernel = 4;
     assert_false(gr_winograd_suits(&c));
-    c = (gr_winograd){31, 5, 5, 32, 5, 5, 3, 1}; /* four tiles of 4x4 for 25 pixels */
+    c = square(31, 5, 32, 5, 3, 1); /* four tiles of 4x4 for 25 pixels */
     assert_false(gr_winograd_suits(&c));
     c.in_channels = 32; /* 10x10 products instead of 12x12 */
     assert_true(gr_winograd_suits(&c));
-    c = (gr_winograd){16, 14, 14, 16, 10, 10, 5, 0};
+    c = square(16, 14, 16, 10, 5, 0);
     assert_true(gr_winograd_suits(&c));
-    c = (gr_winograd){16, 5, 5, 16, 3, 3, 3, 0};
+    c = square(16, 5, 16, 3, 3, 0);
     assert_true(gr_winograd_pays(&c, 57));
     assert_false(gr_winograd_pays(&c, 56)); /* the weights' transform */
 }
