@@ -126,6 +126,10 @@ typedef struct gr_kernels {
      * w[u][i]·x[i][lane]; bias may be NULL. */
     void (*multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                      const gr_real *bias, const gr_real *x, gr_real *y);
+    /* y[u][k][s] = Σ w[u][i]·x[i][k][s] where kept[u][s] is positive, elsewhere any number. */
+    void (*multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                          const gr_real *weights, const gr_real *kept, const gr_real *x,
+                          gr_real *y);
     /* d_in[i][lane] = Σ w[u][i]·d_out[u][lane]. This and the next may leave out the terms whose
      * d_out is 0, whatever they would be times. */
     void (*multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,

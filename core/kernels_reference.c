@@ -172,6 +172,13 @@ static void multiply(int64_t units, int64_t in, int64_t lanes, const gr_real *we
         }
 }
 
+static void multiply_kept(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                          const gr_real *weights, const gr_real *kept, const gr_real *x,
+                          gr_real *y) {
+    (void)kept;
+    multiply(units, in, probes * samples, weights, NULL, x, y);
+}
+
 static void multiply_transposed(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                 const gr_real *d_out, gr_real *d_in) {
     for (int64_t i = 0; i < in; i++)
@@ -534,6 +541,7 @@ const gr_kernels gr_kernels_reference = {
     .winograd_backward = winograd_backward,
     .winograd_accumulate = winograd_accumulate,
     .multiply = multiply,
+    .multiply_kept = multiply_kept,
     .multiply_transposed = multiply_transposed,
     .multiply_accumulate = multiply_accumulate,
     .row_sums = row_sums,

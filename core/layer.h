@@ -67,8 +67,6 @@ typedef struct gr_draw {
 /* What a max-pool picks from the output of the layer before it. */
 typedef struct gr_picked {
     const int32_t *winner; /* [pooled feature][sample] */
-    const gr_real *kept;   /* [pooled feature][sample]: only tangents of positive ones are wanted;
-                              NULL: all */
     gr_real *scratch;
 } gr_picked;
 
@@ -85,6 +83,9 @@ typedef struct gr_site {
     gr_real *out;      /* a_out [out_features][samples] */
     /* Not NULL: d_out and t_out are those of the max-pool that alone reads the output. */
     const gr_picked *picked;
+    /* Not NULL: [feature][sample] of what t_out is at; only tangents of positive ones are wanted,
+     * since a relu alone reads them. */
+    const gr_real *kept;
     /* Not NULL: forward and accumulate do the work of that max-pool too, d_out is at its output,
      * and what `out` holds afterwards is of no use. */
     const struct gr_site *pool;

@@ -237,14 +237,19 @@ static bool is_done(const gr_pass *pass, int64_t probes, gr_range range, int i) 
     return maker >= range.first && pool_of(pass, probes, range, maker) == i;
 }
 
-static gr_picked picked_of(const gr_pass *pass, gr_real *scratch, gr_range range, int pool) {
+static gr_picked picked_of(const gr_pass *pass, gr_real *scratch, int pool) {
+    return (gr_picked){.winner = pass->workspace->state[pool], .scratch = scratch};
+}
+
+/* Value v where a relu of the range alone reads it, whose tangents it lets through where that is
+ * positive; else NULL. */
+static const gr_real *kept_of(const gr_pass *pass, gr_range range, int v) {
     const gr_workspace *w = pass->workspace;
     const gr_network *network = w->network;
-    gr_picked picked = {.winner = w->state[pool], .scratch = scratch};
-    for (int i = pool + 1; i < range.end && network->consumers[pool + 1] == 1; i++)
-        if (network->nodes[i].inputs[0] == pool + 1 && network->nodes[i].kind == &gr_layer_relu)
-            picked.kept = w->a[pool + 1]; /* before the relu or, where that is in place, behind */
-    return picked;
+    for (int i = v; i < range.end && network->consumers[v] == 1; i++)
+        if (network->nodes[i].inputs[0] == v && network->nodes[i].kind == &gr_layer_relu)
+            return w->a[v]; /* before the relu or, where that is in place, behind */
+    return NULL;
 }
 
 /* The max-pool whose work node i does with its own, 0: none: that of the first layer with weights,
@@ -335,7 +340,7 @@ static void descend(const descent *at, int i) {
     int pool = pool_of(at->pass, at->probes, at->range, i);
     if (pool) {
         gr_real *scratch = at->lanes ? at->lanes->pooled_scratch : w->pooled_scratch;
-        picked = picked_of(at->pass, scratch, at->range, pool), site.picked = &picked;
+        picked = picked_of(at->pass, scratch, pool), site.picked = &picked;
     } else if (!at->lanes) {
         if (is_joined(w->network, i)) return;
         pool = joined_pool(w->network, i);
@@ -394,7 +399,8 @@ static void ascend(const gr_pass *pass, const gr_lanes *lanes, gr_range range, i
     const int pool = pool_of(pass, lanes->probes, range, i);
     gr_site site = site_of(pass, i);
     gr_picked picked;
-    if (pool) picked = picked_of(pass, lanes->pooled_scratch, range, pool), site.picked = &picked;
+    if (pool) picked = picked_of(pass, lanes->pooled_scratch, pool), site.picked = &picked;
+    site.kept = kept_of(pass, range, pool ? pool + 1 : i + 1);
     const gr_real *t_in = lanes->t[site.node->inputs[0]];
     if (gr_node_is_sum(site.node))
         site.kernels->add(site.node->out_features * lanes->probes * pass->samples, t_in,
@@ -415,7 +421,8 @@ static void accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range rang
     const int pool = pool_of(pass, lanes->probes, range, i);
     gr_site site = site_of(pass, i);
     gr_picked picked;
-    if (pool) picked = picked_of(pass, lanes->pooled_scratch, range, pool), site.picked = &picked;
+    if (pool) picked = picked_of(pass, lanes->pooled_scratch, pool), site.picked = &picked;
+    site.kept = kept_of(pass, range, pool ? pool + 1 : i + 1);
     const gr_layer_kind *kind = site.node->kind;
     const gr_real *delta = lanes->delta[pool ? pool + 1 : i + 1];
     const gr_real *t_in = lanes->t[site.node->inputs[0]];

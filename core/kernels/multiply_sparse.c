@@ -183,3 +183,105 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
         }
     }
 }
+
+/* -- tangents that a relu lets through
+ * --------------------------------------------------------------------- */
+
+/* sums: for each lane whose bit is set a vector whose lanes add up to Σ weights[column]·x[lane·WIDE
+ * + column] of V vectors of columns, for the lanes whose bits are set. */
+INLINE void sum_lanes(const int V, uint64_t lanes, int64_t columns, const gr_real *weights,
+                      const gr_real *x, gr_real *sums) {
+    vector weight[ROW_VECTORS];
+    FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
+    weight[V - 1] = load_lanes(weights + (V - 1) * LANES, columns - (V - 1) * LANES);
+    for (; lanes; lanes &= lanes - 1) {
+        const int lane = __builtin_ctzll(lanes);
+        const gr_real *row = x + lane * WIDE;
+        vector even = weight[0] * load(row), odd = {0};
+        FOR_EACH (v, V)
+            if (v % 2)
+                odd += weight[v] * load(row + v * LANES);
+            else if (v)
+                even += weight[v] * load(row + v * LANES);
+        store(sums, even + odd);
+        sums += LANES;
+    }
+}
+
+typedef void lanes_function(uint64_t lanes, int64_t columns, const gr_real *weights,
+                            const gr_real *x, gr_real *sums);
+
+#define SUMS_OF_LANES(V)                                                               \
+    static void sum_lanes_##V(uint64_t lanes, int64_t columns, const gr_real *weights, \
+                              const gr_real *x, gr_real *sums) {                       \
+        sum_lanes(V, lanes, columns, weights, x, sums);                                \
+    }
+#define SUMS_NAME(V) sum_lanes_##V,
+EACH_WIDTH(SUMS_OF_LANES)
+static lanes_function *const sums_of_lanes[ROW_VECTORS] = {EACH_WIDTH(SUMS_NAME)};
+
+/* Bit i: whether kept[i] is positive, for i < count, at most TERMS. */
+INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < count; i += LANES)
+        bits |= bits_of(greater(load(kept + i), (vector){0})) << i;
+    return count < TERMS ? bits & (((uint64_t)1 << count) - 1) : bits;
+}
+
+/* The first values of a row to where the bits are; zeros elsewhere. */
+static void spread(int64_t count, uint64_t bits, gr_real *row) {
+    gr_real values[TERMS];
+    memcpy(values, row, sizeof *row * (size_t)__builtin_popcountll(bits));
+    memset(row, 0, sizeof *row * (size_t)count);
+    for (const gr_real *value = values; bits; bits &= bits - 1)
+        row[__builtin_ctzll(bits)] = *value++;
+}
+
+static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real *kept) {
+    enum { LEAST = 16, LEAST_IN = 96 };
+    if (units < LEAST || samples < LEAST || in < LEAST_IN) return false;
+    int64_t positive = 0;
+    for (int64_t i = 0; i < units * samples; i++) positive += kept[i] > 0;
+    return positive <= units * samples * 3 / 5;
+}
+
+void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                           const gr_real *weights, const gr_real *kept, const gr_real *x,
+                           gr_real *y) {
+    const int64_t lanes = probes * samples;
+    if (!kept_pays(units, in, samples, kept)) {
+        KERNEL(multiply)(units, in, lanes, weights, NULL, x, y);
+        return;
+    }
+    gr_real turned[TERMS * WIDE] ALIGNED;
+    gr_real sums[TERMS * LANES] ALIGNED = {0}; /* of lanes that are not wanted: any */
+    const int64_t parts = quotient_up(samples, TERMS);
+    const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
+    for (int64_t part = 0; part < probes * parts; part++) {
+        int64_t sample;
+        const int64_t count = share_of(samples, parts, part % parts, &sample);
+        const int64_t lane = part / parts * samples + sample;
+        for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
+            const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
+            clear_rest(count, columns, turned, WIDE);
+            turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
+            for (int64_t u = 0; u < units; u++) {
+                const uint64_t wanted = positive_of(count, kept + u * samples + sample);
+                sums_of_lanes[wide / LANES - 1](wanted, columns, weights + u * in + column, turned,
+                                                sums);
+                /* The row's sums side by side, until the last. */
+                gr_real *to = y + u * lanes + lane;
+                const int64_t all = __builtin_popcountll(wanted);
+                for (int64_t j = 0; j < all; j += LANES) {
+                    vector v[LANES];
+                    FOR_EACH (l, LANES) v[l] = load(sums + (j + l) * LANES);
+                    vector sum = sums_of(v);
+                    if (column) sum += load(to + j);
+                    store_lanes(to + j, all - j, sum);
+                }
+                if (column + columns == in) spread(count, wanted, to);
+            }
+            column += wide;
+        }
+    }
+}

@@ -192,20 +192,6 @@ INLINE void add_block(const int K, const int V, uint64_t bits, const areas *a, g
     FOR_EACH (i, K * V) store(sums + i * L, sum[i]);
 }
 
-/* Lane l of the sum is the sum of vector l's lanes. */
-INLINE vector sums_of(vector v[]) {
-    _Pragma("GCC unroll 4") for (int d = 1; d < (int)L; d *= 2) {
-        integers low = {0}, high = {0};
-        _Pragma("GCC unroll 16") for (int l = 0; l < (int)L; l++) {
-            low[l] = (l & d) ? (int)L + (l ^ d) : l;
-            high[l] = (l & d) ? (int)L + l : (l ^ d);
-        }
-        _Pragma("GCC unroll 16") for (int i = 0; i < (int)L; i += 2 * d) v[i] =
-            shuffle(v[i], v[i | d], low) + shuffle(v[i], v[i | d], high);
-    }
-    return v[0];
-}
-
 /* a->value[pair] = tap[K][V] · what is read, 0 where the pair has no bit; L pairs at once. */
 INLINE void push_block(const int K, const int V, const gr_real *weights, uint64_t bits,
                        const areas *a) {

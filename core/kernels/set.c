@@ -336,6 +336,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .winograd_backward = KERNEL(winograd_backward),
     .winograd_accumulate = KERNEL(winograd_accumulate),
     .multiply = KERNEL(multiply),
+    .multiply_kept = KERNEL(multiply_kept),
     .multiply_transposed = KERNEL(multiply_transposed),
     .multiply_accumulate = KERNEL(multiply_accumulate),
     .row_sums = row_sums,

@@ -300,21 +300,34 @@ INLINE gr_real sum_of(vector v) {
 #endif
 }
 
-/* Of VECTOR_LANES vectors: v becomes its transpose, by exchanging blocks of 1, 2, 4, … off the
- * diagonal. */
-INLINE void transpose(vector v[]) {
-    _Pragma("GCC unroll 4") for (int d = 1; d < (int)VECTOR_LANES; d *= 2) {
-        integers low = {0}, high = {0};
-        _Pragma("GCC unroll 16") for (int l = 0; l < (int)VECTOR_LANES; l++) {
-            low[l] = (l & d) ? (int)VECTOR_LANES + (l ^ d) : l;
-            high[l] = (l & d) ? (int)VECTOR_LANES + l : (l ^ d);
-        }
-        _Pragma("GCC unroll 16") for (int i = 0; i < (int)VECTOR_LANES; i++) if (!(i & d)) {
-            const vector a = v[i], b = v[i | d];
-            v[i] = shuffle(a, b, low);
-            v[i | d] = shuffle(a, b, high);
-        }
+/* Of two rows d apart, a power of two: lanes whose bit d is set in a, and those where it is not in
+ * b, change places. */
+INLINE void exchange(const int d, vector *a, vector *b) {
+    const vector first = *a, second = *b;
+    integers low = {0}, high = {0};
+    _Pragma("GCC unroll 16") for (int l = 0; l < (int)VECTOR_LANES; l++) {
+        low[l] = (l & d) ? (int)VECTOR_LANES + (l ^ d) : l;
+        high[l] = (l & d) ? (int)VECTOR_LANES + l : (l ^ d);
     }
+    *a = shuffle(first, second, low);
+    *b = shuffle(first, second, high);
+}
+
+/* Of VECTOR_LANES vectors: v becomes its transpose. */
+INLINE void transpose(vector v[]) {
+    _Pragma("GCC unroll 4") for (int d = 1; d < (int)VECTOR_LANES; d *= 2)
+        _Pragma("GCC unroll 16") for (int i = 0; i < (int)VECTOR_LANES; i++) if (!(i & d))
+            exchange(d, &v[i], &v[i | d]);
+}
+
+/* Of VECTOR_LANES vectors, which change: lane l of the result is the sum of vector l's lanes. */
+INLINE vector sums_of(vector v[]) {
+    _Pragma("GCC unroll 4") for (int d = (int)VECTOR_LANES / 2; d > 0; d /= 2)
+        _Pragma("GCC unroll 16") for (int i = 0; i < d; i++) {
+        exchange(d, &v[i], &v[i | d]);
+        v[i] += v[i | d];
+    }
+    return v[0];
 }
 
 gr_smooth KERNEL(tanh), KERNEL(sigmoid), KERNEL(softplus), KERNEL(elu);
@@ -350,6 +363,9 @@ void KERNEL(pooled_tangent)(const gr_convolution_shape *convolution, const gr_re
                             gr_real *scratch);
 void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                       const gr_real *bias, const gr_real *x, gr_real *y);
+void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                           const gr_real *weights, const gr_real *kept, const gr_real *x,
+                           gr_real *y);
 void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                  const gr_real *d_out, gr_real *d_in);
 void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,

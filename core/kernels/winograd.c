@@ -455,23 +455,7 @@ static inline void store_transposed(const vector *from, int64_t lanes, gr_real *
                                     int64_t stride) {
     vector v[VECTOR_BYTES / sizeof(gr_real)];
     FOR_EACH (i, VECTOR_LANES) v[i] = from[i];
-    /* Halves of rows change places, then halves of these: after the step of width h, rows i and
-     * i + h have exchanged the lanes whose bit h differs. */
-    integers lane;
-    FOR_EACH (i, VECTOR_LANES) lane[i] = i;
-    FOR_EACH (bit, 4) {
-        const int h = 1 << bit;
-        if (h >= VECTOR_LANES) continue;
-        const integers upper = (integers)((lane & same_index(h)) != same_index(0)); /* -1 or 0 */
-        const integers low = (lane & same_index(~h)) + (upper & same_index((int)VECTOR_LANES));
-        const integers high = low + same_index(h);
-        FOR_EACH (i, VECTOR_LANES) {
-            if (i & h) continue;
-            const vector a = v[i], b = v[i + h];
-            v[i] = shuffle(a, b, low);
-            v[i + h] = shuffle(a, b, high);
-        }
-    }
+    transpose(v);
     FOR_EACH (i, VECTOR_LANES)
         if (i < lanes) store(to + i * stride, v[i]);
 }

@@ -348,8 +348,12 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
     const gr_picked *picked = site->picked;
     if (picked)
         site->kernels->pooled_tangent(&g->shape, gr_site_parameter(site, WEIGHT), probes,
-                                      site->samples, picked->winner, picked->kept, t_in, t_out,
+                                      site->samples, picked->winner, site->kept, t_in, t_out,
                                       picked->scratch);
+    else if (g->product && g->pixels == 1 && site->kept)
+        site->kernels->multiply_kept(g->forward.out_channels, g->filter_reals, probes,
+                                     site->samples, gr_site_parameter(site, WEIGHT), site->kept,
+                                     t_in, t_out);
     else
         gather(site, probes * site->samples, NULL, t_in, t_out);
 }
@@ -363,7 +367,7 @@ static void tangent_and_accumulate(const gr_site *site, int64_t probes, const gr
     const gr_picked *picked = site->picked;
     if (picked) {
         site->kernels->pooled_accumulate(&g->shape, gr_site_parameter(site, WEIGHT), probes,
-                                         site->samples, picked->winner, picked->kept, d_out, t_in,
+                                         site->samples, picked->winner, site->kept, d_out, t_in,
                                          t_out, gradients + node->parameters[WEIGHT].offset,
                                          picked->scratch);
         return;

@@ -57,8 +57,13 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
 
 static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {
     const gr_node *node = site->node;
-    site->kernels->multiply(node->out_features, node->in_features, probes * site->samples,
-                            gr_site_parameter(site, WEIGHT), NULL, t_in, t_out);
+    const gr_real *weights = gr_site_parameter(site, WEIGHT);
+    if (site->kept)
+        site->kernels->multiply_kept(node->out_features, node->in_features, probes, site->samples,
+                                     weights, site->kept, t_in, t_out);
+    else
+        site->kernels->multiply(node->out_features, node->in_features, probes * site->samples,
+                                weights, NULL, t_in, t_out);
 }
 
 const gr_layer_kind gr_layer_linear = {

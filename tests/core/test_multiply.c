@@ -15,13 +15,14 @@ enum { CASES = 120 };
 
 typedef struct product_case {
     int64_t units, in, lanes;
-    guarded weights, bias, x, d_out;
+    int64_t probes; /* of which the lanes are those of as many samples each */
+    guarded weights, bias, x, d_out, kept;
     char shape[96];
 } product_case;
 
 /* Mostly small shapes; a sixth is larger than a block of terms, lanes and columns. Lanes lie
  * around whole vectors, where the kernels take turns. The adjoints of every second have zeros, up
- * to all. */
+ * to all, and half of what is kept are not positive. */
 static product_case product_case_create(uint32_t test) {
     const bool large = test % 12 <= 1;
     product_case c = {.units = chosen(test, 0, 1, large ? 200 : 40),
@@ -37,6 +38,9 @@ static product_case product_case_create(uint32_t test) {
     c.bias = guarded_normal(c.units, test, 2);
     c.x = guarded_normal(c.in * c.lanes, test, 3);
     c.d_out = guarded_normal(c.units * c.lanes, test, 4);
+    c.probes = c.lanes % 3 == 0 ? 3 : 1;
+    c.kept = guarded_normal(c.units * c.lanes / c.probes, test, 7);
+    if (test == 7) memset(c.kept.data, 0, c.kept.bytes);
     const gr_real least = test == 7 ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
     gr_real *d_out = c.d_out.data;
     for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
@@ -52,15 +56,16 @@ static product_case product_case_absolute(const product_case *c) {
     size.bias = guarded_absolute(&c->bias);
     size.x = guarded_absolute(&c->x);
     size.d_out = guarded_absolute(&c->d_out);
+    size.kept = guarded_copy(&c->kept);
     return size;
 }
 
 static void product_case_clear(product_case *c) {
-    guarded *const all[] = {&c->weights, &c->bias, &c->x, &c->d_out};
+    guarded *const all[] = {&c->weights, &c->bias, &c->x, &c->d_out, &c->kept};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
 }
 
-/* One of the three products; what it adds to, or overwrites, is in `result`. */
+/* One of the products; what it adds to, or overwrites, is in `result`. */
 typedef void product_function(const gr_kernels *set, const product_case *c, guarded *result);
 
 static void forward(const gr_kernels *set, const product_case *c, guarded *result) {
@@ -70,6 +75,17 @@ static void forward(const gr_kernels *set, const product_case *c, guarded *resul
 
 static void forward_without_bias(const gr_kernels *set, const product_case *c, guarded *result) {
     set->multiply(c->units, c->in, c->lanes, c->weights.data, NULL, c->x.data, result->data);
+}
+
+/* Where nothing is kept the result may be any number: 0 here. */
+static void forward_kept(const gr_kernels *set, const product_case *c, guarded *result) {
+    const int64_t samples = c->lanes / c->probes;
+    set->multiply_kept(c->units, c->in, c->probes, samples, c->weights.data, c->kept.data,
+                       c->x.data, result->data);
+    const gr_real *kept = c->kept.data;
+    gr_real *y = result->data;
+    for (int64_t i = 0; i < c->units * c->lanes; i++)
+        if (!(kept[i / c->lanes * samples + i % samples] > 0)) y[i] = 0;
 }
 
 static void transposed(const gr_kernels *set, const product_case *c, guarded *result) {
@@ -115,6 +131,7 @@ static void test_products(void **state) {
         guarded d_weights = guarded_normal(c.units * c.in, test, 5);
         compare(forward, "multiply", &c, &size, &y, (double)c.in + 1);
         compare(forward_without_bias, "multiply", &c, &size, &y, (double)c.in);
+        compare(forward_kept, "multiply_kept", &c, &size, &y, (double)c.in);
         compare(transposed, "multiply_transposed", &c, &size, &d_in, (double)c.units);
         compare(accumulated, "multiply_accumulate", &c, &size, &d_weights, (double)c.lanes + 1);
         guarded *const all[] = {&y, &d_in, &d_weights};
