@@ -5,8 +5,9 @@
 #include "core/kernels/pooled_images.h"
 
 enum {
-    OUTPUTS = 8,  /* of a tangent at once: they share the weights that are loaded */
-    FILTERS = 16, /* of an adjoint at once: whole vectors */
+    OUTPUTS = 8, /* of a tangent at once: they share the weights that are loaded */
+    FILTERS = 1024 / VECTOR_BYTES, /* of an adjoint at once: whole vectors; their weights for the
+                                      rows that are summed take two thirds of the first cache */
     TOGETHER = 2, /* lanes whose picks are one list: long lists, and images that the first cache
                      holds with the sums */
 };
@@ -22,7 +23,8 @@ typedef struct areas {
     int64_t pixel, row, image_stride;         /* reals of each, whole vectors */
     int64_t features, pooled_stride, filters; /* the latter for whole vectors */
     gr_real *image;                           /* [lane][row][column][channel], with the padding */
-    gr_real *weights; /* [filter][row of taps][column of taps][channel]; for adjoints with
+    gr_real *weights; /* [filter][row of taps][column of taps][channel]; for adjoints [vector of
+                         channels][filter][row of taps][column of taps][channel of the vector], with
                          window - 1 zeros before and behind the taps of an axis */
     gr_real *sums;    /* of the weights' gradient, without such zeros: of a chunk */
     gr_real *totals;  /* … and of all: sums of sums keep more digits than long ones */
@@ -189,17 +191,20 @@ static void write_pooled(const chunk *part, const areas *a, gr_real *pooled) {
     }
 }
 
-/* With `margin` zeros before and behind the taps of an axis. */
+/* Taps `wide` to a side, the first `margin` from the edge, of which those of neighbouring vectors
+ * of channels are `apart` and those of neighbouring pixels `pixel`. */
 static void arrange_weights(const gr_convolution_shape *c, const gr_real *weights, int64_t margin,
-                            const areas *a) {
+                            int64_t pixel, int64_t apart, const areas *a) {
     const int64_t area = c->kernel * c->kernel, wide = c->kernel + 2 * margin;
     memset(a->weights, 0, (size_t)(c->out_channels * wide * wide * a->pixel) * sizeof *weights);
     for (int64_t f = 0; f < c->out_channels; f++)
-        for (int64_t k = 0; k < c->in_channels; k++)
+        for (int64_t k = 0; k < c->in_channels; k++, weights += area) {
+            gr_real *to =
+                a->weights + k / L * apart + k % L + ((f * wide + margin) * wide + margin) * pixel;
             for (int64_t y = 0; y < c->kernel; y++)
                 for (int64_t x = 0; x < c->kernel; x++)
-                    a->weights[((f * wide + margin + y) * wide + margin + x) * a->pixel + k] =
-                        weights[(f * c->in_channels + k) * area + y * c->kernel + x];
+                    to[(y * wide + x) * pixel] = weights[y * c->kernel + x];
+        }
 }
 
 /* -- gradients and tangents: each pick reads its taps
@@ -314,7 +319,7 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_convolution_shape *c, const 
                                            gr_real *d_weights, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
     const int64_t area = c->kernel * c->kernel, all = c->out_channels * area * a.pixel;
-    if (t_pooled) arrange_weights(c, weights, 0, &a);
+    if (t_pooled) arrange_weights(c, weights, 0, a.pixel, L, &a);
     memset(a.sums, 0, (size_t)(2 * all) * sizeof *a.sums); /* and the totals */
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
     find_corners(c, a.pixel, a.row, a.corner);
@@ -342,7 +347,7 @@ void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_
                                         const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                                         gr_real *scratch) {
     const areas a = areas_of(c, scratch);
-    arrange_weights(c, weights, 0, &a);
+    arrange_weights(c, weights, 0, a.pixel, L, &a);
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
     find_corners(c, a.pixel, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
@@ -356,15 +361,21 @@ void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_
 /* -- the adjoint of the input: of a window, all filters' picks go to one square of pixels
  * ------------ */
 
+/* Reals from a weight to that of the next vector of channels. */
+static int64_t channels_apart(const gr_convolution_shape *c) {
+    const int64_t wide = c->kernel + 2 * (c->window - 1);
+    return c->out_channels * wide * wide * L;
+}
+
 /* For each window of each lane the filters whose adjoint is not 0: that, and what the first pixel
  * of the square has for a weight. */
 static void list_windows(const gr_convolution_shape *c, const chunk *part, const int32_t *winner,
                          const gr_real *d_pooled, const areas *a) {
     const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
-    const int64_t filter = wide * wide * a->pixel, blocks = blocks_of(c);
+    const int64_t filter = wide * wide * L, blocks = blocks_of(c);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
-    const window_steps steps = steps_of(c->window, a->pixel, wide * a->pixel);
-    const integers origin = same_index((int32_t)(margin * (wide + 1) * a->pixel));
+    const window_steps steps = steps_of(c->window, L, wide * L);
+    const integers origin = same_index((int32_t)(margin * (wide + 1) * L));
     for (int64_t w = 0; w < windows; w++)
         for (int64_t f = 0; f < c->out_channels; f += L) {
             vector delta[L], offset[L];
@@ -410,7 +421,7 @@ INLINE void add_square(const int R, const int W, const gr_real *delta, const int
         const vector d = broadcast(delta[f]);
         const gr_real *w = fixed(weights + offset[f]);
         FOR_EACH (r, R) {
-            FOR_EACH (x, W) sum[r][x] += d * load(w + x * pixel);
+            FOR_EACH (x, W) sum[r][x] += d * load(w + x * L);
             w = fixed(w + weights_row);
         }
     }
@@ -420,16 +431,16 @@ INLINE void add_square(const int R, const int W, const gr_real *delta, const int
 
 /* W: a square's pixels to a side. Few rows and few filters of all windows at a time, so that their
  * weights stay in the first cache. */
-INLINE void add_squares(const int W, const int64_t pixel, const gr_convolution_shape *c,
-                        const areas *a, int64_t j) {
+INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas *a, int64_t j) {
     const int R = W > 6 ? 1 : 2;
-    const int64_t weights_row = (W + c->window - 1) * pixel;
+    const int64_t weights_row = (W + c->window - 1) * L;
     const int64_t filter = (W + c->window - 1) * weights_row;
     const int64_t windows = c->pooled_rows * c->pooled_columns, blocks = blocks_of(c);
     for (int64_t f = 0; f < c->out_channels; f += FILTERS)
-        for (int64_t k = 0; k < pixel; k += L)
+        for (int64_t k = 0; k < a->pixel; k += L)
             for (int64_t y = 0; y < W; y += R) {
-                const gr_real *weights = a->weights + f * filter + y * weights_row + k;
+                const gr_real *weights =
+                    a->weights + k / L * channels_apart(c) + f * filter + y * weights_row;
                 const gr_real *delta = a->delta + j * windows * a->filters + f;
                 const int32_t *offset = a->offset + j * windows * a->filters + f;
                 const int32_t *found = a->found + j * windows * blocks + f / FILTERS;
@@ -437,38 +448,30 @@ INLINE void add_squares(const int W, const int64_t pixel, const gr_convolution_s
                 for (int64_t w = 0; w < windows;
                      w++, delta += a->filters, offset += a->filters, found += blocks)
                     if (y + R <= W)
-                        add_square(R, W, delta, offset, *found, weights, weights_row, pixel,
+                        add_square(R, W, delta, offset, *found, weights, weights_row, a->pixel,
                                    to + a->corner[w], a->row);
                     else
-                        add_square(1, W, delta, offset, *found, weights, weights_row, pixel,
+                        add_square(1, W, delta, offset, *found, weights, weights_row, a->pixel,
                                    to + a->corner[w], a->row);
             }
-}
-
-/* Most images' pixels are one vector: known to the compiler, that saves counting. */
-INLINE void add_squares_of(const int W, const gr_convolution_shape *c, const areas *a, int64_t j) {
-    if (a->pixel == L)
-        add_squares(W, L, c, a, j);
-    else
-        add_squares(W, a->pixel, c, a, j);
 }
 
 void KERNEL(pooled_backward_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                          int64_t probes, int64_t samples, const int32_t *winner,
                                          const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
     const areas a = areas_of(c, scratch);
-    arrange_weights(c, weights, c->window - 1, &a);
+    arrange_weights(c, weights, c->window - 1, L, channels_apart(c), &a);
     find_corners(c, a.pixel, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
         list_windows(c, &part, winner, d_pooled, &a);
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
         for (int64_t j = 0; j < part.count; j++) {
             const int64_t side = c->kernel + c->window - 1;
-            if (side == 3) add_squares_of(3, c, &a, j);
-            if (side == 4) add_squares_of(4, c, &a, j);
-            if (side == 5) add_squares_of(5, c, &a, j);
-            if (side == 6) add_squares_of(6, c, &a, j);
-            if (side == 7) add_squares_of(7, c, &a, j);
+            if (side == 3) add_squares(3, c, &a, j);
+            if (side == 4) add_squares(4, c, &a, j);
+            if (side == 5) add_squares(5, c, &a, j);
+            if (side == 6) add_squares(6, c, &a, j);
+            if (side == 7) add_squares(7, c, &a, j);
         }
         write_image(c, &part, &a, d_in);
     }
