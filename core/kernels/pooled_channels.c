@@ -1,7 +1,7 @@
-/* Convolutions before max-pooling, for the ordinary pass and for few probes: a vector holds the
- * channels of one pixel, and each lane of the passes has its own image [row][column][channel]. What
- * a winner reads, or what its adjoint goes to, are then the vectors of a square of pixels,
- * whichever pixel of its window it is. */
+/* Convolutions before max-pooling, for the ordinary pass and for few probes: a vector holds
+ * channels of one pixel, and each lane of the passes has an image [row][column][channel] for each
+ * such vector. What a winner reads, or what its adjoint goes to, are then the vectors of a square
+ * of pixels, whichever pixel of its window it is. */
 #include "core/kernels/pooled_images.h"
 
 enum {
@@ -20,12 +20,15 @@ typedef struct pick {
 
 /* What lies where in the scratch. */
 typedef struct areas {
-    int64_t pixel, row, image_stride;         /* reals of each, whole vectors */
+    int64_t vectors;                  /* of a pixel's channels */
+    int64_t row, plane, image_stride; /* reals: of a row and of all rows of such a vector, and
+                                         of all vectors */
+    int64_t filter, weights_plane;    /* reals: of a vector of a filter's weights, and of all
+                                         filters' */
     int64_t features, pooled_stride, filters; /* the latter for whole vectors */
-    gr_real *image;                           /* [lane][row][column][channel], with the padding */
-    gr_real *weights; /* [filter][row of taps][column of taps][channel]; for adjoints [vector of
-                         channels][filter][row of taps][column of taps][channel of the vector], with
-                         window - 1 zeros before and behind the taps of an axis */
+    gr_real *image;   /* [lane][vector][row][column][channel of the vector], with the padding */
+    gr_real *weights; /* [vector][filter][row of taps][column of taps][channel of the vector]; for
+                         adjoints with window - 1 zeros before and behind the taps of an axis */
     gr_real *sums;    /* of the weights' gradient, without such zeros: of a chunk */
     gr_real *totals;  /* … and of all: sums of sums keep more digits than long ones */
     gr_real *pooled;  /* [lane][feature] */
@@ -43,20 +46,24 @@ static int64_t blocks_of(const gr_convolution_shape *c) {
     return (c->out_channels + FILTERS - 1) / FILTERS;
 }
 
-static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
+/* margin: zeros before and behind the taps of an axis of the weights. */
+static areas areas_of(const gr_convolution_shape *c, int64_t margin, gr_real *scratch) {
     const int64_t rows = c->in_rows + 2 * c->padding, columns = c->in_columns + 2 * c->padding;
-    const int64_t wide = c->kernel + 2 * (c->window - 1);
+    const int64_t wide = c->kernel + 2 * margin;
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     areas a = {.image = scratch};
     a.features = c->out_channels * windows;
     a.filters = (c->out_channels + L - 1) / L * L;
     a.pooled_stride = (a.features + L - 1) / L * L;
-    a.pixel = (c->in_channels + L - 1) / L * L;
-    a.row = columns * a.pixel;
-    a.image_stride = rows * a.row;
+    a.vectors = (c->in_channels + L - 1) / L;
+    a.row = columns * L;
+    a.plane = rows * a.row;
+    a.image_stride = a.vectors * a.plane;
+    a.filter = wide * wide * L;
+    a.weights_plane = c->out_channels * a.filter;
     a.weights = a.image + L * a.image_stride;
-    a.sums = a.weights + c->out_channels * wide * wide * a.pixel;
-    a.totals = a.sums + c->out_channels * c->kernel * c->kernel * a.pixel;
+    a.sums = a.weights + a.vectors * a.weights_plane;
+    a.totals = a.sums + a.vectors * c->out_channels * c->kernel * c->kernel * L;
     a.pooled = a.totals + (a.totals - a.sums);
     a.delta = a.pooled + L * a.pooled_stride;
     a.picks = (pick *)(void *)(a.delta + L * windows * a.filters);
@@ -76,7 +83,7 @@ INLINE void list_picks(const gr_convolution_shape *c, const chunk *part, const i
     const int64_t channels = c->out_channels + 1, most = TOGETHER * (a->features + 1);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const integers dropped = same_index(INT32_MIN);
-    const window_steps steps = steps_of(c->window, a->pixel, a->row);
+    const window_steps steps = steps_of(c->window, L, a->row);
     const integers in_image[TOGETHER] = {same_index(0), same_index((int32_t)a->image_stride)};
     int32_t found[L] = {0};
     winner += part->first_sample;
@@ -124,13 +131,13 @@ INLINE void list_picks(const gr_convolution_shape *c, const chunk *part, const i
         a->first[j * channels + c->out_channels] = found[j / TOGETHER];
 }
 
-/* -- between [feature][lane] and [lane][pixel][channel] -- */
+/* -- between [feature][lane] and [lane][vector of channels][pixel][channel] -- */
 
-#define FOR_EACH_PIXEL(c, a)                                                                  \
-    for (int64_t y_ = 0; y_ < (c)->in_rows; y_++)                                             \
-        for (int64_t x_ = 0, at = (y_ + (c)->padding) * (a)->row + (c)->padding * (a)->pixel, \
-                     f = y_ * (c)->in_columns;                                                \
-             x_ < (c)->in_columns; x_++, f++, at += (a)->pixel)
+#define FOR_EACH_PIXEL(c, a)                                                         \
+    for (int64_t y_ = 0; y_ < (c)->in_rows; y_++)                                    \
+        for (int64_t x_ = 0, at = (y_ + (c)->padding) * (a)->row + (c)->padding * L, \
+                     f = y_ * (c)->in_columns;                                       \
+             x_ < (c)->in_columns; x_++, f++, at += L)
 
 static void read_image(const gr_convolution_shape *c, const chunk *part, const gr_real *in,
                        const areas *a) {
@@ -142,15 +149,15 @@ static void read_image(const gr_convolution_shape *c, const chunk *part, const g
         if (part->count <= FEW) {
             for (int64_t j = 0; j < part->count; j++)
                 for (int64_t k = 0; k < c->in_channels; k++)
-                    to[j * a->image_stride + k] = from[k * plane + j];
+                    to[j * a->image_stride + k / L * a->plane + k % L] = from[k * plane + j];
             continue;
         }
-        for (int64_t k = 0; k < a->pixel; k += L) {
+        for (int64_t k = 0; k < c->in_channels; k += L, to += a->plane) {
             vector v[L];
             FOR_EACH (i, L)
                 v[i] = k + i < c->in_channels ? load(from + (k + i) * plane) : (vector){0};
             transpose(v);
-            for (int64_t j = 0; j < part->count; j++) store(to + j * a->image_stride + k, v[j]);
+            for (int64_t j = 0; j < part->count; j++) store(to + j * a->image_stride, v[j]);
         }
     }
 }
@@ -165,13 +172,12 @@ static void write_image(const gr_convolution_shape *c, const chunk *part, const 
         if (part->count <= FEW) {
             for (int64_t k = 0; k < c->in_channels; k++)
                 for (int64_t j = 0; j < part->count; j++)
-                    to[k * plane + j] = from[j * a->image_stride + k];
+                    to[k * plane + j] = from[j * a->image_stride + k / L * a->plane + k % L];
             continue;
         }
-        for (int64_t k = 0; k < c->in_channels; k += L) {
+        for (int64_t k = 0; k < c->in_channels; k += L, from += a->plane) {
             vector v[L];
-            FOR_EACH (j, L)
-                v[j] = j < part->count ? load(from + j * a->image_stride + k) : (vector){0};
+            FOR_EACH (j, L) v[j] = j < part->count ? load(from + j * a->image_stride) : (vector){0};
             transpose(v);
             FOR_EACH (i, L)
                 if (k + i < c->in_channels) store_lanes(to + (k + i) * plane, part->count, v[i]);
@@ -191,41 +197,38 @@ static void write_pooled(const chunk *part, const areas *a, gr_real *pooled) {
     }
 }
 
-/* Taps `wide` to a side, the first `margin` from the edge, of which those of neighbouring vectors
- * of channels are `apart` and those of neighbouring pixels `pixel`. */
+/* margin: as in areas_of. */
 static void arrange_weights(const gr_convolution_shape *c, const gr_real *weights, int64_t margin,
-                            int64_t pixel, int64_t apart, const areas *a) {
+                            const areas *a) {
     const int64_t area = c->kernel * c->kernel, wide = c->kernel + 2 * margin;
-    memset(a->weights, 0, (size_t)(c->out_channels * wide * wide * a->pixel) * sizeof *weights);
+    memset(a->weights, 0, (size_t)(a->vectors * a->weights_plane) * sizeof *weights);
     for (int64_t f = 0; f < c->out_channels; f++)
         for (int64_t k = 0; k < c->in_channels; k++, weights += area) {
-            gr_real *to =
-                a->weights + k / L * apart + k % L + ((f * wide + margin) * wide + margin) * pixel;
+            gr_real *to = a->weights + k / L * a->weights_plane + f * a->filter + k % L +
+                          margin * (wide + 1) * L;
             for (int64_t y = 0; y < c->kernel; y++)
                 for (int64_t x = 0; x < c->kernel; x++)
-                    to[(y * wide + x) * pixel] = weights[y * c->kernel + x];
+                    to[(y * wide + x) * L] = weights[y * c->kernel + x];
         }
 }
 
 /* -- gradients and tangents: each pick reads its taps
  * ------------------------------------------------ */
 
-/* sums[K][K][channel] += Σ of adjoint times input; K vectors of R rows of taps at once. */
+/* sums[R][K][channel] += Σ of adjoint times input: R rows of taps at once. */
 INLINE void add_taps(const int K, const int R, const pick *p, const pick *end, const gr_real *image,
-                     int64_t row, gr_real *sums, int64_t sums_row) {
-    vector sum[5][5]; /* R and K at most */
-    FOR_EACH (r, R)
-        FOR_EACH (k, K) sum[r][k] = load(sums + r * sums_row + k * L);
+                     int64_t row, gr_real *sums) {
+    vector sum[5 * 5]; /* R·K at most */
+    FOR_EACH (i, R * K) sum[i] = load(sums + i * L);
     for (; p < end; p++) {
         const vector d = broadcast(p->delta);
         const gr_real *t = fixed(image + p->offset);
         FOR_EACH (r, R) {
-            FOR_EACH (k, K) sum[r][k] += d * load(t + k * L);
+            FOR_EACH (x, K) sum[r * K + x] += d * load(t + x * L);
             t = fixed(t + row);
         }
     }
-    FOR_EACH (r, R)
-        FOR_EACH (k, K) store(sums + r * sums_row + k * L, sum[r][k]);
+    FOR_EACH (i, R * K) store(sums + i * L, sum[i]);
 }
 
 #if defined(GR_KERNEL_SET_avx512)
@@ -234,20 +237,14 @@ enum { ROWS_OF_5 = 5 }; /* as many sums as there are registers for */
 enum { ROWS_OF_5 = 2 };
 #endif
 
-/* All taps of a filter. K: the kernel's size. */
+/* All taps of a filter and a vector of channels. K: the kernel's size. */
 INLINE void accumulate_filter(const int K, const areas *a, const pick *p, const pick *end,
                               const gr_real *image, gr_real *sums) {
     const int rows = K == 5 ? ROWS_OF_5 : K;
-    const int64_t sums_row = K * a->pixel;
-    for (int64_t k = 0; k < sums_row; k += K * L) {
-        int64_t y = 0;
-        for (; y + rows <= K; y += rows)
-            add_taps(K, rows, p, end, image + y * a->row + k, a->row, sums + y * sums_row + k,
-                     sums_row);
-        for (; y < K; y++)
-            add_taps(K, 1, p, end, image + y * a->row + k, a->row, sums + y * sums_row + k,
-                     sums_row);
-    }
+    int64_t y = 0;
+    for (; y + rows <= K; y += rows)
+        add_taps(K, rows, p, end, image + y * a->row, a->row, sums + y * K * L);
+    for (; y < K; y++) add_taps(K, 1, p, end, image + y * a->row, a->row, sums + y * K * L);
 }
 
 /* N picks of a filter at once, of which `count` are there. */
@@ -259,11 +256,11 @@ INLINE void push_some(const int K, const int N, const areas *a, const pick *p, c
         offset[i] = p[i < count ? i : 0].offset;
         sum[i] = (vector){0};
     }
-    for (int y = 0; y < K; y++, image += a->row)
-        for (int64_t k = 0; k < K * a->pixel; k += K * L, weights += K * L) {
-            const gr_real *at = image + k;
+    for (int64_t v = 0; v < a->vectors; v++, image += a->plane, weights += a->weights_plane)
+        for (int y = 0; y < K; y++) {
+            const gr_real *at = image + y * a->row;
             FOR_EACH (x, K) {
-                const vector w = load_once(weights + x * L);
+                const vector w = load_once(weights + (y * K + x) * L);
                 at = fixed(at);
                 FOR_EACH (i, N) sum[i] += w * load(at + offset[i]);
                 at += L;
@@ -281,26 +278,38 @@ INLINE void push_filter(const int K, const areas *a, const pick *p, const int32_
     if (i < count) push_some(K, OUTPUTS / 2, a, p + i, place + i, count - i, image, weights);
 }
 
+/* K: the kernel's size. A vector of channels after the other: its image stays in the first cache.
+ */
+INLINE void accumulate_picks(const int K, const gr_convolution_shape *c, const areas *a,
+                             const pick *picks, const int32_t *first, const gr_real *image) {
+    gr_real *sums = a->sums;
+    for (int64_t v = 0; v < a->vectors; v++, image += a->plane)
+        for (int64_t f = 0; f < c->out_channels; f++, sums += K * K * L)
+            accumulate_filter(K, a, picks + first[f], picks + first[f + 1], image, sums);
+}
+
+INLINE void push_picks(const int K, const gr_convolution_shape *c, const areas *a,
+                       const pick *picks, const int32_t *places, const int32_t *first,
+                       const gr_real *image) {
+    for (int64_t f = 0; f < c->out_channels; f++)
+        push_filter(K, a, picks + first[f], places + first[f], first[f + 1] - first[f], image,
+                    a->weights + f * a->filter);
+}
+
 static void read_picks(const gr_convolution_shape *c, const chunk *part, const areas *a,
                        bool gradients, bool tangents) {
-    const int64_t filter = c->kernel * c->kernel * a->pixel;
     if (tangents) memset(a->pooled, 0, (size_t)(L * a->pooled_stride) * sizeof *a->pooled);
     for (int64_t j = 0; j < part->count; j += TOGETHER) {
         const pick *picks = a->picks + j * (a->features + 1);
         const int32_t *places = a->place + j * (a->features + 1);
         const int32_t *first = a->first + j * (c->out_channels + 1);
         const gr_real *image = a->image + j * a->image_stride;
-        for (int64_t f = 0; f < c->out_channels; f++) {
-            const pick *p = picks + first[f], *end = picks + first[f + 1];
-            gr_real *sums = a->sums + f * filter;
-            const gr_real *weights = a->weights + f * filter;
-            if (c->kernel == 5) {
-                if (gradients) accumulate_filter(5, a, p, end, image, sums);
-                if (tangents) push_filter(5, a, p, places + first[f], end - p, image, weights);
-            } else {
-                if (gradients) accumulate_filter(3, a, p, end, image, sums);
-                if (tangents) push_filter(3, a, p, places + first[f], end - p, image, weights);
-            }
+        if (c->kernel == 5) {
+            if (gradients) accumulate_picks(5, c, a, picks, first, image);
+            if (tangents) push_picks(5, c, a, picks, places, first, image);
+        } else {
+            if (gradients) accumulate_picks(3, c, a, picks, first, image);
+            if (tangents) push_picks(3, c, a, picks, places, first, image);
         }
     }
 }
@@ -317,12 +326,12 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_convolution_shape *c, const 
                                            const gr_real *kept, const gr_real *d_pooled,
                                            const gr_real *t_in, gr_real *t_pooled,
                                            gr_real *d_weights, gr_real *scratch) {
-    const areas a = areas_of(c, scratch);
-    const int64_t area = c->kernel * c->kernel, all = c->out_channels * area * a.pixel;
-    if (t_pooled) arrange_weights(c, weights, 0, a.pixel, L, &a);
+    const areas a = areas_of(c, 0, scratch);
+    const int64_t all = a.vectors * a.weights_plane;
+    if (t_pooled) arrange_weights(c, weights, 0, &a);
     memset(a.sums, 0, (size_t)(2 * all) * sizeof *a.sums); /* and the totals */
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
-    find_corners(c, a.pixel, a.row, a.corner);
+    find_corners(c, L, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
         read_image(c, &part, t_in, &a);
         if (!t_pooled) {
@@ -335,21 +344,22 @@ void KERNEL(pooled_accumulate_by_channels)(const gr_convolution_shape *c, const 
         }
         add_sums(all, a.sums, a.totals);
     }
-    const gr_real *totals = a.totals;
-    for (int64_t f = 0; f < c->out_channels; f++)
-        for (int64_t tap = 0; tap < area; tap++, totals += a.pixel)
-            for (int64_t k = 0; k < c->in_channels; k++)
-                d_weights[(f * c->in_channels + k) * area + tap] += totals[k];
+    for (int64_t i = 0, f = 0; f < c->out_channels; f++)
+        for (int64_t k = 0; k < c->in_channels; k++) {
+            const gr_real *totals = a.totals + k / L * a.weights_plane + f * a.filter + k % L;
+            for (int64_t tap = 0; tap < c->kernel * c->kernel; tap++, i++)
+                d_weights[i] += totals[tap * L];
+        }
 }
 
 void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                         int64_t probes, int64_t samples, const int32_t *winner,
                                         const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                                         gr_real *scratch) {
-    const areas a = areas_of(c, scratch);
-    arrange_weights(c, weights, 0, a.pixel, L, &a);
+    const areas a = areas_of(c, 0, scratch);
+    arrange_weights(c, weights, 0, &a);
     memset(a.image, 0, (size_t)(L * a.image_stride) * sizeof *a.image);
-    find_corners(c, a.pixel, a.row, a.corner);
+    find_corners(c, L, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
         list_picks(c, &part, winner, NULL, true, kept, &a);
         read_image(c, &part, t_in, &a);
@@ -361,18 +371,12 @@ void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_
 /* -- the adjoint of the input: of a window, all filters' picks go to one square of pixels
  * ------------ */
 
-/* Reals from a weight to that of the next vector of channels. */
-static int64_t channels_apart(const gr_convolution_shape *c) {
-    const int64_t wide = c->kernel + 2 * (c->window - 1);
-    return c->out_channels * wide * wide * L;
-}
-
 /* For each window of each lane the filters whose adjoint is not 0: that, and what the first pixel
  * of the square has for a weight. */
 static void list_windows(const gr_convolution_shape *c, const chunk *part, const int32_t *winner,
                          const gr_real *d_pooled, const areas *a) {
     const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
-    const int64_t filter = wide * wide * L, blocks = blocks_of(c);
+    const int64_t blocks = blocks_of(c);
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     const window_steps steps = steps_of(c->window, L, wide * L);
     const integers origin = same_index((int32_t)(margin * (wide + 1) * L));
@@ -391,7 +395,7 @@ static void list_windows(const gr_convolution_shape *c, const chunk *part, const
             }
             transpose(delta);
             transpose(offset);
-            const int64_t block = f / FILTERS, origin_of_f = f % FILTERS * filter;
+            const int64_t block = f / FILTERS, origin_of_f = f % FILTERS * a->filter;
             for (int64_t j = 0; j < part->count; j++) {
                 const int64_t first = (j * windows + w) * a->filters + block * FILTERS;
                 int32_t *found = a->found + (j * windows + w) * blocks + block;
@@ -402,7 +406,7 @@ static void list_windows(const gr_convolution_shape *c, const chunk *part, const
                 int64_t n = first + (f % FILTERS ? *found : 0);
                 for (int64_t i = 0; i < L; i++) { /* no branch on what cannot be foreseen */
                     a->delta[n] = d[i];
-                    a->offset[n] = o[i] + (int32_t)(origin_of_f + i * filter);
+                    a->offset[n] = o[i] + (int32_t)(origin_of_f + i * a->filter);
                     n += d[i] != 0;
                 }
                 *found = (int32_t)(n - first);
@@ -412,11 +416,11 @@ static void list_windows(const gr_convolution_shape *c, const chunk *part, const
 
 /* image += Σ over the filters of adjoint times weight: W pixels of R rows of a window's square. */
 INLINE void add_square(const int R, const int W, const gr_real *delta, const int32_t *offset,
-                       int64_t filters, const gr_real *weights, int64_t weights_row, int64_t pixel,
-                       gr_real *image, int64_t row) {
+                       int64_t filters, const gr_real *weights, int64_t weights_row, gr_real *image,
+                       int64_t row) {
     vector sum[2][7]; /* R and W at most */
     FOR_EACH (r, R)
-        FOR_EACH (x, W) sum[r][x] = load(image + r * row + x * pixel);
+        FOR_EACH (x, W) sum[r][x] = load(image + r * row + x * L);
     for (int64_t f = 0; f < filters; f++) {
         const vector d = broadcast(delta[f]);
         const gr_real *w = fixed(weights + offset[f]);
@@ -426,32 +430,31 @@ INLINE void add_square(const int R, const int W, const gr_real *delta, const int
         }
     }
     FOR_EACH (r, R)
-        FOR_EACH (x, W) store(image + r * row + x * pixel, sum[r][x]);
+        FOR_EACH (x, W) store(image + r * row + x * L, sum[r][x]);
 }
 
-/* W: a square's pixels to a side. Few rows and few filters of all windows at a time, so that their
- * weights stay in the first cache. */
+/* Lane j; W: a square's pixels to a side. Few rows and few filters of all windows at a time, so
+ * that their weights stay in the first cache. */
 INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas *a, int64_t j) {
     const int R = W > 6 ? 1 : 2;
     const int64_t weights_row = (W + c->window - 1) * L;
-    const int64_t filter = (W + c->window - 1) * weights_row;
     const int64_t windows = c->pooled_rows * c->pooled_columns, blocks = blocks_of(c);
     for (int64_t f = 0; f < c->out_channels; f += FILTERS)
-        for (int64_t k = 0; k < a->pixel; k += L)
+        for (int64_t v = 0; v < a->vectors; v++)
             for (int64_t y = 0; y < W; y += R) {
                 const gr_real *weights =
-                    a->weights + k / L * channels_apart(c) + f * filter + y * weights_row;
+                    a->weights + v * a->weights_plane + f * a->filter + y * weights_row;
                 const gr_real *delta = a->delta + j * windows * a->filters + f;
                 const int32_t *offset = a->offset + j * windows * a->filters + f;
                 const int32_t *found = a->found + j * windows * blocks + f / FILTERS;
-                gr_real *to = a->image + j * a->image_stride + y * a->row + k;
+                gr_real *to = a->image + j * a->image_stride + v * a->plane + y * a->row;
                 for (int64_t w = 0; w < windows;
                      w++, delta += a->filters, offset += a->filters, found += blocks)
                     if (y + R <= W)
-                        add_square(R, W, delta, offset, *found, weights, weights_row, a->pixel,
+                        add_square(R, W, delta, offset, *found, weights, weights_row,
                                    to + a->corner[w], a->row);
                     else
-                        add_square(1, W, delta, offset, *found, weights, weights_row, a->pixel,
+                        add_square(1, W, delta, offset, *found, weights, weights_row,
                                    to + a->corner[w], a->row);
             }
 }
@@ -459,9 +462,9 @@ INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas 
 void KERNEL(pooled_backward_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                          int64_t probes, int64_t samples, const int32_t *winner,
                                          const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
-    const areas a = areas_of(c, scratch);
-    arrange_weights(c, weights, c->window - 1, L, channels_apart(c), &a);
-    find_corners(c, a.pixel, a.row, a.corner);
+    const areas a = areas_of(c, c->window - 1, scratch);
+    arrange_weights(c, weights, c->window - 1, &a);
+    find_corners(c, L, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
         list_windows(c, &part, winner, d_pooled, &a);
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
