@@ -135,23 +135,27 @@ typedef struct pairs {
     uint64_t adjoints, tangents;
 } pairs;
 
-/* Those of `windows` windows, a BLOCK at most, and `count` lanes. */
+/* Those of `windows` windows, a BLOCK at most, and `count` lanes. What is `next` features further,
+ * the next filter's, is fetched ahead: too far for the processor to see. */
 INLINE pairs list_block(const chunk *part, int64_t count, int64_t windows, const int32_t *corner,
                         const int32_t *winner, const gr_real *d_pooled, bool tangents,
                         const gr_real *kept, integers image, const window_steps *steps,
-                        const areas *a) {
+                        int64_t next, const areas *a) {
     const uint64_t there = ~(uint64_t)0 >> (64 - (count < L ? count : L));
     pairs found = {0, 0};
     for (int64_t w = 0; w < windows; w++, winner += part->samples) {
+        __builtin_prefetch(winner + next * part->samples);
         store_indices(a->offset + w * L, L,
                       image + same_index(corner[w]) + distance(steps, winner, count));
         if (d_pooled) {
             const vector d = load(d_pooled + w * part->lanes);
+            __builtin_prefetch(d_pooled + (w + next) * part->lanes);
             store(a->delta + w * L, d);
             found.adjoints |= (not_zero(d) & there) << (w * L);
         }
         if (!tangents) continue;
         const vector v = kept ? load(kept + w * part->samples) : broadcast(1);
+        if (kept) __builtin_prefetch(kept + (w + next) * part->samples);
         found.tangents |= (bits_of(greater(v, (vector){0})) & there) << (w * L);
     }
     return found;
@@ -221,9 +225,10 @@ INLINE void push_block(const int K, const int V, const gr_real *weights, uint64_
 INLINE void read_block(const int K, const int V, const chunk *part, int64_t count, int64_t windows,
                        const int32_t *corner, const gr_real *weights, const int32_t *winner,
                        const gr_real *kept, const gr_real *d_pooled, gr_real *pooled,
-                       integers image, const window_steps *steps, const areas *a, gr_real *sums) {
-    const pairs found =
-        list_block(part, count, windows, corner, winner, d_pooled, pooled, kept, image, steps, a);
+                       integers image, const window_steps *steps, int64_t next, const areas *a,
+                       gr_real *sums) {
+    const pairs found = list_block(part, count, windows, corner, winner, d_pooled, pooled, kept,
+                                   image, steps, next, a);
     if (d_pooled) add_block(K, V, found.adjoints, a, sums);
     if (!pooled) return;
     push_block(K, V, weights, found.tangents, a);
@@ -251,7 +256,7 @@ INLINE void read_rows(const int K, const int V, const gr_convolution_shape *c, i
                     read_block(K, V, &part, part.count - j, here, a->corner + w,
                                a->weights + f * filter, winner + sample,
                                kept ? kept + sample : NULL, d_pooled ? d_pooled + lane : NULL,
-                               t_pooled ? t_pooled + lane : NULL, image, &steps, a,
+                               t_pooled ? t_pooled + lane : NULL, image, &steps, windows, a,
                                a->sums + f * filter);
                 }
             for (int64_t i = 0; d_pooled && i < c->out_channels * filter; i += L) {
