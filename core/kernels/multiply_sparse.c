@@ -2,7 +2,8 @@
  * leaves them: a row of sums, as many vectors as registers hold, adds the multiples of rows that a
  * mask of 64 bits names. Each product takes a load, where a dense tile shares it between its rows,
  * so the rows that are read are packed for the first-level cache. The order of the sums is that of
- * the terms, with the zeros left out.
+ * the terms, with the zeros left out. And the products of tangents that a relu behind will stop in
+ * many places: those are left out the same way.
  */
 #include "core/kernels/multiply.h"
 
