@@ -39,8 +39,7 @@ gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_convolution_shape *c, int
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *c, int64_t probes) {
     const int64_t lanes = kernels->vector_lanes;
     if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
-    /* As by rows, with room for more channels; and the second-level cache must hold the gradient.
-     */
+    /* As by rows, with room for more channels; and the second-level cache holds the gradient. */
     enum { MOST_SUMS = 1 << 16 };
     const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;
     return c->window <= GR_POOLED_NARROW_WINDOW &&

@@ -77,10 +77,14 @@ static int64_t zeros_of(int64_t count, const gr_real *d) {
     return zeros;
 }
 
-bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out) {
+/* Whether a product is so large that leaving a part out pays. */
+static bool is_large(int64_t units, int64_t in, int64_t lanes) {
     enum { LEAST = 16, LEAST_IN = 96 };
-    return units >= LEAST && lanes >= LEAST && in >= LEAST_IN &&
-           zeros_of(units * lanes, d_out) >= units * lanes * 2 / 5;
+    return units >= LEAST && lanes >= LEAST && in >= LEAST_IN;
+}
+
+bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out) {
+    return is_large(units, in, lanes) && zeros_of(units * lanes, d_out) >= units * lanes * 2 / 5;
 }
 
 /* Adjoints of at most UNITS units in at most TERMS lanes, turned: [lane][unit], and which are not
@@ -239,8 +243,7 @@ static void spread(int64_t count, uint64_t bits, gr_real *row) {
 }
 
 static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real *kept) {
-    enum { LEAST = 16, LEAST_IN = 96 };
-    if (units < LEAST || samples < LEAST || in < LEAST_IN) return false;
+    if (!is_large(units, in, samples)) return false;
     int64_t positive = 0;
     for (int64_t i = 0; i < units * samples; i++) positive += kept[i] > 0;
     return positive <= units * samples * 3 / 5;
@@ -255,7 +258,7 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
         return;
     }
     gr_real turned[TERMS * WIDE] ALIGNED;
-    gr_real sums[TERMS * LANES] ALIGNED = {0}; /* of lanes that are not wanted: any */
+    gr_real sums[TERMS * LANES] ALIGNED = {0}; /* behind a row's last: any */
     const int64_t parts = quotient_up(samples, TERMS);
     const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
     for (int64_t part = 0; part < probes * parts; part++) {

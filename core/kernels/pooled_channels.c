@@ -278,7 +278,7 @@ INLINE void push_filter(const int K, const areas *a, const pick *p, const int32_
     if (i < count) push_some(K, OUTPUTS / 2, a, p + i, place + i, count - i, image, weights);
 }
 
-/* K: the kernel's size. A vector of channels after the other: its image stays in the first cache.
+/* K: the kernel's size. One vector of channels after another: its image stays in the first cache.
  */
 INLINE void accumulate_picks(const int K, const gr_convolution_shape *c, const areas *a,
                              const pick *picks, const int32_t *first, const gr_real *image) {
