@@ -18,7 +18,7 @@
 #include "server/user_files.h"
 
 static const char usage[] =
-    "Usage: gradreg data list  [--data-dir DIR]\n"
+    "usage: gradreg data list  [--data-dir DIR]\n"
     "       gradreg data fetch NAME [--from DIR] [--mirror URL] [--data-dir DIR]\n"
     "       gradreg data add   FILE [--as NAME] [--data-dir DIR]\n"
     "\n"
@@ -163,6 +163,9 @@ int command_data(int argc, char **argv) {
         fprintf(stderr, "gradreg data: %s\n", error.message);
         return status == GR_INVALID ? 2 : 1;
     }
-    fputs(usage, stderr);
-    return 2;
+    if (what && strcmp(action, "list") == 0)
+        return command_refuse(usage, "unexpected argument \"%s\"", what);
+    if (strcmp(action, "fetch") == 0) return command_refuse(usage, "fetch what? NAME is missing");
+    if (strcmp(action, "add") == 0) return command_refuse(usage, "add what? FILE is missing");
+    return command_refuse(usage, "\"%s\" is neither list nor fetch nor add", action);
 }

@@ -69,18 +69,10 @@ int command_gradients(int argc, char **argv) {
                                       [OUT] = {"out", .text = &paths[OUT]},
                                       [PATHS] = {0}};
     command_operands operands;
-    const int early = command_line(argc, argv, usage, options, 0, argc, &operands);
+    const int early = command_line(argc, argv, usage, options, 0, 0, &operands);
     if (early >= 0) return early;
-    for (int i = 0; i < PATHS; i++) {
-        if (paths[i]) continue;
-        fprintf(stderr, "gradreg gradients: --%s is missing\n%s", options[i].name, usage);
-        return 2;
-    }
-    if (operands.count) {
-        fprintf(stderr, "gradreg gradients: unexpected argument \"%s\"\n%s", operands.items[0],
-                usage);
-        return 2;
-    }
+    for (int i = 0; i < PATHS; i++)
+        if (!paths[i]) return command_refuse(usage, "--%s is missing", options[i].name);
     spec *parsed = NULL;
     gr_error error = {0};
     gr_status status = read_spec(paths[SPEC], &parsed, &error);

@@ -16,9 +16,16 @@ typedef struct command_operands {
 } command_operands;
 
 /* Reads `options`, a list that ends with one without a name, of which there are at most 15. -1: the
- * command may go on. Otherwise its exit status, with the usage printed: 0 for --help, 2 where an
- * option is unknown or lacks its argument, or there are not `fewest` to `most` operands. */
+ * command may go on. Otherwise its exit status: 0 for --help, with the usage printed; or that of
+ * command_refuse, where an option is unknown, lacks its argument or takes none, or there are not
+ * `fewest` to `most` operands. */
 int command_line(int argc, char **argv, const char *usage, const command_option *options,
                  int fewest, int most, command_operands *operands);
+
+/* Says what is wrong with the call, and the usage as far as its first empty line, on standard
+ * error; returns 2, the exit status. The usage begins with "usage: gradreg" and the command's name.
+ */
+int command_refuse(const char *usage, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

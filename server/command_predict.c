@@ -70,10 +70,8 @@ static gr_status predict(const struct arguments *arguments, gr_part part, data_c
 static int run(const struct arguments *arguments) {
     gr_error error = {0};
     gr_part part;
-    if (predictions_part(arguments->split, &part, &error) != GR_OK) {
-        fprintf(stderr, "gradreg predict: --%s\n%s", error.message, usage);
-        return 2;
-    }
+    if (predictions_part(arguments->split, &part, &error) != GR_OK)
+        return command_refuse(usage, "--%s", error.message);
     data_cache *data = data_cache_create(paths_data_directory(arguments->data_directory));
     problems found = {0};
     gr_status status = data ? predict(arguments, part, data, &found, &error)

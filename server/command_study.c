@@ -49,17 +49,15 @@ static int parse_options(int argc, char **argv, options *chosen) {
     command_operands operands;
     const int early = command_line(argc, argv, usage, known, 0, 1, &operands);
     if (early >= 0) return early;
-    if (operands.count == chosen->list) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    if (chosen->partial && (chosen->again || chosen->check)) {
-        fprintf(
-            stderr,
-            "gradreg study: --partial runs nothing and makes tables: it does not go with --%s\n%s",
-            chosen->again ? "again" : "check", usage);
-        return 2;
-    }
+    if (operands.count == 0 && !chosen->list)
+        return command_refuse(usage, "which study? --list shows those of the paper");
+    if (operands.count && chosen->list)
+        return command_refuse(usage, "--list shows all: it does not go with \"%s\"",
+                              operands.items[0]);
+    if (chosen->partial && (chosen->again || chosen->check))
+        return command_refuse(usage,
+                              "--partial runs nothing and makes tables: it does not go with --%s",
+                              chosen->again ? "again" : "check");
     if (quick && !chosen->size) chosen->size = "quick";
     chosen->what = operands.items[0]; /* NULL with --list */
     return -1;

@@ -74,10 +74,8 @@ static int parse_options(int argc, char **argv, options *chosen) {
     const int early = command_line(argc, argv, usage, known, 1, 1, &operands);
     if (early >= 0) return early;
     for (int i = 0; i < TABLE_OPTIONS; i++)
-        if (of_table[i] && !add_query(chosen, table_options[i], of_table[i])) {
-            fprintf(stderr, "gradreg sweep: --%s is too long\n", table_options[i]);
-            return 2;
-        }
+        if (of_table[i] && !add_query(chosen, table_options[i], of_table[i]))
+            return command_refuse(usage, "--%s is too long", table_options[i]);
     chosen->what = operands.items[0];
     return -1;
 }

@@ -47,8 +47,10 @@ static int parse_options(int argc, char **argv, token_options *options) {
         (strcmp(options->action, "create") == 0 || strcmp(options->action, "revoke") == 0);
     const bool good = named ? given == 2 : strcmp(options->action, "list") == 0 && given == 1;
     if (good) return -1;
-    fputs(usage, stderr);
-    return 2;
+    if (named) return command_refuse(usage, "%s what? NAME is missing", options->action);
+    if (strcmp(options->action, "list") == 0)
+        return command_refuse(usage, "unexpected argument \"%s\"", options->name);
+    return command_refuse(usage, "\"%s\" is neither create nor list nor revoke", options->action);
 }
 
 /* A server may be at work on the directory; where there is no database yet, it is made. */

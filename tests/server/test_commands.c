@@ -105,10 +105,42 @@ static void the_table_of_commands(void **state) {
     assert_output("err", "no command is called \"sumbit\"; did you mean \"submit\"?");
     assert_int_equal(gradreg("xyzzy"), 2);
     assert_output("err", "see gradreg --help");
-    assert_int_equal(gradreg("run"), 2);
-    assert_int_equal(gradreg("run --outt x s.json"), 2);
-    assert_int_equal(gradreg("gradients --spec x"), 2);
-    assert_output("err", "--weights is missing");
+}
+
+static void wrong_calls_are_told_what_is_wrong(void **state) {
+    (void)state;
+    static const struct {
+        const char *call, *error;
+    } wrong[] = {
+        {"run", "gradreg run: an argument is missing\nusage: gradreg run SPEC.json"},
+        {"run a.json b.json", "gradreg run: unexpected argument \"b.json\"\n"},
+        {"run --outt x s.json", "there is no option \"--outt\"; did you mean \"--out\"?\n"},
+        {"run --xyzzy s.json", "there is no option \"--xyzzy\"\n"},
+        {"run -x s.json", "there is no option \"-x\"\n"},
+        {"run s.json --out", "gradreg run: --out needs a value\n"},
+        {"submit --watch=1 s.json", "gradreg submit: --watch takes no value\n"},
+        {"predict m.safetensors --sp x", "\"--sp\" is short for more than one option\n"},
+        {"gradients --spec x", "gradreg gradients: --weights is missing\n"},
+        {"gradients x", "gradreg gradients: unexpected argument \"x\"\n"},
+        {"data", "gradreg data: an argument is missing\n"},
+        {"data get mnist", "gradreg data: \"get\" is neither list nor fetch nor add\n"},
+        {"data fetch", "gradreg data: fetch what? NAME is missing\n"},
+        {"data add", "gradreg data: add what? FILE is missing\n"},
+        {"data list mnist", "gradreg data: unexpected argument \"mnist\"\n"},
+        {"token create", "gradreg token: create what? NAME is missing\n"},
+        {"token list me", "gradreg token: unexpected argument \"me\"\n"},
+        {"token make me", "gradreg token: \"make\" is neither create nor list nor revoke\n"},
+        {"study", "gradreg study: which study? --list shows those of the paper\n"},
+        {"study --list toy1", "--list shows all: it does not go with \"toy1\"\n"},
+        {"study toy1 --partial --again", "it does not go with --again\n"},
+        {"predict m.safetensors --split tset", "gradreg predict: --split"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(gradreg(wrong[i].call), 2);
+        assert_output("err", wrong[i].error);
+        assert_output("err", "\nusage: gradreg ");
+        assert_no_output("out");
+    }
 }
 
 static void run_trains(void **state) {
@@ -378,10 +410,15 @@ static void gradients_refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_of_commands), cmocka_unit_test(run_trains),
-        cmocka_unit_test(run_refuses),           cmocka_unit_test(a_terminal_gets_a_bar),
-        cmocka_unit_test(predict_writes),        cmocka_unit_test(predict_refuses),
-        cmocka_unit_test(gradients_refuses),     cmocka_unit_test(analyse_writes),
+        cmocka_unit_test(the_table_of_commands),
+        cmocka_unit_test(wrong_calls_are_told_what_is_wrong),
+        cmocka_unit_test(run_trains),
+        cmocka_unit_test(run_refuses),
+        cmocka_unit_test(a_terminal_gets_a_bar),
+        cmocka_unit_test(predict_writes),
+        cmocka_unit_test(predict_refuses),
+        cmocka_unit_test(gradients_refuses),
+        cmocka_unit_test(analyse_writes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
