@@ -82,9 +82,13 @@ int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regular
 double gr_objective_operations(const gr_network *network, const gr_settings *regularizers,
                                size_t count) {
     const gr_needs n = gr_needs_of(network, regularizers, count);
-    const int64_t lanes =
-        n.lanes[GR_PULLED] + n.lanes[GR_PUSHED] + n.lanes[GR_LAYERWISE] + n.own_lanes;
-    return network->operations * (3 * (n.own_points ? 2 : 1) + 3 * (double)lanes);
+    double passes = 3;
+    for (int set = 0; set < GR_LANE_SETS; set++) passes += 3 * (double)n.lanes[set];
+    for (size_t i = 0; i < count; i++)
+        if (gr_has_own_points(&regularizers[i]))
+            passes +=
+                gr_regularizer_kind_of(&regularizers[i])->points_cost(&regularizers[i], network);
+    return network->operations * passes;
 }
 
 /* -- creation

@@ -138,6 +138,8 @@ typedef struct gr_regularizer_kind {
     bool (*has_points)(const gr_settings *settings); /* NULL: where `points` is set, always */
     int64_t (*points_probes)(const gr_settings *settings, int64_t outputs);
     double (*points)(gr_points_block *block); /* returns the block's sum of values */
+    /* What that costs, in forward passes (docs/methods.md). Set where `points` is. */
+    double (*points_cost)(const gr_settings *settings, const gr_network *network);
 } gr_regularizer_kind;
 
 static inline const gr_regularizer_kind *gr_regularizer_kind_of(const gr_settings *settings) {

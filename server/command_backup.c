@@ -66,6 +66,7 @@ int command_restore(int argc, char **argv) {
     const int early = command_line(argc, argv, restore_usage, options, 1, 1, &operands);
     if (early >= 0) return early;
     directory = paths_data_directory(directory);
+    paths_keep_private();
     if (backup_restore(operands.items[0], directory, &summary, &error) != GR_OK) {
         fprintf(stderr, "gradreg restore: %s\n", error.message);
         return 1;

@@ -7,6 +7,7 @@
 
 #include "server/commands.h"
 #include "server/notify.h"
+#include "server/paths.h"
 #include "server/server_log.h"
 #include "server/service.h"
 
@@ -79,6 +80,7 @@ static int serve(const configuration *chosen) {
     mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     mallopt(M_MMAP_THRESHOLD, KEPT_FREE / 2);
     pthread_sigmask(SIG_BLOCK, &ends, &before);
+    paths_keep_private();
     const char *format = configuration_text(chosen, CONFIGURATION_LOG_FORMAT);
     log_start(*format == 'j' ? LOG_JSON : LOG_TEXT,
               log_level_from_name(configuration_text(chosen, CONFIGURATION_LOG_LEVEL)));

@@ -55,6 +55,7 @@ static int parse_options(int argc, char **argv, token_options *options) {
 
 /* A server may be at work on the directory; where there is no database yet, it is made. */
 static gr_status open_tokens(const char *directory, bool create, store **opened, gr_error *error) {
+    paths_keep_private();
     gr_status status = store_open_beside(directory, opened, error);
     return status == GR_NOT_FOUND && create ? store_open(directory, opened, error) : status;
 }

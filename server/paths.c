@@ -22,6 +22,10 @@ char *paths_join(const char *directory, const char *name) {
     return asprintf(&path, "%s%s%s", directory, between, name) < 0 ? NULL : path;
 }
 
+void paths_keep_private(void) {
+    umask(umask(0) | 077);
+}
+
 gr_status paths_make_directories(const char *path, gr_error *error) {
     char *partial = strdup(path);
     if (!partial) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a path");

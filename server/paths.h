@@ -13,6 +13,10 @@ const char *paths_data_directory(const char *option);
 char *paths_join(const char *directory, const char *name);
 #define PATHS_DATASETS "datasets"
 
+/* What the process makes from here on is readable for its owner alone, whatever its umask allows.
+ * For commands that make a data directory. */
+void paths_keep_private(void);
+
 /* Makes a folder and those above it that are missing. GR_IO with the reason. */
 gr_status paths_make_directories(const char *path, gr_error *error);
 

@@ -117,6 +117,12 @@ static double points(gr_points_block *b) {
     return total;
 }
 
+/* Forward and adjoint for each step, and an ordinary iteration at the last point. */
+static double points_cost(const gr_settings *settings, const gr_network *network) {
+    (void)network;
+    return 2 * (double)gr_integer(settings, STEPS) + 3;
+}
+
 const gr_regularizer_kind gr_regularizer_adversarial = {
     .kind = {.name = "adversarial",
              .help = "the loss at adversarial points (Szegedy et al. 2013; Ororbia et al. 2017)",
@@ -124,4 +130,5 @@ const gr_regularizer_kind gr_regularizer_adversarial = {
              .option_count = sizeof options / sizeof *options},
     .points_probes = points_probes,
     .points = points,
+    .points_cost = points_cost,
 };

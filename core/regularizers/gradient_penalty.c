@@ -465,6 +465,14 @@ static bool couples_samples(const gr_settings *settings) {
     return gr_choice(settings, AT) == AT_MIXUP;
 }
 
+/* A forward pass, three for each probe, and where the ordinary adjoint is needed its two. */
+static double points_cost(const gr_settings *settings, const gr_network *network) {
+    const enum probe probe = (enum probe)gr_choice(settings, PROBE);
+    bool back = probe == PROBE_LOSS || probe == PROBE_SOFTMAX || probe == PROBE_EXPECTED;
+    for (int i = 0; i < network->node_count; i++) back = back || network->nodes[i].kind->curvature;
+    return 1 + 3 * (double)probes(settings, gr_network_outputs(network)) + (back ? 2 : 0);
+}
+
 static double points(gr_points_block *b) {
     const gr_settings *settings = b->probe.settings;
     gr_real *x = b->pass.workspace->a[0];
@@ -502,6 +510,7 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .has_points = has_points,
     .points_probes = probes,
     .points = points,
+    .points_cost = points_cost,
 };
 
 #define ALIAS(alias, text, ...)                                                                \

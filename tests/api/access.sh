@@ -1,5 +1,6 @@
 # Tokens, sessions, TLS, limits, metrics and configuration, on a data directory of their own.
 data=$folder/access
+umask 022
 head -c 1048577 /dev/zero | tr '\0' ' ' >"$folder/large"
 token() { "$gradreg" token "$@" --data-dir "$data" 2>>"$folder/token.err"; }
 reader=$(token create reader --scope read) writer=$(token create writer) admin=$(token create boss --scope admin --expires never)
@@ -20,6 +21,7 @@ nowhere() {
     equal "$name" "$(cat "$@" | grep -caF -e "$part")" 0
 }
 nowhere "no secret is stored" "$reader" "$data"/gradreg.db*
+equal "a new data directory is its owner's" "$(find "$data" -perm /077)" ""
 
 start --workers 1 --require-token --queue-limit 2 --upload-limit 1048576
 equal "public: health" "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz")" 200
@@ -36,6 +38,7 @@ ask -H "Authorization: Bearer $reader" "$api/experiments"; equal "read scope rea
 problem "read scope submits" 403 'scope' -H "Authorization: Bearer $reader" -d "$(spec 50)" "$api/experiments"
 ask -H "authorization: bearer $writer" -d "$(spec 50)" "$api/experiments"; equal "submit scope submits" "$status" 201
 ask -H "Authorization: Bearer $admin" "$url/metrics"; equal "admin scope reads" "$status" 200
+equal "what a server makes is its owner's" "$(find "$data" -perm /077)" ""
 equal "last use is noted" "$(token list --json | jq -r '.tokens[] | select(.name == "reader") | .last_used_at != null')" true
 # what every route refuses in the same way
 curl -s "$api/openapi.json" >"$folder/openapi.json"

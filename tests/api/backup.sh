@@ -50,6 +50,7 @@ jq '.files[1].name = "artifacts/../../x"' "$folder/backup.3/backup.json" >"$fold
 output=$("$gradreg" restore "$folder/backup.bad" --data-dir "$folder/restored.bad" 2>&1); equal "restore of a forged list" $? 1
 output=$("$gradreg" restore "$folder" --data-dir "$folder/restored.bad" 2>&1); equal "restore of no backup" $? 1
 "$gradreg" restore "$folder/backup.3" --data-dir "$folder/restored" >/dev/null; equal "restore" $? 0
+equal "restore: its owner's" "$(find "$folder/restored" -perm /077)" ""
 data=$folder/restored
 start --workers 1
 state "$id" succeeded 120
