@@ -23,8 +23,8 @@ typedef struct gr_loss_kind {
     /* Writes p and r; returns the sum of the samples' losses and adds the number of right answers
      * to *correct. */
     double (*evaluate)(const gr_settings *settings, const gr_loss_block *block, int64_t *correct);
-    /* q [outputs][samples] += the part of (∂r/∂z)ᵀ ż (METHODS §2, "loss"), ż with `stride` reals
-     * between outputs. */
+    /* q [outputs][samples] += the part of (∂r/∂z)ᵀ ż (docs/methods.md, "loss"), ż with `stride`
+     * reals between outputs. */
     void (*curvature)(const gr_loss_block *block, const gr_real *t_z, int64_t stride, gr_real *q);
 } gr_loss_kind;
 

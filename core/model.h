@@ -1,4 +1,4 @@
-/* Models: explicit layers, or a preset that stands for them (METHODS §4). */
+/* Models: explicit layers, or a preset that stands for them. */
 #ifndef CORE_MODEL_H
 #define CORE_MODEL_H
 

@@ -66,7 +66,7 @@ gr_status gr_network_assign_storage(gr_network *network, gr_error *error);
  * of this size: its statistics would say nothing. */
 gr_status gr_network_check_batch(const gr_network *network, int64_t batch_size, gr_error *error);
 
-/* Initial parameters (METHODS §4), a function of the seed. */
+/* Initial parameters (docs/methods.md), a function of the seed. */
 void gr_network_initialize(const gr_network *network, uint64_t seed, gr_real *parameters);
 
 /* Initial buffers: running means 0, variances 1. */

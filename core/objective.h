@@ -39,7 +39,7 @@ int64_t gr_objective_block_samples(const gr_network *network, const gr_settings 
 /* Bytes of an objective for such a block. */
 int64_t gr_objective_bytes(const gr_network *network, const gr_settings *regularizers, size_t count,
                            int64_t block_samples);
-/* Multiply-accumulates of one sample's share of an iteration (METHODS §2, "Cost"). */
+/* Multiply-accumulates of one sample's share of an iteration (docs/methods.md, "Cost"). */
 double gr_objective_operations(const gr_network *network, const gr_settings *regularizers,
                                size_t count);
 

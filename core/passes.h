@@ -1,4 +1,4 @@
-/* The passes that every method is made of, over one block of samples (METHODS §2). */
+/* The passes that every method is made of, over one block of samples (docs/methods.md). */
 #ifndef CORE_PASSES_H
 #define CORE_PASSES_H
 

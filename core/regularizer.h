@@ -3,8 +3,9 @@
  *
  * A kind sets the functions of the one or more ways in which it acts; the objective
  * (core/objective.c) calls them. Whatever of the methods needs second derivatives is an instance of
- * one procedure, ∇_θ(cᵀ J u) with c and u held constant, plus a cotangent q at the logits (METHODS
- * §2). */
+ * one procedure, ∇_θ(cᵀ J u) with c and u held constant, plus a cotangent q at the logits
+ * (docs/methods.md).
+ */
 #ifndef CORE_REGULARIZER_H
 #define CORE_REGULARIZER_H
 

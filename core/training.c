@@ -15,7 +15,7 @@
 
 enum {
     TRAINING_EVALUATION_SAMPLES =
-        2000, /* at most so many training samples are evaluated (METHODS §4) */
+        2000, /* at most so many training samples are evaluated (docs/methods.md) */
     EVALUATION_STEP_SAMPLES = 512, /* a bounded piece of work */
     MAXIMUM_METRICS = 16 + GR_MAXIMUM_REGULARIZERS
 };

@@ -26,15 +26,15 @@ static const char usage[] =
     "  --format FORMAT     of the table: markdown (default), latex, csv or json\n"
     "  --statistic NAME    mean (default, with Student's interval), mean_sd, median or\n"
     "                      interquartile_mean\n"
-    "  --rows, --columns, --metric, --baseline TEXT\n"
+    "  --rows, --columns, --metric, --direction, --baseline, --confidence VALUE\n"
     "                      what the table shows, as the query parameters of those names\n"
     "\n"
     "Ends with status 0 if every experiment succeeded or was dropped by successive halving, else "
     "1.\n";
 
 /* What the table's query takes. */
-static const char *const table_options[] = {"format",  "statistic", "rows",
-                                            "columns", "metric",    "baseline"};
+static const char *const table_options[] = {"format", "statistic", "rows",     "columns",
+                                            "metric", "direction", "baseline", "confidence"};
 enum { TABLE_OPTIONS = sizeof table_options / sizeof *table_options };
 
 typedef struct options {

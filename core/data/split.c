@@ -1,5 +1,5 @@
-/* A training's own draw from a data set (METHODS.md §4): which samples are for training, validation
- * and test, and the mean and deviation of what was drawn. */
+/* A training's own draw from a data set (docs/methods.md): which samples are for training,
+ * validation and test, and the mean and deviation of what was drawn. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The paper's regression tasks (METHODS.md §4): x ~ U[-1, 1]^d, noise on the training targets only,
- * tests on a grid without noise. The truth's derivatives are known. */
+/* The paper's regression tasks (docs/datasets.md): x ~ U[-1, 1]^d, noise on the training targets
+ * only, tests on a grid without noise. The truth's derivatives are known. */
 #include <math.h>
 #include <stdio.h>
 

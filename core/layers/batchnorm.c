@@ -1,7 +1,7 @@
 /* batchnorm {momentum, epsilon, evaluate}: Ioffe & Szegedy 2015, with PyTorch's constants. In
  * training it normalises by the batch's statistics and so couples the samples; the second-order
- * terms are METHODS §2's. A channel's values are [positions][probe][sample]; every probe has sums
- * of its own. */
+ * terms are those of docs/methods.md. A channel's values are [positions][probe][sample]; every
+ * probe has sums of its own. */
 #include <math.h>
 
 #include "core/layer.h"

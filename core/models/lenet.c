@@ -1,5 +1,5 @@
 /* lenet and lenet_tuned: LeCun et al. 1998 with ReLU, max-pooling, and dropout or batch
- * normalisation before the last layer (METHODS §4). */
+ * normalisation before the last layer. */
 #include "core/model.h"
 
 enum { DROPOUT, BATCHNORM };

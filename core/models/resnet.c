@@ -1,4 +1,4 @@
-/* resnet {width, blocks, batchnorm}: He et al. 2016, §4.2, for small images, as in METHODS §4:
+/* resnet {width, blocks, batchnorm}: He et al. 2016, §4.2, for small images:
  * three stages of post-activation blocks with 16, 32 and 64 filters (times the width), the second
  * and third at half the resolution, where the shortcut is a 2×2 average pool and channels of zeros.
  */

@@ -1,5 +1,5 @@
-/* gradient_penalty: weight · mean over samples of φ(g), g = Jᵀc (METHODS §1), and the names of its
- * points. */
+/* gradient_penalty: weight · mean over samples of φ(g), g = Jᵀc (docs/methods.md), and the names of
+ * its points. */
 #include <math.h>
 #include <string.h>
 
@@ -378,8 +378,8 @@ static void softmax_output(const gr_probe_block *b, const gr_real *t_z, gr_real 
     }
 }
 
-/* q_k = p_k[(ż_k - v̄)(2 + z_k - z̄) - Σ_j p_j(ż_j - v̄)(z_j - z̄)], v̄ = p·ż: METHODS' sum less z̄ times
- * Σ_j p_j(ż_j - v̄) = 0, which would only cost digits. */
+/* q_k = p_k[(ż_k - v̄)(2 + z_k - z̄) - Σ_j p_j(ż_j - v̄)(z_j - z̄)], v̄ = p·ż: that of docs/methods.md
+ * less z̄ times Σ_j p_j(ż_j - v̄) = 0, which would only cost digits. */
 static void expected_output(const gr_probe_block *b, const gr_real *t_z, gr_real *q) {
     const int64_t K = b->loss->outputs, n = b->loss->samples;
     const gr_real *p = b->loss->p, *z = b->loss->z;

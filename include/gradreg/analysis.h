@@ -1,5 +1,6 @@
-/* What is measured of a trained model, beyond its accuracy (METHODS §5). A spec's "analysis" names
- * the kinds that it wants; each is one file in core/analyses/ and one row in core/analysis.c. */
+/* What is measured of a trained model, beyond its accuracy (docs/methods.md). A spec's "analysis"
+ * names the kinds that it wants; each is one file in core/analyses/ and one row in core/analysis.c.
+ */
 #ifndef GRADREG_ANALYSIS_H
 #define GRADREG_ANALYSIS_H
 

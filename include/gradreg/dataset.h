@@ -1,5 +1,6 @@
 /* Data sets: loaded once, immutable, shared by all trainings; and the split, a training's own draw
- * from one (METHODS §4: permuted by the seed, first N taken, standardised by the drawn samples). */
+ * from one (docs/methods.md: permuted by the seed, first N taken, standardised by the drawn
+ * samples). */
 #ifndef GRADREG_DATASET_H
 #define GRADREG_DATASET_H
 

@@ -1,4 +1,5 @@
-/* The generated data sets of points: toy1 and toy2 by METHODS.md §4, moons, spirals, gaussians. */
+/* The generated data sets of points: toy1 and toy2 by docs/datasets.md, moons, spirals, gaussians.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -34,7 +34,6 @@ static void test_presets(void **state) {
         int64_t outputs, parameters;
         int nodes;
     } presets[] = {
-        /* METHODS §4. */
         {"{preset: lenet}", &mnist, 10, 61706, 13},
         {"{preset: lenet_tuned}", &mnist, 10, 255230, 13},
         {"{preset: lenet, dropout: 0}", &mnist, 10, 61706, 12},

@@ -40,8 +40,8 @@ static gr_real *initialized(const gr_network *network, uint64_t seed) {
     return parameters;
 }
 
-/* METHODS §4: biases 0; weights uniform on ±√3·std, conv std = √(4/(fan_in + fan_out)) with fan_out
- * = out·k²/stride², linear std = √(2/(in + out)). */
+/* docs/methods.md: biases 0; weights uniform on ±√3·std, conv std = √(4/(fan_in + fan_out)) with
+ * fan_out = out·k²/stride², linear std = √(2/(in + out)). */
 static void test_initialization(void **state) {
     (void)state;
     gr_network *network = create();

@@ -215,9 +215,9 @@ static const char piecewise[] =
     "{type: relu}, {type: conv2d, filters: 7, kernel: 2}, {type: leaky_relu}, {type: flatten}, "
     "{type: dropout}, {type: linear, units: 8}, {type: relu}, {type: linear, units: 4}]}";
 
-/* METHODS' exact zero: J of a piecewise linear network does not move with a bias, so a penalty
- * whose cotangent is constant leaves every bit of a bias's gradient as it is; one whose cotangent
- * moves does not, and no weight's stays. */
+/* The exact zero of docs/methods.md: J of a piecewise linear network does not move with a bias, so
+ * a penalty whose cotangent is constant leaves every bit of a bias's gradient as it is; one whose
+ * cotangent moves does not, and no weight's stays. */
 static void check_biases(const char *penalty, bool zero) {
     char without[160], with[160];
     snprintf(without, sizeof without, "[{type: gradient_penalty, weight: 0, %s}]", penalty);

@@ -26,7 +26,7 @@ static void test_constant(void **state) {
     gr_settings_clear(&settings);
 }
 
-/* The authors' protocol: {1, 0.1, 0.01} from 0, 1/2 and 3/4 of the iterations (METHODS §4). */
+/* The authors' protocol: {1, 0.1, 0.01} from 0, 1/2 and 3/4 of the iterations (docs/methods.md). */
 static void test_piecewise(void **state) {
     (void)state;
     gr_settings settings = settings_build(&gr_schedule_family, "{type: piecewise}");

@@ -1,4 +1,4 @@
-/* The draw of METHODS.md §4, on a small data set of random bytes. */
+/* The draw of docs/methods.md, on a small data set of random bytes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,7 +217,7 @@ static void test_label_noise(void **state) {
     }
 }
 
-/* METHODS.md §4 by the letter, in double, from the drawn samples. */
+/* The rules of docs/methods.md, in double, from the drawn samples. */
 static double reference(const gr_dataset *dataset, const gr_split *split, const char *how,
                         int64_t feature, uint8_t pixel) {
     int64_t first = 0, end = FEATURES, count = gr_split_size(split, GR_PART_TRAINING);

@@ -59,12 +59,12 @@ void gradient_check(const char *title, const gradient_problem *problem, const ch
                     const char *scalar, gradient_zero_rule *zero);
 
 /* The rule of penalties whose cotangent c is constant: the bias of a layer enters g only through
- * the bend of a smooth layer after it, so where none follows its gradient is exactly zero (METHODS
- * §2). */
+ * the bend of a smooth layer after it, so where none follows its gradient is exactly zero
+ * (docs/methods.md). */
 gradient_zero_rule gradient_zero_for_constant_cotangent;
 
-/* Whether c of this probe is held constant (METHODS §2, the table of q). Fails the test for a probe
- * that it does not know: say what q it has. */
+/* Whether c of this probe is held constant (docs/methods.md, the table of q). Fails the test for a
+ * probe that it does not know: say what q it has. */
 bool gradient_probe_is_constant(const char *probe);
 /* The choices of gradient_penalty's option "probe", NULL-terminated: a new probe is tested at once.
  */

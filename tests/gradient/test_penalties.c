@@ -223,7 +223,7 @@ static void logits_of(const linear_problem *l, int64_t sample, double z[K], doub
     for (int k = 0; k < K; k++) p[k] = exp(z[k]) / sum;
 }
 
-/* METHODS §1's table: the cotangents of a probe for one sample; returns how many. */
+/* The table of docs/methods.md: the cotangents of a probe for one sample; returns how many. */
 static int cotangents_of(const linear_problem *l, const char *probe, int64_t sample,
                          double c[K][K]) {
     double z[K], p[K], mean = 0;
