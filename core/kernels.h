@@ -107,6 +107,14 @@ typedef struct gr_kernels {
     void (*convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                 const gr_real *d_out, const gr_real *in, gr_real *d_weights);
 
+    /* For algorithms that round an output pixel by its place. In the lanes where it reads the same
+     * patch as another one, at most `reach` rows and columns away, both get the direct sums. And
+     * where the patch is 0 it gets the biases (NULL: 0), if one of these is 0: a layer behind may
+     * have its kink there. scratch: a real for each output pixel. */
+    void (*settle)(const gr_convolution_shape *convolution, const gr_real *weights,
+                   const gr_real *bias, int64_t reach, int64_t lanes, const gr_real *in,
+                   gr_real *out, gr_real *scratch);
+
     /* -- the same by Winograd's algorithm (gr_winograd_pays); scratch: gr_winograd_scratch reals.
      * Errors are a few times those of the direct sums with kernels of 3 pixels, and up to some
      * twenty times with 5: at most 1.5e-6 and 4.8e-6 of the result's norm (test_winograd). -- */

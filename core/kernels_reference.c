@@ -1,6 +1,7 @@
 /* Every kernel of core/kernels.h straight from its definition, one element at a time and with sums
  * in double: slow, and what the fast sets are tested against. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "core/kernels.h"
 
@@ -125,6 +126,65 @@ static void dropout_mask(const gr_random *random, uint32_t first_sample, int64_t
                         words);
         mask[i] = words[element % 4] < threshold ? 0 : kept;
     }
+}
+
+static gr_real pixel_of(const gr_convolution_shape *c, int64_t lanes, const gr_real *in,
+                        int64_t channel, int64_t row, int64_t column) {
+    const bool inside = row >= 0 && row < c->in_rows && column >= 0 && column < c->in_columns;
+    return inside ? in[((channel * c->in_rows + row) * c->in_columns + column) * lanes] : 0;
+}
+
+static bool is_empty(const gr_convolution_shape *c, int64_t lanes, const gr_real *in, int64_t p) {
+    const int64_t row = p / c->out_columns * c->stride - c->padding;
+    const int64_t column = p % c->out_columns * c->stride - c->padding;
+    for (int64_t channel = 0; channel < c->in_channels; channel++)
+        for (int64_t i = 0; i < c->kernel; i++)
+            for (int64_t j = 0; j < c->kernel; j++)
+                if (pixel_of(c, lanes, in, channel, row + i, column + j) != 0) return false;
+    return true;
+}
+
+static bool same_patch(const gr_convolution_shape *c, int64_t lanes, const gr_real *in, int64_t p,
+                       int64_t q) {
+    const int64_t row = p / c->out_columns * c->stride - c->padding;
+    const int64_t column = p % c->out_columns * c->stride - c->padding;
+    const int64_t other_row = q / c->out_columns * c->stride - c->padding;
+    const int64_t other_column = q % c->out_columns * c->stride - c->padding;
+    for (int64_t channel = 0; channel < c->in_channels; channel++)
+        for (int64_t i = 0; i < c->kernel; i++)
+            for (int64_t j = 0; j < c->kernel; j++)
+                if (pixel_of(c, lanes, in, channel, row + i, column + j) !=
+                    pixel_of(c, lanes, in, channel, other_row + i, other_column + j))
+                    return false;
+    return true;
+}
+
+static void settle(const gr_convolution_shape *c, const gr_real *weights, const gr_real *bias,
+                   int64_t reach, int64_t lanes, const gr_real *in, gr_real *out,
+                   gr_real *scratch) {
+    (void)scratch;
+    const int64_t pixels = c->out_rows * c->out_columns, taps = c->kernel * c->kernel;
+    bool empty = false;
+    for (int64_t f = 0; f < c->out_channels; f++) empty = empty || !bias || bias[f] == 0;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            bool settled = empty && is_empty(c, lanes, in + lane, p);
+            for (int64_t q = 0; q < pixels && !settled; q++)
+                settled = q != p && llabs(p / c->out_columns - q / c->out_columns) <= reach &&
+                          llabs(p % c->out_columns - q % c->out_columns) <= reach &&
+                          same_patch(c, lanes, in + lane, p, q);
+            if (!settled) continue;
+            const int64_t row = p / c->out_columns * c->stride - c->padding;
+            const int64_t column = p % c->out_columns * c->stride - c->padding;
+            for (int64_t f = 0; f < c->out_channels; f++) {
+                double sum = bias ? (double)bias[f] : 0;
+                for (int64_t tap = 0; tap < c->in_channels * taps; tap++)
+                    sum += (double)weights[f * c->in_channels * taps + tap] *
+                           (double)pixel_of(c, lanes, in + lane, tap / taps,
+                                            row + tap % taps / c->kernel, column + tap % c->kernel);
+                out[(f * pixels + p) * lanes + lane] = (gr_real)sum;
+            }
+        }
 }
 
 static void winograd_forward(const gr_convolution_shape *c, const gr_real *weights,
@@ -537,6 +597,7 @@ const gr_kernels gr_kernels_reference = {
     .dropout_mask = dropout_mask,
     .convolve = convolve,
     .convolve_accumulate = convolve_accumulate,
+    .settle = settle,
     .winograd_forward = winograd_forward,
     .winograd_backward = winograd_backward,
     .winograd_accumulate = winograd_accumulate,

@@ -51,6 +51,9 @@ struct gr_node {
      * network sets what is the pool's, and `pool`: the node of the max-pool; 0: there is none. */
     gr_convolution_shape *pooled;
     int pool;
+    /* Rows and columns between outputs of this node that may meet in the window of a max-pool
+     * behind: where their inputs are the same, so must they be. 0: none. The network sets it. */
+    int64_t ties_reach;
     int64_t scratch_reals; /* what its functions use for themselves, whatever the samples */
     void *geometry;        /* owned; freed by kind->release */
     double operations;     /* multiply-accumulates of one lane's forward pass, without padding */

@@ -140,6 +140,31 @@ static gr_status add_layers(gr_network *network, const gr_settings *layers, size
     return GR_OK;
 }
 
+/* The pixels that a window or kernel moves by from one output to the next; 1 for other layers. */
+static int64_t stride_of(const gr_node *node) {
+    const int option = node->settings ? gr_kind_option(node->settings->kind, "stride") : -1;
+    if (option < 0) return 1;
+    if (!gr_is_null(node->settings, option)) return gr_integer(node->settings, option);
+    return gr_integer(node->settings, gr_kind_option(node->settings->kind, "size"));
+}
+
+/* From the pools back to what they pick from. */
+static void set_ties(gr_network *network) {
+    for (int i = network->node_count - 1; i >= 0; i--) {
+        const gr_node *node = &network->nodes[i];
+        int64_t reach = node->ties_reach * stride_of(node);
+        if (node->kind == &gr_layer_maxpool2d) {
+            const int size = gr_kind_option(node->settings->kind, "size");
+            reach += gr_integer(node->settings, size) - 1;
+        }
+        for (int j = 0; j < node->input_count; j++) {
+            if (node->inputs[j] == 0) continue;
+            gr_node *maker = &network->nodes[node->inputs[j] - 1];
+            if (reach > maker->ties_reach) maker->ties_reach = reach;
+        }
+    }
+}
+
 gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_shape *input,
                             gr_network **result, gr_error *error) {
     gr_status status = GR_OK;
@@ -182,6 +207,7 @@ gr_status gr_network_create(gr_settings *layers, size_t layer_count, const gr_sh
     }
     while (network->nodes[network->first_trained].parameter_count == 0) network->first_trained++;
     GR_TRY_OR(fail, gr_network_assign_storage(network, error));
+    set_ties(network);
     *result = network;
     return GR_OK;
 fail:

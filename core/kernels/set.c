@@ -332,6 +332,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .dropout_mask = KERNEL(dropout_mask),
     .convolve = KERNEL(convolve),
     .convolve_accumulate = KERNEL(convolve_accumulate),
+    .settle = KERNEL(settle),
     .winograd_forward = KERNEL(winograd_forward),
     .winograd_backward = KERNEL(winograd_backward),
     .winograd_accumulate = KERNEL(winograd_accumulate),

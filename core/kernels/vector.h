@@ -181,6 +181,17 @@ INLINE uint64_t bits_of(mask m) {
 #endif
 }
 
+/* The way back. */
+INLINE mask mask_of(uint64_t bits) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return (mask)bits;
+#else
+    integers bit;
+    for (int64_t lane = 0; lane < VECTOR_LANES; lane++) bit[lane] = 1 << lane;
+    return (bit & same_index((int32_t)bits)) != 0;
+#endif
+}
+
 /* Bit l: whether lane l is not 0 (NaN is not). */
 INLINE uint64_t not_zero(vector v) {
 #if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
@@ -341,6 +352,9 @@ void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
                                  const gr_real *d_out, const gr_real *in, gr_real *d_weights);
+void KERNEL(settle)(const gr_convolution_shape *convolution, const gr_real *weights,
+                    const gr_real *bias, int64_t reach, int64_t lanes, const gr_real *in,
+                    gr_real *out, gr_real *scratch);
 void KERNEL(winograd_forward)(const gr_convolution_shape *convolution, const gr_real *weights,
                               const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out,
                               gr_real *scratch);

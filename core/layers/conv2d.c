@@ -188,6 +188,7 @@ static gr_status configure(gr_node *node, gr_error *error) {
     g->columns = !g->product && !g->winograd && gr_columns_pay(&g->shape);
     if (g->winograd) node->scratch_reals = gr_winograd_scratch(&g->shape);
     if (g->columns) node->scratch_reals = gr_columns_scratch(&g->shape);
+    if (node->scratch_reals < g->pixels) node->scratch_reals = g->pixels;
     if (!g->product && stride == 1 && (kernel == 3 || kernel == 5)) node->pooled = &g->shape;
     double row_taps = 0, column_taps = 0;
     for (int64_t y = 0; y < out_rows; y++) row_taps += g->forward.rows[y].count;
@@ -229,6 +230,18 @@ static void gather(const gr_site *site, int64_t lanes, const gr_real *bias, cons
     sum_filters(site, &g->forward, lanes, weights, bias, in, out);
 }
 
+/* The layer's outputs. The direct sums of equal patches are equal; the other ways round by place.
+ */
+static void make_outputs(const gr_site *site) {
+    const geometry *g = site->node->geometry;
+    const gr_real *bias = gr_site_parameter(site, BIAS);
+    gather(site, site->samples, bias, site->in, site->out);
+    if (by_winograd(g, site->samples) || ((g->columns || g->product) && g->pixels > 1))
+        site->kernels->settle(&g->shape, gr_site_parameter(site, WEIGHT), bias,
+                              site->node->ties_reach, site->samples, site->in, site->out,
+                              site->scratch);
+}
+
 /* Filters whose outputs are made at a time where a max-pool follows: it finds them in the cache. */
 enum { JOINED_FILTERS = 4 };
 
@@ -258,14 +271,14 @@ static bool next_part(const gr_site *site, joined_part *part) {
 
 static void forward(const gr_site *site) {
     const geometry *g = site->node->geometry;
-    const gr_real *bias = gr_site_parameter(site, BIAS);
     if (!site->pool) {
-        gather(site, site->samples, bias, site->in, site->out);
+        make_outputs(site);
         return;
     }
+    const gr_real *bias = gr_site_parameter(site, BIAS);
     for (joined_part part = {0}; next_part(site, &part);) {
         if (part.count == g->forward.out_channels)
-            gather(site, site->samples, bias, site->in, site->out);
+            make_outputs(site);
         else
             sum_filters(site, &part.convolution, site->samples,
                         gr_site_parameter(site, WEIGHT) + part.first * g->filter_reals,
