@@ -47,6 +47,7 @@ class List {
   #timer = 0;           // of the next question after events
   #signal;
   #searchPages = SEARCH_PAGES;
+  #error = null;        // why the last load failed
   #moved = false;       // rows may stand in another order than they should
 
   constructor(place, signal) {
@@ -60,7 +61,7 @@ class List {
       'aria-label': 'Search experiments', value: this.query.text, autocomplete: 'off', spellcheck: 'false',
       oninput: () => this.#searchFor(this.search.value)});
     this.body = element('tbody', {role: 'rowgroup'});
-    this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments, newest first'},
+    this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments'},
       element('thead', {role: 'rowgroup'}, element('tr', {role: 'row'}, COLUMNS.map(([name, kind]) =>
         this.#heading(name, kind.split(' '))))),
       this.body);
@@ -77,7 +78,7 @@ class List {
     this.frame.hidden = true;
 
     listen(signal, {
-      open: () => this.reload(),
+      open: () => this.query.isWrong || this.reload(),
       experiment: (experiment) => this.#accept(experiment),
       progress: (progress) => this.#advance(progress),
       deleted: ({id}) => this.#drop(id),
@@ -167,11 +168,13 @@ class List {
       this.#put(record);
     }
     this.#moved = true;
+    this.#error = null;
     this.#cursor = page.next_cursor ?? null;
     this.#settle();
   }
 
   #accept(record) {
+    if (this.query.isWrong) return;
     if (this.query.state && record.state !== this.query.state) this.#forget(record.id);
     else if (!this.query.isServers || this.#records.has(record.id)) this.#put(record);
     if (this.query.isServers) this.#askAgain();
@@ -269,26 +272,34 @@ class List {
 
   // Everything around the rows: counts, the empty state, "load more".
   #settle() {
+    if (this.query.isWrong) {
+      this.frame.hidden = this.more.hidden = true;
+      setText(this.total, '');
+      this.#notify(null);
+      return;
+    }
     const total = this.#records.size;
     const {text, state, filter} = this.query;
     const shown = text ? [...this.#records.values()].filter((record) => matches(record, text)).length : total;
+    setAttribute(this.table, 'aria-label', `Experiments, ${this.query.order}`);
     for (const [node, column] of this.headings) setAttribute(node, 'aria-sort', this.query.directionOf(column));
     this.more.hidden = !this.#cursor;
     this.frame.hidden = shown === 0;
     setText(this.total, total === 0 ? '' : text
       ? `${count(shown)} of ${count(total)}${this.#cursor ? ' loaded' : ''}`
-      : `${count(total)}${!this.#cursor ? '' : this.query.isServers ? ' first' : ' newest'}`);
+      : `${count(total)}${!this.#cursor ? '' : this.query.sort ? ' first' : ' newest'}`);
     if (text && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
-    const empty = shown > 0 ? null
-      : filter && total === 0 ? this.#nothing('The filter holds for no experiment.')
-        : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
-          : state ? this.#nothing(`No experiment is ${state}.`)
-            : total === 0 ? welcome() : null;
-    const key = empty?.textContent ?? '';
-    if (this.emptyKey !== key) {
-      this.emptyKey = key;
-      this.notice.replaceChildren(...(empty ? [empty] : []));
-    }
+    this.#notify(this.#error ? errorPanel(this.#error, () => this.reload())
+      : shown > 0 ? null
+        : filter && total === 0 ? this.#nothing('The filter holds for no experiment.')
+          : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
+            : state ? this.#nothing(`No experiment is ${state}.`)
+              : total === 0 ? welcome() : null);
+  }
+
+  #notify(panel) {
+    if (panel?.textContent === this.notice.firstElementChild?.textContent) return;
+    this.notice.replaceChildren(...(panel ? [panel] : []));
   }
 
   #nothing(text) {
@@ -303,16 +314,9 @@ class List {
   }
 
   #fail(error) {
-    if (this.query.show(error)) {
-      this.#clear();
-      this.frame.hidden = this.more.hidden = true;
-      setText(this.total, '');
-      this.emptyKey = 'wrong';
-      this.notice.replaceChildren();
-      return;
-    }
-    this.emptyKey = 'error';
-    this.notice.replaceChildren(errorPanel(error, () => this.reload()));
+    if (this.query.show(error)) this.#clear();
+    else this.#error = error;
+    this.#settle();
   }
 }
 
