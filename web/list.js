@@ -81,6 +81,7 @@ class List {
       open: () => this.query.isWrong || this.reload(),
       experiment: (experiment) => this.#accept(experiment),
       progress: (progress) => this.#advance(progress),
+      metrics: ({id, values}) => this.#measure(id, values),
       deleted: ({id}) => this.#drop(id),
     });
     let ticks = 0;
@@ -193,6 +194,13 @@ class List {
     const record = this.#records.get(id);
     if (!record || record.state !== 'running') return;
     record.progress = {...record.progress, ...progress};
+    this.#touch(id);
+  }
+
+  #measure(id, values) {
+    const record = this.#records.get(id);
+    if (!record) return;
+    record.metrics = {...record.metrics, ...values};
     this.#touch(id);
   }
 

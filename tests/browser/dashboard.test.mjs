@@ -205,6 +205,10 @@ try {
     const {id} = await endless();
     await page.goto(`${address}/#/`);
     const row = page.locator(`tr[data-id="${id}"]`);
+    const validation = row.locator('.column-validation');
+    await until('a first accuracy', async () => (await validation.textContent()).endsWith('%'), SECONDS);
+    const before = await validation.textContent();
+    await until('the accuracy follows the training', async () => await validation.textContent() !== before, SECONDS);
     await row.getByRole('button', {name: /^Cancel/}).click();
     await confirmDialog('Keep it');
     assert.notEqual((await api(address, 'GET', `/experiments/${id}`)).state, 'cancelled');
