@@ -97,7 +97,7 @@ class List {
 
   #heading(name, kinds) {
     const column = HEADINGS[name];
-    const node = element('th', {scope: 'col', role: 'columnheader', class: kinds.map((kind) => `column-${kind}`).join(' ')});
+    const node = element('th', {scope: 'col', role: 'columnheader', 'aria-label': name || null, class: kinds.map((kind) => `column-${kind}`).join(' ')});
     if (column) {
       node.append(element('button', {type: 'button', class: 'heading', title: `Sort by ${SORTABLE[column].label.toLowerCase()}`,
         onclick: () => this.query.turn(column)}, name));
