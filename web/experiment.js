@@ -99,10 +99,19 @@ class View {
   #leave() {
     this.#gone = true;
     document.title = `#${this.id} – gradreg`;
-    this.place.replaceChildren(back(), element('section', {class: 'panel empty'},
-      element('h1', {}, `There is no experiment ${this.id}`),
+    const heading = element('h1', {tabindex: -1}, `There is no experiment ${this.id}`);
+    this.place.replaceChildren(back(), element('section', {class: 'panel empty'}, heading,
       element('p', {}, this.#built ? 'It has just been deleted.' : 'It was never submitted, or it has been deleted.'),
       element('a', {class: 'button', href: listAddress()}, 'All experiments')));
+    if (this.#built) heading.focus({preventScroll: true});
+  }
+
+  // Somebody has taken it out of the trash.
+  #return() {
+    this.#gone = this.#built = false;
+    this.#charts = [];
+    this.#series.clear();
+    this.reload();
   }
 
   // -- the page, built once --------------------------------------------------------------------------------

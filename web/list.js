@@ -66,7 +66,7 @@ class List {
         this.#heading(name, kind.split(' '))))),
       this.body);
     this.notice = element('div');
-    this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.#loadMore(PAGE)},
+    this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.more.ariaDisabled ?? this.#loadMore(PAGE)},
       'Load more');
     place.append(
       element('div', {class: 'list-head'},
@@ -145,14 +145,17 @@ class List {
     if (!this.#cursor) return;
     const load = ++this.#loading;
     const change = live.change;
-    this.more.disabled = true;
+    const isFocused = document.activeElement === this.more;
+    this.more.ariaDisabled = 'true'; // not "disabled": it would lose the focus
     try {
       const page = await listExperiments({...this.query.parameters, cursor: this.#cursor, limit});
       if (this.#isCurrent(load)) this.#take(page, change);
+      // In its place are the first of what it has loaded.
+      if (isFocused && this.more.hidden) requestAnimationFrame(() => this.#rows.get(page.experiments[0]?.id)?.link.focus());
     } catch (error) {
       if (this.#isCurrent(load)) this.#fail(error);
     } finally {
-      this.more.disabled = false;
+      this.more.ariaDisabled = null;
     }
   }
 
