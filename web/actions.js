@@ -81,7 +81,7 @@ const LIFE = [
   {action: 'pause', word: 'Pause', states: ['queued', 'running'], title: 'Checkpoint it and set it aside'},
   {action: 'resume', word: 'Resume', states: ['paused'], title: 'Let it go on from its checkpoint'},
   {action: 'retry', word: 'Retry', states: ['failed', 'diverged', 'cancelled'],
-    title: 'Queue it again; it goes on from its last checkpoint'},
+    title: 'Queue it again; it goes on from its last checkpoint, or begins anew where there is none'},
   {action: 'replay', word: 'Replay', states: ['succeeded', 'diverged'],
     title: 'Train it again as a new experiment, and compare the results bit for bit'},
   {action: 'clone', word: 'Clone', states: null, title: 'Submit its spec again, with changes'},
