@@ -140,8 +140,9 @@ function clone(experiment) {
         dialog.close();
         show(made);
       } catch (error) {
-        problem.replaceChildren(error.message, ...error.errors.map(({pointer, detail}) =>
-          element('span', {class: 'patch-error'}, `${pointer || 'the whole'}: ${detail}`)));
+        // What is wrong with the whole stands in the message.
+        problem.replaceChildren(error.message, ...error.errors.filter(({pointer}) => pointer).map(({pointer, detail}) =>
+          element('span', {class: 'patch-error'}, `${pointer}: ${detail}`)));
         problem.hidden = false;
         submit.disabled = false;
       }
