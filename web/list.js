@@ -392,7 +392,7 @@ class Row {
     setText(this.caption, caption(record, progress));
     setAttribute(this.caption, 'title', record.error || (state === 'running' ? this.caption.textContent : null));
     const result = (part) => isRegression(record.spec) && `${part}_loss` in metrics
-      ? `loss\u00a0${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
+      ? `loss ${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
     setText(this.validation, result('validation'));
     setText(this.test, result('test'));
     for (const node of [this.validation, this.test]) {
