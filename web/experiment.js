@@ -39,7 +39,8 @@ class View {
       metrics: ({id: of, iteration, values}) => of === id && this.#add(iteration, values),
       deleted: ({id: of}) => of === id && this.#leave(),
     });
-    const timer = setInterval(() => this.#record?.state === 'running' && this.#schedule(), 1000);
+    // Without a connection nobody knows whether it still runs: its clock stands.
+    const timer = setInterval(() => live.status === 'live' && this.#record?.state === 'running' && this.#schedule(), 1000);
     signal.addEventListener('abort', () => clearInterval(timer));
   }
 

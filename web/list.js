@@ -87,7 +87,10 @@ class List {
     let ticks = 0;
     const timer = setInterval(() => {
       ticks += 1;
-      for (const [id, record] of this.#records) if (record.state === 'running' || ticks % 30 === 0) this.#touch(id);
+      // Without a connection nobody knows whether it still runs.
+      for (const [id, {state}] of this.#records) {
+        if (state === 'running' ? live.status === 'live' : ticks % 30 === 0) this.#touch(id);
+      }
     }, 1000);
     signal.addEventListener('abort', () => {
       clearInterval(timer);
