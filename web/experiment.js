@@ -4,7 +4,8 @@ import {showAnalysis} from './analysis.js';
 import {actionButton, isCancellable, lifeButtons} from './actions.js';
 import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl, signedIn} from './api.js';
 import {Chart, Zoom} from './charts.js';
-import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
+import {announce, badge, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText, updateBadge}
+  from './dom.js';
 import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, rate, regularizer, summary, timeLeft,
   toNumber, when} from './format.js';
 import {listen, live} from './live.js';
@@ -34,7 +35,7 @@ class View {
     this.place.append(element('p', {class: 'loading', role: 'status'}, 'Loading …'));
     listen(signal, {
       open: () => this.reload(),
-      experiment: (record) => record.id === id && this.#take(record),
+      experiment: (record) => record.id === id && (this.#gone ? this.#return() : this.#take(record)),
       progress: (progress) => progress.id === id && this.#advance(progress),
       metrics: ({id: of, iteration, values}) => of === id && this.#add(iteration, values),
       deleted: ({id: of}) => of === id && this.#leave(),
@@ -119,7 +120,7 @@ class View {
 
   #build() {
     this.#built = true;
-    const {spec, tags, name, sweep} = this.#record;
+    const {spec, name, sweep} = this.#record;
     const text = (kind) => element('span', {class: kind});
     this.title = element('h1', {});
     this.badge = badge(this.#record.state);
@@ -155,9 +156,8 @@ class View {
       figure('train', 'Training'), this.regression ? null : figure('loss', 'Training loss'), figure('duration', 'Duration'));
     const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished', 'engine'].map((key) =>
       figure(key, key[0].toUpperCase() + key.slice(1))));
-    this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'},
-      Object.entries(tags ?? {}).map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
-    this.tags.hidden = this.tags.children.length === 0;
+    this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'});
+    this.notes = element('p', {class: 'notes'});
 
     this.chartRow = element('div', {class: 'charts'});
     this.analysis = element('section', {class: 'analysis', 'aria-label': 'Analysis'});
@@ -175,7 +175,7 @@ class View {
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
           element('p', {class: 'overline'}, `#${this.id}`, this.badge, sweep && element('span', {}, 'of ',
-            element('a', {href: `#/sweeps/${sweep.id}`}, `sweep #${sweep.id}`), `, seed ${sweep.seed}`)), this.title, this.about, this.tags),
+            element('a', {href: `#/sweeps/${sweep.id}`}, `sweep #${sweep.id}`), `, seed ${sweep.seed}`)), this.title, this.about, this.tags, this.notes),
         element('div', {class: 'experiment-actions'}, this.download, this.predictions,
           element('a', {class: 'button quiet', href: logUrl(this.id), target: '_blank', rel: 'noopener'}, 'Log'),
           ...this.life.nodes, this.action.node)),
@@ -198,6 +198,11 @@ class View {
     const title = record.name || `Experiment ${this.id}`;
     setText(this.title, title);
     setText(this.about, summary(record.spec));
+    const tags = Object.entries(record.tags ?? {});
+    redraw(this.tags, tags.map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
+    this.tags.hidden = tags.length === 0;
+    setText(this.notes, record.notes ?? '');
+    this.notes.hidden = !record.notes;
     updateBadge(this.badge, state);
     this.action.update();
     this.life.update();
