@@ -308,8 +308,17 @@ class View {
       // One colour for one thing on the whole page: training first, validation second, test third.
       for (const line of series) line.ink = inkOf(line.name) ?? line.ink;
       series.sort((one, other) => one.ink - other.ink);
-      chart.set(series, this.#record.progress?.iterations ?? 0, marks, !isCancellable(this.#record));
+      chart.set(series, this.#lastShown(), marks, !isCancellable(this.#record));
     }
+  }
+
+  // Where the charts end: where the run has ended, or before that at the whole, a half, a quarter … of what is planned, so
+  // that the line grows into a picture that stands still most of the time.
+  #lastShown() {
+    if (!isCancellable(this.#record)) return this.#reached;
+    let last = this.#record.progress?.iterations ?? 0;
+    while (this.#reached > 0 && last / 2 >= this.#reached) last /= 2;
+    return last;
   }
 
   #drawValues() {
@@ -330,13 +339,15 @@ class View {
   }
 }
 
+const PENALTY_INKS = [3, 4, 6, 7];
+
 function inkOf(name) {
   if (name === 'train_objective') return 5; // the loss with every penalty in it
   if (name.startsWith('train_')) return 0;
   if (name.startsWith('validation_')) return 1;
   if (name.startsWith('test_')) return 2;
   const penalty = /^penalty\.(\d+)$/.exec(name);
-  return penalty ? 3 + Number(penalty[1]) : null;
+  return penalty ? PENALTY_INKS[penalty[1] % PENALTY_INKS.length] : null;
 }
 
 function back() {
