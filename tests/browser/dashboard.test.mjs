@@ -55,9 +55,9 @@ async function fitsEverywhere(where) {
 }
 
 // The first experiment again, but as long as it takes: how fast the machine is must not matter.
-async function endless() {
+async function endless(training = {}) {
   const {spec} = await api(server.address, 'GET', '/experiments/1');
-  return api(server.address, 'POST', '/experiments', {...spec, training: {...spec.training, iterations: 1e8}});
+  return api(server.address, 'POST', '/experiments', {...spec, training: {...spec.training, iterations: 1e8, ...training}});
 }
 
 const focused = () => page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent);
@@ -178,6 +178,18 @@ try {
     await page.keyboard.press('Enter');
   });
 
+  await step('the values at the cursor say at which iteration, and the table of values begins with the losses', async () => {
+    await page.locator('.chart .u-over').first().hover();
+    assert.match(await text('.chart-at'), /^iteration\u00a01,?\d+$/);
+    await page.mouse.move(0, 0);
+    assert.equal(await text('.chart-at'), '');
+    await page.getByText('Values as a table').click();
+    const headings = await page.locator('.values thead th').allTextContents();
+    assert.deepEqual(headings.slice(0, 4), ['Iteration', 'train_loss', 'validation_loss', 'test_loss']);
+    assert.equal(await page.locator('.values tbody tr').count(), 40);
+    await page.getByText('Values as a table').click();
+  });
+
   await step('the model can be downloaded', async () => {
     const link = page.getByRole('link', {name: 'Download model'});
     const response = await fetch(new URL(await link.getAttribute('href'), address));
@@ -258,6 +270,36 @@ try {
     const log = await (await fetch(new URL(await page.getByRole('link', {name: 'Log'}).getAttribute('href'), address))).text();
     assert.match(log, /submitted as a replay of experiment/);
     for (const id of [long.id, long.id + 1, long.id + 2]) await remove(id);
+    await page.goto(`${address}/#/`);
+  });
+
+  await step('a retry without a checkpoint begins anew on the page, too, and leaves the focus where it went on', async () => {
+    const {id} = await endless({checkpoint_every: 1e8});
+    await page.goto(`${address}/#/experiments/${id}`);
+    await until('some points', async () => await points() > 0, SECONDS);
+    await api(address, 'POST', `/experiments/${id}/cancel`);
+    await until('it is cancelled', async () => await state() === 'cancelled', 20);
+    assert.ok(await points() > 0, 'what it came to stays');
+    const other = await endless(); // takes the only worker
+    await until('the other one runs', async () => (await api(address, 'GET', `/experiments/${other.id}`)).state === 'running', 20);
+    await page.getByRole('button', {name: /^Retry/}).focus();
+    await page.keyboard.press('Enter');
+    await until('it waits', async () => await state() === 'queued', 20);
+    await until('nothing of the first attempt is left', async () => await points() === 0, 10);
+    assert.equal(await text('.figures .figure:nth-child(2) dd'), '–');
+    assert.match(await focused(), /^Pause experiment/);
+    await remove(other.id);
+    await until('points of the second attempt', async () => await points() > 0, SECONDS);
+
+    await api(address, 'PATCH', `/experiments/${id}`, {tags: {kind: 'second attempt'}, notes: 'What came of it'});
+    await page.locator('.tags').getByText('second attempt').waitFor();
+    await page.getByText('What came of it').waitFor();
+    await remove(id);
+    await page.getByText('It has just been deleted').waitFor();
+    assert.equal(await focused(), `There is no experiment ${id}`);
+    await api(address, 'POST', `/experiments/${id}/undelete`);
+    await until('it is back with its points', async () => await points() > 0, 20);
+    await remove(id);
     await page.goto(`${address}/#/`);
   });
 
