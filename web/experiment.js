@@ -73,7 +73,8 @@ class View {
       const [record, metrics] = await Promise.all([getExperiment(this.id), getMetrics(this.id, {max_points: MOST_POINTS})]);
       if (load !== this.#loading || this.signal.aborted) return;
       const loaded = Object.values(metrics.series);
-      this.#complete = loaded.some((points) => points.length >= MOST_POINTS) ? Math.max(...loaded.map((points) => points.at(-1)[0])) : 0;
+      const isThinned = loaded.some((points) => points.length >= MOST_POINTS);
+      this.#complete = isThinned ? Math.max(...loaded.map((points) => points.at(-1)[0])) : 0;
       this.#putAll(metrics.series);
       // An event that came while the answer was on its way is newer than the answer.
       if (!this.#record || !live.changedSince(this.id, change)) this.#take({...record, received: Date.now()});

@@ -66,8 +66,8 @@ class List {
         this.#heading(name, kind.split(' '))))),
       this.body);
     this.notice = element('div');
-    this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.more.ariaDisabled ?? this.#loadMore(PAGE)},
-      'Load more');
+    this.more = element('button', {type: 'button', class: 'button', hidden: true,
+      onclick: () => this.more.ariaDisabled ?? this.#loadMore(PAGE)}, 'Load more');
     place.append(
       element('div', {class: 'list-head'},
         element('h1', {}, 'Experiments'), this.total, this.search),
@@ -100,7 +100,8 @@ class List {
 
   #heading(name, kinds) {
     const column = HEADINGS[name];
-    const node = element('th', {scope: 'col', role: 'columnheader', 'aria-label': name || null, class: kinds.map((kind) => `column-${kind}`).join(' ')});
+    const node = element('th', {scope: 'col', role: 'columnheader', 'aria-label': name || null,
+      class: kinds.map((kind) => `column-${kind}`).join(' ')});
     if (column) {
       node.append(element('button', {type: 'button', class: 'heading', title: `Sort by ${SORTABLE[column].label.toLowerCase()}`,
         onclick: () => this.query.turn(column)}, name));
