@@ -1,7 +1,7 @@
 // What a person can do to an experiment, with a question first.
 
 import {actOnExperiment, cancelExperiment, cloneExperiment, deleteExperiment} from './api.js';
-import {announce, confirm, element, setText} from './dom.js';
+import {announce, confirm, element, setAttribute, setText} from './dom.js';
 import {live} from './live.js';
 
 const CANCELLABLE = new Set(['queued', 'running', 'paused']);
@@ -55,9 +55,13 @@ export function remove(experiment, deleted) {
   }, () => deleteExperiment(experiment.id), deleted);
 }
 
+// Not "disabled": a button that has been pressed keeps the focus until it is clear what comes next.
+const disable = (button, isDisabled) => setAttribute(button, 'aria-disabled', isDisabled && 'true');
+
 // One button that is "Cancel" while there is something to stop and "Delete" afterwards.
 export function actionButton(current, {cancelled, deleted}, extraClass = 'small') {
   const button = element('button', {type: 'button', class: `button quiet ${extraClass}`, onclick() {
+    if (button.ariaDisabled) return;
     const experiment = current();
     if (isCancellable(experiment)) cancel(experiment, cancelled);
     else remove(experiment, deleted);
@@ -66,7 +70,7 @@ export function actionButton(current, {cancelled, deleted}, extraClass = 'small'
     const experiment = current();
     const word = isCancellable(experiment) ? 'Cancel' : 'Delete';
     setText(button, word);
-    button.disabled = experiment.state === 'running' && experiment.cancel_requested === true;
+    disable(button, experiment.state === 'running' && experiment.cancel_requested === true);
     button.setAttribute('aria-label', `${word} experiment ${titled(experiment)}`);
   }};
 }
@@ -77,7 +81,7 @@ const LIFE = [
   {action: 'pause', word: 'Pause', states: ['queued', 'running'], title: 'Checkpoint it and set it aside'},
   {action: 'resume', word: 'Resume', states: ['paused'], title: 'Let it go on from its checkpoint'},
   {action: 'retry', word: 'Retry', states: ['failed', 'diverged', 'cancelled'],
-    title: 'Queue it again; it goes on from its last checkpoint'},
+    title: 'Queue it again; it goes on from its last checkpoint, or begins anew where there is none'},
   {action: 'replay', word: 'Replay', states: ['succeeded', 'diverged'],
     title: 'Train it again as a new experiment, and compare the results bit for bit'},
   {action: 'clone', word: 'Clone', states: null, title: 'Submit its spec again, with changes'},
@@ -91,8 +95,9 @@ export function lifeButtons(current, taken) {
     const node = element('button', {type: 'button', class: 'button quiet', title: row.title, async onclick() {
       const experiment = current();
       if (row.action === 'clone') return clone(experiment);
+      if (node.ariaDisabled) return;
       const change = live.change;
-      node.disabled = true;
+      disable(node, true);
       try {
         const after = await actOnExperiment(experiment.id, row.action);
         if (row.action === 'replay') show(after);
@@ -101,18 +106,20 @@ export function lifeButtons(current, taken) {
         announce(error.message);
         await tell(error);
       } finally {
-        node.disabled = false;
+        disable(node, false);
       }
     }}, row.word);
     return {row, node};
   });
   return {nodes: buttons.map(({node}) => node), update() {
     const experiment = current();
+    const focused = buttons.find(({node}) => node === document.activeElement);
     for (const {row, node} of buttons) {
       node.hidden = row.states !== null && !row.states.includes(experiment.state);
-      if (row.action === 'pause') node.hidden ||= experiment.pause_requested || experiment.cancel_requested;
+      if (row.action === 'pause') disable(node, experiment.pause_requested || experiment.cancel_requested);
       node.setAttribute('aria-label', `${row.word} experiment ${titled(experiment)}`);
     }
+    if (focused?.node.hidden) buttons.find(({node}) => !node.hidden).node.focus();
   }};
 }
 
@@ -133,8 +140,9 @@ function clone(experiment) {
         dialog.close();
         show(made);
       } catch (error) {
-        problem.replaceChildren(error.message, ...error.errors.map(({pointer, detail}) =>
-          element('span', {class: 'patch-error'}, `${pointer || 'the whole'}: ${detail}`)));
+        // What is wrong with the whole stands in the message.
+        problem.replaceChildren(error.message, ...error.errors.filter(({pointer}) => pointer).map(({pointer, detail}) =>
+          element('span', {class: 'patch-error'}, `${pointer}: ${detail}`)));
         problem.hidden = false;
         submit.disabled = false;
       }

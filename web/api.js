@@ -38,7 +38,8 @@ export const listExperiments = ({limit = 50, ...rest} = {}) => request('GET', `/
 export const exportUrl = (parameters, format) => `${BASE}/experiments?${queryOf({...parameters, format})}`;
 
 export const getExperiment = (id) => request('GET', `/experiments/${id}`);
-export const getMetrics = (id) => request('GET', `/experiments/${id}/metrics`);
+// parameters: max_points of each series, after (an iteration)
+export const getMetrics = (id, parameters) => request('GET', `/experiments/${id}/metrics?${queryOf(parameters)}`);
 export const getAnalysis = (id) => request('GET', `/experiments/${id}/analysis`);
 export const cancelExperiment = (id) => request('POST', `/experiments/${id}/cancel`);
 // action: "pause", "resume", "retry" or "replay" (which answers with the new experiment)

@@ -18,6 +18,7 @@ const routes = [
   {pattern: /^\/experiments\/([1-9]\d{0,15})$/, show: (place, signal, id) => showExperiment(place, signal, Number(id))},
   {pattern: /^\/sweeps\/?$/, show: showSweeps},
   {pattern: /^\/sweeps\/([1-9]\d{0,15})$/, show: (place, signal, id) => showSweep(place, signal, Number(id))},
+  {pattern: /^/, show: showNothing},
 ];
 
 // A view that keeps its own query in the address replaces it without an event: any event is somebody's wish.
@@ -29,17 +30,16 @@ function route() {
   const top = history.state?.top ?? 0;
   main.replaceChildren();
   scrollToPlace(top, main, leave.signal);
-  for (const {pattern, show} of routes) {
-    const match = pattern.exec(path);
-    if (!match) continue;
-    setAttribute(document.getElementById('nav-experiments'), 'aria-current', show === showList && 'page');
-    setAttribute(document.getElementById('nav-sweeps'), 'aria-current', show === showSweeps && 'page');
-    show(main, leave.signal, ...match.slice(1));
-    if (!first) main.focus({preventScroll: true});
-    return;
-  }
+  const {pattern, show} = routes.find((one) => one.pattern.test(path));
+  setAttribute(document.getElementById('nav-experiments'), 'aria-current', show === showList && 'page');
+  setAttribute(document.getElementById('nav-sweeps'), 'aria-current', show === showSweeps && 'page');
+  show(main, leave.signal, ...pattern.exec(path).slice(1));
+  if (!first) main.focus({preventScroll: true});
+}
+
+function showNothing(place) {
   document.title = 'Not found – gradreg';
-  main.append(element('section', {class: 'panel empty'},
+  place.append(element('section', {class: 'panel empty'},
     element('h1', {}, 'There is no such page'),
     element('p', {}, element('a', {href: '#/'}, 'All experiments'))));
 }

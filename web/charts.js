@@ -7,13 +7,18 @@ import {element, setAttribute, setText} from './dom.js';
 import {count, number, percent} from './format.js';
 
 // The colours are in the style sheet, one set for light and one for dark. Lines also differ in their dashes.
-const INKS = 6;
-const DASHES = [[], [7, 4], [], [], [7, 4], [2, 3]];
+const INKS = 8;
+const DASHES = [[], [7, 4], [], [], [7, 4], [2, 3], [2, 3], [9, 3, 2, 3]];
+
+const FONT_SIZE = 12;
+const LABELS_WIDTH = 58; // of the vertical axis, where its labels need no more
+const LINE_SPACE = 34;   // pixels between lines of the grid, at least
 
 const LARGEST = 1e100; // scales of uPlot end before the doubles do; the values here are floats
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const cursorGroup = uPlot.sync('gradreg');
+const measure = new OffscreenCanvas(1, 1).getContext('2d');
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -49,6 +54,7 @@ export class Chart {
     this.#log = (localStorage.getItem(this.preference) ?? (log ? 'log' : 'linear')) === 'log';
     this.title = title;
     this.heading = element('h3', {}, title);
+    this.at = element('span', {class: 'chart-at'});
     this.toggle = element('button', {type: 'button', class: 'button small quiet', onclick: () => {
       this.#log = !this.#log;
       localStorage.setItem(this.preference, this.#log ? 'log' : 'linear');
@@ -61,7 +67,7 @@ export class Chart {
     this.legend = element('div', {class: 'chart-legend', role: 'group', 'aria-label': `Lines of ${title}`});
     this.note = element('p', {class: 'chart-note', hidden: true});
     this.node = element('section', {class: 'panel chart', 'data-points': 0},
-      element('header', {class: 'chart-head'}, this.heading, this.whole, this.toggle),
+      element('header', {class: 'chart-head'}, this.heading, this.at, this.whole, this.toggle),
       element('div', {class: 'chart-frame'}, this.place, this.waiting), this.legend, this.note);
     const resize = new ResizeObserver(() => this.#resize());
     resize.observe(this.place);
@@ -76,10 +82,10 @@ export class Chart {
     });
   }
 
-  // The chart shows `series` over 0 … iterations; called as often as there is something new.
+  // The chart shows `series` over 0 … iterations (all that is planned, or less); called as often as there is something new.
   // `ended`: nothing more will come.
   set(series, iterations, marks, ended) {
-    const same = series.length === this.#series.length && iterations === this.#iterations
+    const same = series.length === this.#series.length
       && series.every(({name, label}, i) => name === this.#series[i].name && label === this.#series[i].label);
     this.#series = series;
     this.#iterations = iterations;
@@ -108,8 +114,12 @@ export class Chart {
     const ink = colour('--muted');
     const grid = {stroke: colour('--chart-grid'), width: 1};
     // A whole number: uPlot multiplies the digits before "px" for dense screens.
-    const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    const font = `${FONT_SIZE}px ${getComputedStyle(document.body).fontFamily}`;
     const axis = {stroke: ink, grid, ticks: {...grid, size: 5}, font, gap: 6};
+    const widthOf = (labels) => {
+      measure.font = font;
+      return Math.max(...labels.map((label) => measure.measureText(label).width));
+    };
     return {
       width: this.place.clientWidth, height: this.place.clientHeight, padding: [10, 24, 0, 0],
       legend: {show: false},
@@ -117,16 +127,18 @@ export class Chart {
         drag: {x: true, y: false, setScale: false},
         bind: {dblclick: () => () => this.zoom.set(null)}},
       scales: {
-        // The whole run from the start, so that the line grows into a picture that stands still.
         x: {time: false, range: () => this.zoom.range ?? [0, this.#iterations || 1]},
         y: this.#log ? {distr: 3, log: 10, range: (plot, low, high) => logRange(low, high)}
           : {range: (plot, low, high) => this.#linearRange(low, high)},
       },
       axes: [
         {...axis, space: 70, size: 34, values: (plot, splits) => splits.map((value) => count(value))},
-        {...axis, size: 58, space: 34, ...(this.#log && {splits: (plot, i, low, high) =>
-          logSplits(low, high, Math.max(2, plot.bbox.height / devicePixelRatio / 34)), filter: (plot, splits) => splits}),
-          values: (plot, splits) => splits.map((value) => value === null ? '' : this.#axisText(value))},
+        // uPlot's own increments end before the floats do, and without one it draws no axis; `splits` needs none.
+        {...axis, space: LINE_SPACE, incrs: (plot, i, low, high) => [Math.max(LINE_SPACE, high - low)],
+          splits: (plot, i, low, high) => (this.#log ? logSplits : linearSplits)(low, high,
+            Math.max(2, plot.bbox.height / devicePixelRatio / LINE_SPACE)), filter: (plot, splits) => splits,
+          values: (plot, splits) => splits.map((value) => this.#axisText(value)),
+          size: (plot, labels) => Math.max(LABELS_WIDTH, widthOf(labels ?? []) + axis.ticks.size + 2 * axis.gap)},
       ],
       series: [{}, ...this.#series.map(({name, ink: index, lone}) => ({
         stroke: colour(`--ink-${index % INKS}`), width: 2, dash: DASHES[index % DASHES.length],
@@ -145,7 +157,7 @@ export class Chart {
   #showZoom() {
     this.whole.hidden = !this.zoom.range;
     if (!this.#plot) return;
-    const [min, max] = this.zoom.range ?? [0, this.#iterations];
+    const [min, max] = this.zoom.range ?? [0, this.#iterations || 1];
     this.#plot.setScale('x', {min, max});
   }
 
@@ -165,7 +177,7 @@ export class Chart {
   }
 
   #axisText(value) {
-    if (this.kind !== 'accuracy') return number(value, 3);
+    if (this.kind !== 'accuracy') return number(value, Math.abs(value) < 1e6 ? 6 : 3);
     const text = (value * 100).toFixed(3).replace(/\.?0+$/, '');
     return `${text}\u202f%`;
   }
@@ -222,6 +234,7 @@ export class Chart {
   // The values at the cursor, or the last ones.
   #showValues(index) {
     const at = index === null || index === undefined ? Infinity : this.#plot.data[0][index];
+    setText(this.at, isFinite(at) ? `iteration\u00a0${count(at)}` : '');
     for (const {name, points} of this.#series) {
       const point = points.findLast(([iteration]) => iteration <= at);
       setText(this.#legend.get(name), point ? this.#valueText(point[1]) : '');
@@ -274,6 +287,14 @@ export class Chart {
     }
     ctx.restore();
   }
+}
+
+// Multiples of 1, 2 or 5 of a decade, at most `most` of them.
+function linearSplits(low, high, most) {
+  const least = (high - low) / most, power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((one) => one >= least) ?? 10 * power;
+  const first = Math.ceil(low / step);
+  return Array.from({length: Math.floor(high / step) - first + 1}, (_, i) => (first + i) * step);
 }
 
 // 1, 2 and 5 of each decade where that is at most `most` lines, else 1 of every decade, second, third … decade.

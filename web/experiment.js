@@ -4,7 +4,8 @@ import {showAnalysis} from './analysis.js';
 import {actionButton, isCancellable, lifeButtons} from './actions.js';
 import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl, signedIn} from './api.js';
 import {Chart, Zoom} from './charts.js';
-import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, updateBadge} from './dom.js';
+import {announce, badge, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText, updateBadge}
+  from './dom.js';
 import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, rate, regularizer, summary, timeLeft,
   toNumber, when} from './format.js';
 import {listen, live} from './live.js';
@@ -18,14 +19,35 @@ export function showExperiment(place, signal, id) {
 const NAMES = {train_loss: 'Training', validation_loss: 'Validation', test_loss: 'Test', train_objective: 'Objective',
   train_accuracy: 'Training', validation_accuracy: 'Validation', test_accuracy: 'Test'};
 
+// The charts, and which series each of them shows.
+const KINDS = [
+  {title: 'Loss', kind: 'value', preference: 'loss', log: true, of: (name) => /_(loss|objective)$/.test(name)},
+  {title: 'Accuracy', kind: 'accuracy', preference: 'accuracy', of: (name) => name.endsWith('_accuracy')},
+  {title: 'Penalties, unweighted', kind: 'value', preference: 'penalty', log: true, of: (name) => name.startsWith('penalty.')},
+  {title: 'Other measures', kind: 'value', preference: 'other', log: true, of: () => true},
+];
+
+// Which of KINDS shows a series; none of them what an analysis measured, once: that is in its own section.
+function kindOf(name) {
+  const isOnce = name.includes('.') && !name.startsWith('penalty.');
+  return isOnce ? KINDS.length : KINDS.findIndex(({of}) => of(name));
+}
+
+const MOST_POINTS = 1000; // of each series: a chart is not wider
+const ROWS = 200;         // of the table of values at first, and more each time
+
 class View {
   #record = null;
-  #series = new Map(); // name → Map(iteration → value)
+  #series = new Map(); // name → Map(iteration → value), also of attempts that a later one has taken the place of
+  #reached = 0;        // iteration that the present attempt has come to: what is after it does not count
   #charts = [];
   #built = false;
   #gone = false;
   #loading = 0;
   #frame = 0;
+  #rows = ROWS;
+  #complete = 0; // iteration after which no value has been left out
+  #isFilling = false;
 
   constructor(place, signal, id) {
     this.place = place;
@@ -34,12 +56,13 @@ class View {
     this.place.append(element('p', {class: 'loading', role: 'status'}, 'Loading …'));
     listen(signal, {
       open: () => this.reload(),
-      experiment: (record) => record.id === id && this.#take(record),
+      experiment: (record) => record.id === id && (this.#gone ? this.#return() : this.#take(record)),
       progress: (progress) => progress.id === id && this.#advance(progress),
       metrics: ({id: of, iteration, values}) => of === id && this.#add(iteration, values),
       deleted: ({id: of}) => of === id && this.#leave(),
     });
-    const timer = setInterval(() => this.#record?.state === 'running' && this.#schedule(), 1000);
+    // Without a connection nobody knows whether it still runs: its clock stands.
+    const timer = setInterval(() => live.status === 'live' && this.#record?.state === 'running' && this.#schedule(), 1000);
     signal.addEventListener('abort', () => clearInterval(timer));
   }
 
@@ -47,11 +70,12 @@ class View {
     const load = ++this.#loading;
     const change = live.change;
     try {
-      const [record, metrics] = await Promise.all([getExperiment(this.id), getMetrics(this.id)]);
+      const [record, metrics] = await Promise.all([getExperiment(this.id), getMetrics(this.id, {max_points: MOST_POINTS})]);
       if (load !== this.#loading || this.signal.aborted) return;
-      for (const [name, points] of Object.entries(metrics.series ?? {})) {
-        for (const [iteration, value] of points) this.#put(name, iteration, value);
-      }
+      const loaded = Object.values(metrics.series);
+      const isThinned = loaded.some((points) => points.length >= MOST_POINTS);
+      this.#complete = isThinned ? Math.max(...loaded.map((points) => points.at(-1)[0])) : 0;
+      this.#putAll(metrics.series);
       // An event that came while the answer was on its way is newer than the answer.
       if (!this.#record || !live.changedSince(this.id, change)) this.#take({...record, received: Date.now()});
       else this.#schedule();
@@ -63,7 +87,11 @@ class View {
   }
 
   #take(record) {
-    const before = this.#record?.state;
+    const {state: before, attempt} = this.#record ?? {};
+    const {iteration = 0} = record.progress ?? {};
+    // A record may be older than the events of the same attempt.
+    const goesOn = record.state === 'running' && record.attempt === attempt;
+    this.#reached = goesOn ? Math.max(this.#reached, iteration) : iteration;
     this.#record = record;
     if (before && before !== record.state) announce(`Experiment ${this.id} is ${record.state}`);
     this.#schedule();
@@ -72,14 +100,13 @@ class View {
   #advance(progress) {
     if (this.#record?.state !== 'running') return;
     this.#record.progress = {...this.#record.progress, ...progress};
+    this.#reached = Math.max(this.#reached, progress.iteration ?? 0);
     this.#schedule();
   }
 
   #add(iteration, values) {
-    for (const [name, value] of Object.entries(values ?? {})) {
-      this.#put(name, iteration, value);
-      if (this.#record) this.#record.metrics = {...this.#record.metrics, [name]: value};
-    }
+    for (const [name, value] of Object.entries(values ?? {})) this.#put(name, iteration, value);
+    this.#reached = Math.max(this.#reached, iteration);
     this.#schedule();
   }
 
@@ -87,6 +114,17 @@ class View {
   #put(name, iteration, value) {
     if (!this.#series.has(name)) this.#series.set(name, new Map());
     this.#series.get(name).set(iteration, toNumber(value));
+  }
+
+  #putAll(series) {
+    for (const [name, points] of Object.entries(series)) {
+      for (const [iteration, value] of points) this.#put(name, iteration, value);
+    }
+  }
+
+  // [[iteration, value], …] in order.
+  #points(name) {
+    return [...this.#series.get(name) ?? []].filter(([iteration]) => iteration <= this.#reached).sort(([a], [b]) => a - b);
   }
 
   #schedule() {
@@ -99,17 +137,26 @@ class View {
   #leave() {
     this.#gone = true;
     document.title = `#${this.id} – gradreg`;
-    this.place.replaceChildren(back(), element('section', {class: 'panel empty'},
-      element('h1', {}, `There is no experiment ${this.id}`),
+    const heading = element('h1', {tabindex: -1}, `There is no experiment ${this.id}`);
+    this.place.replaceChildren(back(), element('section', {class: 'panel empty'}, heading,
       element('p', {}, this.#built ? 'It has just been deleted.' : 'It was never submitted, or it has been deleted.'),
       element('a', {class: 'button', href: listAddress()}, 'All experiments')));
+    if (this.#built) heading.focus({preventScroll: true});
+  }
+
+  // Somebody has taken it out of the trash.
+  #return() {
+    this.#gone = this.#built = false;
+    this.#charts = [];
+    this.#series.clear();
+    this.reload();
   }
 
   // -- the page, built once --------------------------------------------------------------------------------
 
   #build() {
     this.#built = true;
-    const {spec, tags, name, sweep} = this.#record;
+    const {spec, name, sweep} = this.#record;
     const text = (kind) => element('span', {class: kind});
     this.title = element('h1', {});
     this.badge = badge(this.#record.state);
@@ -145,14 +192,18 @@ class View {
       figure('train', 'Training'), this.regression ? null : figure('loss', 'Training loss'), figure('duration', 'Duration'));
     const facts = element('dl', {class: 'facts'}, ['worker', 'attempt', 'created', 'started', 'finished', 'engine'].map((key) =>
       figure(key, key[0].toUpperCase() + key.slice(1))));
-    this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'},
-      Object.entries(tags ?? {}).map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
-    this.tags.hidden = this.tags.children.length === 0;
+    this.tags = element('ul', {class: 'tags', 'aria-label': 'Tags'});
+    this.notes = element('p', {class: 'notes'});
 
     this.chartRow = element('div', {class: 'charts'});
     this.analysis = element('section', {class: 'analysis', 'aria-label': 'Analysis'});
+    this.older = element('button', {type: 'button', class: 'button small', hidden: true, onclick: () => {
+      this.#rows += ROWS;
+      this.#drawValues();
+    }}, 'Older values');
     this.values = element('details', {class: 'panel values', ontoggle: () => this.#drawValues()},
-      element('summary', {}, 'Values as a table'), element('div', {class: 'values-frame'}));
+      element('summary', {}, 'Values as a table'), element('div', {class: 'values-frame'}),
+      element('p', {class: 'values-foot'}, this.older));
 
     const document_ = {...(name && !spec?.name ? {name} : {}), ...spec};
     const pretty = JSON.stringify(document_, null, 2);
@@ -165,7 +216,7 @@ class View {
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
           element('p', {class: 'overline'}, `#${this.id}`, this.badge, sweep && element('span', {}, 'of ',
-            element('a', {href: `#/sweeps/${sweep.id}`}, `sweep #${sweep.id}`), `, seed ${sweep.seed}`)), this.title, this.about, this.tags),
+            element('a', {href: `#/sweeps/${sweep.id}`}, `sweep #${sweep.id}`), `, seed ${sweep.seed}`)), this.title, this.about, this.tags, this.notes),
         element('div', {class: 'experiment-actions'}, this.download, this.predictions,
           element('a', {class: 'button quiet', href: logUrl(this.id), target: '_blank', rel: 'noopener'}, 'Log'),
           ...this.life.nodes, this.action.node)),
@@ -184,10 +235,15 @@ class View {
   #draw() {
     if (!this.#built) this.#build();
     const record = this.#record;
-    const {state, progress = {}, metrics = {}} = record;
+    const {state, progress = {}} = record;
     const title = record.name || `Experiment ${this.id}`;
     setText(this.title, title);
     setText(this.about, summary(record.spec));
+    const tags = Object.entries(record.tags ?? {});
+    redraw(this.tags, tags.map(([key, value]) => element('li', {}, element('b', {}, key), ` ${value}`)));
+    this.tags.hidden = tags.length === 0;
+    setText(this.notes, record.notes ?? '');
+    this.notes.hidden = !record.notes;
     updateBadge(this.badge, state);
     this.action.update();
     this.life.update();
@@ -213,9 +269,10 @@ class View {
 
     this.#drawOrigin();
 
-    const result = (part) => this.regression ? number(metrics[`${part}_loss`]) : percent(metrics[`${part}_accuracy`]);
+    const latest = (name) => this.#points(name).at(-1)?.[1];
+    const result = (part) => this.regression ? number(latest(`${part}_loss`)) : percent(latest(`${part}_accuracy`));
     const figures = {test: result('test'), validation: result('validation'), train: result('train'),
-      ...(!this.regression && {loss: number(metrics.train_loss)}), worker: record.worker || MISSING,
+      ...(!this.regression && {loss: number(latest('train_loss'))}), worker: record.worker || MISSING,
       attempt: record.attempt > 0 ? count(record.attempt) : MISSING};
     // What a result's last bits follow from: that of the last attempt.
     const environment = record.environment;
@@ -232,7 +289,7 @@ class View {
       setText(this.figures[key], value);
       this.figures[key].classList.toggle('missing', value === MISSING);
     }
-    if (!(`test_${this.regression ? 'loss' : 'accuracy'}` in metrics)) {
+    if (figures.test === MISSING) {
       setText(this.figures.test, running || state === 'queued' || state === 'paused' ? 'at the end' : MISSING);
       this.figures.test.classList.add('missing');
     }
@@ -265,55 +322,79 @@ class View {
 
   #drawCharts() {
     if (this.#charts.length === 0) {
-      const {regularizers = []} = this.#record.spec ?? {};
       const zoom = new Zoom();
-      const chart = (options) => new Chart({...options, zoom}, this.signal);
-      this.#charts = [
-        {chart: chart({title: 'Loss', kind: 'value', preference: 'loss', log: true}), of: (name) => /_(loss|objective)$/.test(name)},
-        {chart: chart({title: 'Accuracy', kind: 'accuracy', preference: 'accuracy'}), of: (name) => name.endsWith('_accuracy')},
-        {chart: chart({title: 'Penalties, unweighted', kind: 'value', preference: 'penalty', log: true}),
-          of: (name) => name.startsWith('penalty.'),
-          label: (name) => regularizers[name.slice(8)] ? regularizer(regularizers[name.slice(8)]) : name},
-        {chart: chart({title: 'Other measures', kind: 'value', preference: 'other', log: true}), of: () => true},
-      ];
-      this.chartRow.append(...this.#charts.map(({chart: {node}}) => node));
+      this.#charts = KINDS.map((kind) => new Chart({...kind, zoom}, this.signal));
+      this.chartRow.append(...this.#charts.map(({node}) => node));
     }
+    const {regularizers = []} = this.#record.spec ?? {};
+    const labelOf = (name) => NAMES[name] ?? (name.startsWith('penalty.') && regularizers[name.slice(8)]
+      ? regularizer(regularizers[name.slice(8)]) : name.replaceAll('_', ' '));
     const from = this.#record.resumed_from_iteration;
     const marks = from > 0 ? [{iteration: from, label: 'resumed'}] : [];
-    // The summaries of an analysis are one number each: they are in its own section.
-    const left = new Set([...this.#series.keys()].filter((name) => !name.includes('.') || name.startsWith('penalty.')).sort());
-    for (const [i, {chart, of, label}] of this.#charts.entries()) {
-      const names = [...left].filter(of);
-      for (const name of names) left.delete(name);
-      chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !this.#record.spec?.regularizers?.length)
-        || (i === 1 && this.regression));
+    for (const [i, chart] of this.#charts.entries()) {
+      const names = [...this.#series.keys()].filter((name) => kindOf(name) === i).sort();
+      chart.node.hidden = names.length === 0 && (i === 3 || (i === 2 && !regularizers.length) || (i === 1 && this.regression));
       const series = names.map((name, ink) => ({name, ink, lone: name.startsWith('test_'),
-        label: label?.(name) ?? NAMES[name] ?? name.replaceAll('_', ' '),
-        points: [...this.#series.get(name)].filter(([, value]) => value !== null).sort(([a], [b]) => a - b)}));
+        label: labelOf(name),
+        points: this.#points(name).filter(([, value]) => value !== null)}));
       // One colour for one thing on the whole page: training first, validation second, test third.
       for (const line of series) line.ink = inkOf(line.name) ?? line.ink;
       series.sort((one, other) => one.ink - other.ink);
-      chart.set(series, this.#record.progress?.iterations ?? 0, marks, !isCancellable(this.#record));
+      chart.set(series, this.#lastShown(), marks, !isCancellable(this.#record));
     }
+  }
+
+  // Where the charts end: where the run has ended, or before that at the whole, a half, a quarter … of what is planned, so
+  // that the line grows into a picture that stands still most of the time.
+  #lastShown() {
+    if (!isCancellable(this.#record)) return this.#reached;
+    let last = this.#record.progress?.iterations ?? 0;
+    while (this.#reached > 0 && last / 2 >= this.#reached) last /= 2;
+    return last;
   }
 
   #drawValues() {
     if (!this.values.open) return;
     const frame = this.values.querySelector('.values-frame');
-    const names = [...this.#series.keys()].sort();
-    const iterations = [...new Set(names.flatMap((name) => [...this.#series.get(name).keys()]))].sort((a, b) => b - a);
-    const key = `${names.length} ${iterations.length} ${iterations[0]}`;
+    // In the charts' order.
+    const names = [...this.#series.keys()].sort((a, b) =>
+      kindOf(a) - kindOf(b) || (inkOf(a) ?? 0) - (inkOf(b) ?? 0) || a.localeCompare(b));
+    const iterations = [...new Set(names.flatMap((name) => this.#points(name).map(([iteration]) => iteration)))]
+      .filter((iteration) => iteration > this.#complete).sort((a, b) => b - a);
+    const shown = iterations.slice(0, this.#rows);
+    if (shown.length < this.#rows && this.#complete > 0) this.#fill();
+    this.older.hidden = shown.length === iterations.length && this.#complete === 0;
+    const key = `${names.length} ${iterations.length} ${iterations[0]} ${shown.length}`;
     if (frame.dataset.key === key) return;
     frame.dataset.key = key;
     const text = (name, value) => value === undefined ? ''
       : name.endsWith('_accuracy') ? percent(value) : number(value, 6);
     frame.replaceChildren(element('table', {},
       element('thead', {}, element('tr', {}, ['Iteration', ...names].map((name) => element('th', {scope: 'col'}, name)))),
-      element('tbody', {}, iterations.map((iteration) => element('tr', {},
+      element('tbody', {}, shown.map((iteration) => element('tr', {},
         element('th', {scope: 'row'}, count(iteration)),
         names.map((name) => element('td', {}, text(name, this.#series.get(name).get(iteration)))))))));
   }
+
+  // Asks for the values that were left out before those that are all here, as far as the table shows them.
+  async #fill() {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    const after = Math.max(0, Math.min(this.#complete, this.#reached) - ROWS * this.#record.spec.training.evaluate_every);
+    try {
+      const {series} = await getMetrics(this.id, {after});
+      this.#putAll(series);
+      this.#complete = after;
+      this.#schedule();
+    } catch (error) {
+      announce(error.message);
+    } finally {
+      this.#isFilling = false;
+    }
+  }
 }
+
+const PENALTY_INKS = [3, 4, 6, 7];
 
 function inkOf(name) {
   if (name === 'train_objective') return 5; // the loss with every penalty in it
@@ -321,7 +402,7 @@ function inkOf(name) {
   if (name.startsWith('validation_')) return 1;
   if (name.startsWith('test_')) return 2;
   const penalty = /^penalty\.(\d+)$/.exec(name);
-  return penalty ? 3 + Number(penalty[1]) : null;
+  return penalty ? PENALTY_INKS[penalty[1] % PENALTY_INKS.length] : null;
 }
 
 function back() {

@@ -47,6 +47,7 @@ class List {
   #timer = 0;           // of the next question after events
   #signal;
   #searchPages = SEARCH_PAGES;
+  #error = null;        // why the last load failed
   #moved = false;       // rows may stand in another order than they should
 
   constructor(place, signal) {
@@ -60,13 +61,13 @@ class List {
       'aria-label': 'Search experiments', value: this.query.text, autocomplete: 'off', spellcheck: 'false',
       oninput: () => this.#searchFor(this.search.value)});
     this.body = element('tbody', {role: 'rowgroup'});
-    this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments, newest first'},
+    this.table = element('table', {class: 'experiments', role: 'table', 'aria-label': 'Experiments'},
       element('thead', {role: 'rowgroup'}, element('tr', {role: 'row'}, COLUMNS.map(([name, kind]) =>
         this.#heading(name, kind.split(' '))))),
       this.body);
     this.notice = element('div');
-    this.more = element('button', {type: 'button', class: 'button', hidden: true, onclick: () => this.#loadMore(PAGE)},
-      'Load more');
+    this.more = element('button', {type: 'button', class: 'button', hidden: true,
+      onclick: () => this.more.ariaDisabled ?? this.#loadMore(PAGE)}, 'Load more');
     place.append(
       element('div', {class: 'list-head'},
         element('h1', {}, 'Experiments'), this.total, this.search),
@@ -77,15 +78,19 @@ class List {
     this.frame.hidden = true;
 
     listen(signal, {
-      open: () => this.reload(),
+      open: () => this.query.isWrong || this.reload(),
       experiment: (experiment) => this.#accept(experiment),
       progress: (progress) => this.#advance(progress),
+      metrics: ({id, values}) => this.#measure(id, values),
       deleted: ({id}) => this.#drop(id),
     });
     let ticks = 0;
     const timer = setInterval(() => {
       ticks += 1;
-      for (const [id, record] of this.#records) if (record.state === 'running' || ticks % 30 === 0) this.#touch(id);
+      // Without a connection nobody knows whether it still runs.
+      for (const [id, {state}] of this.#records) {
+        if (state === 'running' ? live.status === 'live' : ticks % 30 === 0) this.#touch(id);
+      }
     }, 1000);
     signal.addEventListener('abort', () => {
       clearInterval(timer);
@@ -95,7 +100,8 @@ class List {
 
   #heading(name, kinds) {
     const column = HEADINGS[name];
-    const node = element('th', {scope: 'col', role: 'columnheader', class: kinds.map((kind) => `column-${kind}`).join(' ')});
+    const node = element('th', {scope: 'col', role: 'columnheader', 'aria-label': name || null,
+      class: kinds.map((kind) => `column-${kind}`).join(' ')});
     if (column) {
       node.append(element('button', {type: 'button', class: 'heading', title: `Sort by ${SORTABLE[column].label.toLowerCase()}`,
         onclick: () => this.query.turn(column)}, name));
@@ -143,14 +149,17 @@ class List {
     if (!this.#cursor) return;
     const load = ++this.#loading;
     const change = live.change;
-    this.more.disabled = true;
+    const isFocused = document.activeElement === this.more;
+    this.more.ariaDisabled = 'true'; // not "disabled": it would lose the focus
     try {
       const page = await listExperiments({...this.query.parameters, cursor: this.#cursor, limit});
       if (this.#isCurrent(load)) this.#take(page, change);
+      // In its place are the first of what it has loaded.
+      if (isFocused && this.more.hidden) requestAnimationFrame(() => this.#rows.get(page.experiments[0]?.id)?.link.focus());
     } catch (error) {
       if (this.#isCurrent(load)) this.#fail(error);
     } finally {
-      this.more.disabled = false;
+      this.more.ariaDisabled = null;
     }
   }
 
@@ -167,11 +176,13 @@ class List {
       this.#put(record);
     }
     this.#moved = true;
+    this.#error = null;
     this.#cursor = page.next_cursor ?? null;
     this.#settle();
   }
 
   #accept(record) {
+    if (this.query.isWrong) return;
     if (this.query.state && record.state !== this.query.state) this.#forget(record.id);
     else if (!this.query.isServers || this.#records.has(record.id)) this.#put(record);
     if (this.query.isServers) this.#askAgain();
@@ -190,6 +201,13 @@ class List {
     const record = this.#records.get(id);
     if (!record || record.state !== 'running') return;
     record.progress = {...record.progress, ...progress};
+    this.#touch(id);
+  }
+
+  #measure(id, values) {
+    const record = this.#records.get(id);
+    if (!record) return;
+    record.metrics = {...record.metrics, ...values};
     this.#touch(id);
   }
 
@@ -269,26 +287,34 @@ class List {
 
   // Everything around the rows: counts, the empty state, "load more".
   #settle() {
+    if (this.query.isWrong) {
+      this.frame.hidden = this.more.hidden = true;
+      setText(this.total, '');
+      this.#notify(null);
+      return;
+    }
     const total = this.#records.size;
     const {text, state, filter} = this.query;
     const shown = text ? [...this.#records.values()].filter((record) => matches(record, text)).length : total;
+    setAttribute(this.table, 'aria-label', `Experiments, ${this.query.order}`);
     for (const [node, column] of this.headings) setAttribute(node, 'aria-sort', this.query.directionOf(column));
     this.more.hidden = !this.#cursor;
     this.frame.hidden = shown === 0;
     setText(this.total, total === 0 ? '' : text
       ? `${count(shown)} of ${count(total)}${this.#cursor ? ' loaded' : ''}`
-      : `${count(total)}${!this.#cursor ? '' : this.query.isServers ? ' first' : ' newest'}`);
+      : `${count(total)}${!this.#cursor ? '' : this.query.sort ? ' first' : ' newest'}`);
     if (text && this.#cursor && shown < SEARCH_ENOUGH && this.#searchPages-- > 0) this.#loadMore(SEARCH_PAGE);
-    const empty = shown > 0 ? null
-      : filter && total === 0 ? this.#nothing('The filter holds for no experiment.')
-        : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
-          : state ? this.#nothing(`No experiment is ${state}.`)
-            : total === 0 ? welcome() : null;
-    const key = empty?.textContent ?? '';
-    if (this.emptyKey !== key) {
-      this.emptyKey = key;
-      this.notice.replaceChildren(...(empty ? [empty] : []));
-    }
+    this.#notify(this.#error ? errorPanel(this.#error, () => this.reload())
+      : shown > 0 ? null
+        : filter && total === 0 ? this.#nothing('The filter holds for no experiment.')
+          : text ? this.#nothing(`Nothing ${this.#cursor ? 'that is loaded ' : ''}matches “${text}”.`)
+            : state ? this.#nothing(`No experiment is ${state}.`)
+              : total === 0 ? welcome() : null);
+  }
+
+  #notify(panel) {
+    if (panel?.textContent === this.notice.firstElementChild?.textContent) return;
+    this.notice.replaceChildren(...(panel ? [panel] : []));
   }
 
   #nothing(text) {
@@ -303,16 +329,9 @@ class List {
   }
 
   #fail(error) {
-    if (this.query.show(error)) {
-      this.#clear();
-      this.frame.hidden = this.more.hidden = true;
-      setText(this.total, '');
-      this.emptyKey = 'wrong';
-      this.notice.replaceChildren();
-      return;
-    }
-    this.emptyKey = 'error';
-    this.notice.replaceChildren(errorPanel(error, () => this.reload()));
+    if (this.query.show(error)) this.#clear();
+    else this.#error = error;
+    this.#settle();
   }
 }
 
@@ -377,7 +396,7 @@ class Row {
     setText(this.caption, caption(record, progress));
     setAttribute(this.caption, 'title', record.error || (state === 'running' ? this.caption.textContent : null));
     const result = (part) => isRegression(record.spec) && `${part}_loss` in metrics
-      ? `loss\u00a0${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
+      ? `loss ${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
     setText(this.validation, result('validation'));
     setText(this.test, result('test'));
     for (const node of [this.validation, this.test]) {

@@ -25,6 +25,7 @@ export class Query {
   filter;
   sort;
   text; // searched for in what is loaded, by the page itself
+  isWrong = false; // the server has refused the filter or the sort; until they change it would again
 
   // `changed` is called where the server has to be asked again.
   constructor(changed) {
@@ -39,7 +40,7 @@ export class Query {
       autocapitalize: 'off', spellcheck: 'false', 'aria-label': 'Filter', 'aria-describedby': 'filter-problem',
       placeholder: 'metrics.test_accuracy > 0.97 AND params.regularizers.datagrad.weight IN (1, 50)'});
     this.problem = element('div', {class: 'filter-problem', id: 'filter-problem', role: 'alert', hidden: true});
-    this.order = element('select', {class: 'sort-choice', 'aria-label': 'Sort by', onchange: () => this.#sortBy(this.order.value)});
+    this.choice = element('select', {class: 'sort-choice', 'aria-label': 'Sort by', onchange: () => this.#sortBy(this.choice.value)});
     this.downloads = ['csv', 'jsonl'].map((format) => element('a', {class: 'button quiet', download: `experiments.${format}`},
       format === 'csv' ? 'CSV' : 'JSON Lines'));
     this.downloads[0].setAttribute('aria-label', 'Download the list as CSV');
@@ -50,7 +51,7 @@ export class Query {
     }},
     this.input,
     element('button', {class: 'button', type: 'submit'}, 'Filter'),
-    this.order,
+    this.choice,
     element('span', {class: 'downloads'}, this.downloads),
     this.problem);
     this.input.addEventListener('change', () => this.#filterBy(this.input.value));
@@ -73,13 +74,13 @@ export class Query {
 
   clear() {
     this.input.value = this.state = this.filter = this.text = '';
+    this.#forgive();
     this.#settle();
   }
 
   setState(state) {
     this.state = state;
-    this.#settle();
-    this.changed();
+    this.#ask();
   }
 
   setText(text) {
@@ -100,20 +101,30 @@ export class Query {
     return this.sort === key ? 'ascending' : this.sort === `-${key}` ? 'descending' : null;
   }
 
-  // Shows the server's error under the character that it is about. False where it is none of the filter's.
+  // The order in words.
+  get order() {
+    const column = Object.keys(SORTABLE).find((name) => this.directionOf(name));
+    return column ? `by ${SORTABLE[column].label.toLowerCase()}, ${this.directionOf(column)}`
+      : this.sort ? `by ${this.sort}` : 'newest first';
+  }
+
+  // Shows the server's error under the character that it is about. False where it is none of the filter's or the sort's.
   show(error) {
     const at = error.errors?.find(({parameter, column}) => parameter && column);
     if (!at) return false;
-    const text = at.parameter === 'filter' ? this.filter : this.sort;
+    const isFilter = at.parameter === 'filter';
+    const text = isFilter ? this.filter : this.sort;
     const before = [...text].slice(0, at.column - 1).join('');
     const rest = text.slice(before.length);
     const word = /^[\w."'-]+|^[^\s]/u.exec(rest)?.[0] ?? ' ';
     this.problem.replaceChildren(
       element('code', {class: 'filter-echo'}, before, element('mark', {}, word), rest.slice(word.length)),
-      element('p', {}, `Column ${at.column}: ${at.detail}`));
+      element('p', {}, `${isFilter ? 'Column' : 'The order, column'} ${at.column}: ${at.detail}`));
     this.problem.hidden = false;
-    this.input.setAttribute('aria-invalid', 'true');
-    if (at.parameter === 'filter' && document.activeElement === this.input) {
+    this.isWrong = true;
+    (isFilter ? this.input : this.choice).setAttribute('aria-invalid', 'true');
+    // Not where somebody has typed on since.
+    if (isFilter && document.activeElement === this.input && this.input.value.trim() === this.filter) {
       this.input.setSelectionRange(before.length, before.length + word.trim().length);
     }
     return true;
@@ -122,20 +133,28 @@ export class Query {
   #filterBy(text) {
     if (text.trim() === this.filter) return;
     this.filter = text.trim();
-    this.#settle();
-    this.changed();
+    this.#ask();
   }
 
   #sortBy(sort) {
     this.sort = sort;
+    this.#ask();
+  }
+
+  #ask() {
+    this.#forgive();
     this.#settle();
     this.changed();
   }
 
+  #forgive() {
+    this.isWrong = false;
+    this.problem.hidden = true;
+    for (const node of [this.input, this.choice]) node.removeAttribute('aria-invalid');
+  }
+
   // Address, links and choices say what is shown.
   #settle() {
-    this.problem.hidden = true;
-    this.input.removeAttribute('aria-invalid');
     const query = new URLSearchParams();
     const named = {state: this.state, filter: this.filter, sort: this.sort, q: this.text};
     for (const [name, value] of Object.entries(named)) if (value) query.set(name, value);
@@ -146,8 +165,11 @@ export class Query {
       const both = [[key, `${label} ↑`], [`-${key}`, `${label} ↓`]];
       return down ? both.reverse() : both;
     })];
-    if (this.sort && !choices.some(([key]) => key === this.sort)) choices.push([this.sort, this.sort]);
-    this.order.replaceChildren(...choices.map(([key, label]) => element('option', {value: key, selected: key === this.sort}, label)));
+    // Where no heading shows the order, the choice does, and leads out of it.
+    const isOdd = !choices.some(([key]) => key === this.sort);
+    if (isOdd) choices.push([this.sort, this.sort]);
+    this.choice.classList.toggle('needed', isOdd);
+    this.choice.replaceChildren(...choices.map(([key, label]) => element('option', {value: key, selected: key === this.sort}, label)));
   }
 }
 

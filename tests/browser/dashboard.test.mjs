@@ -55,10 +55,14 @@ async function fitsEverywhere(where) {
 }
 
 // The first experiment again, but as long as it takes: how fast the machine is must not matter.
-async function endless() {
+async function endless(training = {}) {
   const {spec} = await api(server.address, 'GET', '/experiments/1');
-  return api(server.address, 'POST', '/experiments', {...spec, training: {...spec.training, iterations: 1e8}});
+  return api(server.address, 'POST', '/experiments', {...spec, training: {...spec.training, iterations: 1e8, ...training}});
 }
+
+const focused = () => page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent);
+// Chromium itself reports what the server has refused on the console.
+const forgive = (status) => complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes(status)));
 
 async function remove(id) {
   await api(server.address, 'POST', `/experiments/${id}/cancel`).catch(() => {}); // it may have ended by itself
@@ -174,6 +178,18 @@ try {
     await page.keyboard.press('Enter');
   });
 
+  await step('the values at the cursor say at which iteration, and the table of values begins with the losses', async () => {
+    await page.locator('.chart .u-over').first().hover();
+    assert.match(await text('.chart-at'), /^iteration\u00a01,?\d+$/);
+    await page.mouse.move(0, 0);
+    assert.equal(await text('.chart-at'), '');
+    await page.getByText('Values as a table').click();
+    const headings = await page.locator('.values thead th').allTextContents();
+    assert.deepEqual(headings.slice(0, 4), ['Iteration', 'train_loss', 'validation_loss', 'test_loss']);
+    assert.equal(await page.locator('.values tbody tr').count(), 40);
+    await page.getByText('Values as a table').click();
+  });
+
   await step('the model can be downloaded', async () => {
     const link = page.getByRole('link', {name: 'Download model'});
     const response = await fetch(new URL(await link.getAttribute('href'), address));
@@ -201,6 +217,10 @@ try {
     const {id} = await endless();
     await page.goto(`${address}/#/`);
     const row = page.locator(`tr[data-id="${id}"]`);
+    const validation = row.locator('.column-validation');
+    await until('a first accuracy', async () => (await validation.textContent()).endsWith('%'), SECONDS);
+    const before = await validation.textContent();
+    await until('the accuracy follows the training', async () => await validation.textContent() !== before, SECONDS);
     await row.getByRole('button', {name: /^Cancel/}).click();
     await confirmDialog('Keep it');
     assert.notEqual((await api(address, 'GET', `/experiments/${id}`)).state, 'cancelled');
@@ -239,8 +259,7 @@ try {
     await patch.fill('{"seed": -1}');
     await page.getByRole('button', {name: 'Submit the clone'}).click();
     await page.getByText('/seed: ').waitFor();
-    // Chromium itself reports the 422 on the console.
-    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('422')));
+    forgive('422');
     await patch.fill('{"seed": 5, "training": {"iterations": 20}}');
     await page.getByRole('button', {name: 'Submit the clone'}).click();
     await page.getByText(`A clone of #${long.id}.`).waitFor();
@@ -251,6 +270,36 @@ try {
     const log = await (await fetch(new URL(await page.getByRole('link', {name: 'Log'}).getAttribute('href'), address))).text();
     assert.match(log, /submitted as a replay of experiment/);
     for (const id of [long.id, long.id + 1, long.id + 2]) await remove(id);
+    await page.goto(`${address}/#/`);
+  });
+
+  await step('a retry without a checkpoint begins anew on the page, too, and leaves the focus where it went on', async () => {
+    const {id} = await endless({checkpoint_every: 1e8});
+    await page.goto(`${address}/#/experiments/${id}`);
+    await until('some points', async () => await points() > 0, SECONDS);
+    await api(address, 'POST', `/experiments/${id}/cancel`);
+    await until('it is cancelled', async () => await state() === 'cancelled', 20);
+    assert.ok(await points() > 0, 'what it came to stays');
+    const other = await endless(); // takes the only worker
+    await until('the other one runs', async () => (await api(address, 'GET', `/experiments/${other.id}`)).state === 'running', 20);
+    await page.getByRole('button', {name: /^Retry/}).focus();
+    await page.keyboard.press('Enter');
+    await until('it waits', async () => await state() === 'queued', 20);
+    await until('nothing of the first attempt is left', async () => await points() === 0, 10);
+    assert.equal(await text('.figures .figure:nth-child(2) dd'), '–');
+    assert.match(await focused(), /^Pause experiment/);
+    await remove(other.id);
+    await until('points of the second attempt', async () => await points() > 0, SECONDS);
+
+    await api(address, 'PATCH', `/experiments/${id}`, {tags: {kind: 'second attempt'}, notes: 'What came of it'});
+    await page.locator('.tags').getByText('second attempt').waitFor();
+    await page.getByText('What came of it').waitFor();
+    await remove(id);
+    await page.getByText('It has just been deleted').waitFor();
+    assert.equal(await focused(), `There is no experiment ${id}`);
+    await api(address, 'POST', `/experiments/${id}/undelete`);
+    await until('it is back with its points', async () => await points() > 0, 20);
+    await remove(id);
     await page.goto(`${address}/#/`);
   });
 
@@ -274,8 +323,19 @@ try {
     assert.equal(await text('.filter-echo mark'), 'test_acuracy');
     assert.equal(await page.locator('tr[data-id]').count(), 0);
     await fitsEverywhere('the list with a wrong filter');
-    // Chromium itself reports the 400 on the console.
-    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('400')));
+    forgive('400');
+    await filter.focus();
+    await page.keyboard.press('End');
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    for (const word of [' AND', ' id', ' >', ' 0']) {
+      await api(address, 'PATCH', '/experiments/1', {notes: `an event while somebody types${word}`});
+      await page.keyboard.type(word);
+      await page.waitForTimeout(450); // longer, all together, than the list waits before it asks again
+      assert.equal(await page.locator('.empty').count(), 0);
+    }
+    assert.equal(await filter.inputValue(), 'metrics.test_acuracy > 0.5 AND id > 0');
+    assert.deepEqual(asked, [], 'a filter that is known to be wrong is not tried again');
     await filter.fill('metrics.test_accuracy > 0.5');
     await filter.press('Enter');
     await page.locator('tr[data-id="1"]').waitFor();
@@ -316,21 +376,49 @@ try {
     assert.match(page.url(), /#\/$/);
   });
 
+  await step('an order from the address is named, and can be undone where it is wrong', async () => {
+    await page.goto(`${address}/#/?sort=-id`);
+    await page.getByRole('table', {name: 'Experiments, by -id'}).waitFor();
+    assert.equal(await page.getByLabel('Sort by').inputValue(), '-id');
+    await page.goto(`${address}/#/?sort=-metrics.test_acc`);
+    await page.getByText('The order, column 10: there is no metric').waitFor();
+    forgive('400');
+    assert.equal(await page.getByRole('textbox', {name: 'Filter'}).getAttribute('aria-invalid'), null);
+    await page.getByLabel('Sort by').selectOption('Newest first');
+    await page.getByRole('table', {name: 'Experiments, newest first'}).waitFor();
+    await page.setViewportSize({width: 360, height: 900});
+    assert.equal(await page.locator('thead button:visible').count(), 0, 'headings that are cut off take no focus');
+    await page.setViewportSize({width: 1600, height: 900});
+  });
+
+  await step('a page that does not exist is said not to, and is none of the others', async () => {
+    await page.goto(`${address}/#/sweeps`);
+    await page.locator('nav [aria-current]').waitFor();
+    await page.goto(`${address}/#/nothing`);
+    await page.getByText('There is no such page').waitFor();
+    assert.equal(await page.locator('nav [aria-current]').count(), 0);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  });
+
   await step('an experiment that does not exist is said not to', async () => {
     await page.goto(`${address}/#/experiments/999`);
     await page.getByText('There is no experiment 999').waitFor();
-    // Chromium itself reports every 404 on the console.
-    complaints.splice(0, complaints.length, ...complaints.filter((each) => !each.includes('404')));
+    forgive('404');
   });
 
   await step('a lost connection is shown, and recovers', async () => {
-    await page.goto(`${address}/#/experiments/1`);
-    await page.locator('.figure-large dd').waitFor();
+    await page.goto(`${address}/#/`);
+    await page.locator('tr[data-id="1"]').waitFor();
     assert.equal(await server.stop(), 0, 'the exit status of a server that was asked to stop');
     await page.locator('#lost-banner').waitFor({state: 'visible', timeout: 10_000});
+    await page.getByLabel('Failed', {exact: true}).check({force: true});
+    await page.getByText('The server cannot be reached').waitFor();
+    assert.equal(await page.locator('table:visible, .list-foot button:visible').count(), 0);
+    assert.equal(await text('.list-total'), '');
     server = await startServer({folder, listen: new URL(address).host});
     await page.locator('#lost-banner').waitFor({state: 'hidden', timeout: 30_000});
     assert.equal(await text('#connection-text'), 'Live');
+    await page.getByText('No experiment is failed.').waitFor();
     complaints.splice(0, complaints.length, ...complaints.filter((each) => !/ERR_|Failed to load/.test(each)));
   });
   console.log(`${passed} passed, 0 failed`);
