@@ -3,11 +3,12 @@
 import {deleteSweep, getSweep, getSweepTable, sweepAction, sweepTableUrl} from './api.js';
 import {confirm, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText} from './dom.js';
 import {count, dateTime, duration, isRegression, measured, number, plural, timeLeft, when} from './format.js';
+import {rungsTable} from './halving.js';
 import {intervalPicture, scaleOf, scalePicture} from './intervals.js';
 import {listen} from './live.js';
 import {factorOf, isAccuracy, metricHeading, metricText, unitOf} from './measure.js';
 import {filteredAddress} from './query.js';
-import {statesText, sweepBadge, sweepKind} from './sweeps.js';
+import {isHalved, statesText, sweepBadge, sweepKind} from './sweeps.js';
 
 // Milliseconds between two readings while experiments change: a table of many arms is drawn less often.
 const pauseFor = (arms) => Math.min(800 + 20 * arms, 5000);
@@ -132,6 +133,13 @@ class View {
     this.head = element('thead');
     this.body = element('tbody');
     this.foot = element('p', {class: 'sweep-note'});
+    this.rungsHead = element('thead');
+    this.rungsBody = element('tbody');
+    this.rungsFoot = element('p', {class: 'sweep-note'});
+    this.rungs = element('section', {class: 'panel sweep-table', hidden: true},
+      element('header', {class: 'sweep-table-head'}, element('h2', {}, 'Rungs')),
+      element('div', {class: 'sweep-frame', tabindex: 0, role: 'region', 'aria-label': 'Table of the rungs'},
+        element('table', {}, this.rungsHead, this.rungsBody)), this.rungsFoot);
     this.place.replaceChildren(back(),
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
@@ -142,7 +150,7 @@ class View {
           element('p', {class: 'about'}, `${this.#sweep.strategy}, ${plural(this.#sweep.arms, 'arm')} · `,
             element('a', {href: filteredAddress(`sweep = ${this.id}`)}, plural(this.#sweep.experiments, 'experiment')))),
         this.actions),
-      element('section', {class: 'panel status-panel'}, this.bar.node, this.line, this.note, this.problem),
+      element('section', {class: 'panel status-panel'}, this.bar.node, this.line, this.note, this.problem), this.rungs,
       element('section', {class: 'panel sweep-table'},
         element('header', {class: 'sweep-table-head'}, element('h2', {}, 'Comparison'),
           element('label', {}, 'Metric ', this.choice), this.downloads),
@@ -168,6 +176,7 @@ class View {
     this.note.hidden = !note;
     setText(this.note, note ?? '');
     this.#drawActions();
+    this.#drawRungs();
     this.#drawTable();
   }
 
@@ -176,6 +185,15 @@ class View {
     this.#metric = metric;
     await this.#perform(() => {});
     history.replaceState(history.state, '', `#/sweeps/${this.id}?${new URLSearchParams({metric: this.#metric})}`);
+  }
+
+  #drawRungs() {
+    this.rungs.hidden = this.#sweep.rungs.length === 0;
+    if (this.rungs.hidden) return;
+    const {head, rows, note} = rungsTable(this.#sweep);
+    redraw(this.rungsHead, head);
+    redraw(this.rungsBody, rows);
+    setText(this.rungsFoot, note);
   }
 
   #drawActions() {
@@ -260,7 +278,7 @@ class View {
       compared && {title: 'Difference', by: 'difference'},
       compared && {title: 'p (Holm)', by: 'p'},
       compared && {title: 'Verdict', text: true}].filter(Boolean));
-    const shared = {scale, several, compared};
+    const shared = {scale, several, compared, halved: isHalved(this.#sweep)};
     const common = JSON.stringify([metric, shared]);
     redraw(this.body, this.#ordered(cells).map((cell) => {
       const key = common + JSON.stringify(cell);
@@ -269,18 +287,22 @@ class View {
       }
       return this.#lines.get(cell.arm).node;
     }));
-    setText(this.foot, notesText(this.#table));
+    setText(this.foot, notesText(this.#table, shared.halved));
     redraw(this.downloads, ['csv', 'markdown', 'latex', 'json'].map((format) =>
       element('a', {href: sweepTableUrl(this.id, format, metric),
         download: `sweep-${this.id}.${{markdown: 'md', latex: 'tex'}[format] ?? format}`},
       {csv: 'CSV', markdown: 'Markdown', latex: 'LaTeX', json: 'JSON'}[format])));
   }
 
-  #lineOf(cell, {scale, several, compared}) {
+  #lineOf(cell, {scale, several, compared, halved}) {
     const {metric, rows, columns} = this.#table;
     const arm = `sweep = ${this.id} AND arm = ${cell.arm}`;
     const others = Object.entries(cell.states).filter(([state]) => ['failed', 'diverged', 'cancelled'].includes(state))
-      .map(([state, some]) => element('a', {class: 'sweep-bad', href: filteredAddress(arm, state)}, `${count(some)} ${state}`));
+      .map(([state, some]) => {
+        const stopped = state === 'cancelled' && halved;
+        return element('a', {class: stopped ? 'sweep-stopped' : 'sweep-bad', href: filteredAddress(arm, state)},
+          `${count(some)} ${stopped ? 'stopped' : state}`);
+      });
     if (cell.not_finite) others.push(element('span', {class: 'sweep-bad'}, `${count(cell.not_finite)} without a value`));
     const {difference, verdict} = cell;
     const value = metricText(metric, cell.mean, cell.interval);
@@ -313,11 +335,11 @@ const axesText = (names, axes) => names.split(', ').map((name) => {
 }).join(', ');
 
 // What the table shows, by what it tells better from worse, and what it leaves out.
-function notesText({cells, baseline, confidence, tests}) {
+function notesText({cells, baseline, confidence, tests}, halved) {
   const sum = (of) => cells.reduce((some, cell) => some + (of(cell) ?? 0), 0);
   const inState = (state) => sum(({states}) => states[state]);
   const without = [[inState('diverged'), 'diverged'], [inState('failed'), 'failed'],
-    [inState('cancelled'), 'cancelled'],
+    [inState('cancelled'), halved ? 'stopped' : 'cancelled'],
     [sum(({not_finite: some}) => some), 'that succeeded and have no finite value of it']]
     .filter(([some]) => some > 0).map(([some, what]) => `${count(some)} ${what}`);
   const open = inState('queued') + inState('running') + inState('paused');

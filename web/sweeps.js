@@ -23,10 +23,14 @@ export function sweepBadge(sweep) {
   return element('span', {class: 'badge', 'data-state': sweepKind(sweep)}, word);
 }
 
+// Successive halving cancels the arms that do not go on: nothing has gone wrong with these.
+export const isHalved = ({strategy, cancelled_at: cancelled}) => strategy === 'asha' && !cancelled;
+
 // What became of the experiments, in words: "12 succeeded, 1 diverged".
-export function statesText({states}) {
-  const parts = Object.entries(states ?? {}).filter(([, number]) => number > 0);
-  return parts.map(([state, number]) => `${count(number)} ${state}`).join(', ');
+export function statesText(sweep) {
+  const parts = Object.entries(sweep.states ?? {}).filter(([, number]) => number > 0);
+  return parts.map(([state, number]) =>
+    `${count(number)} ${state === 'cancelled' && isHalved(sweep) ? 'stopped' : state}`).join(', ');
 }
 
 class Sweeps {

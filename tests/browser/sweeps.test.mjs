@@ -19,6 +19,12 @@ const SWEEP = {
   baseline: {method: 'none'},
 };
 
+const HALVING = {
+  ...SWEEP, name: 'Halving', repeats: 1, baseline: null, confidence: 0.995,
+  strategy: {type: 'asha', minimum_iterations: 10},
+  axes: [{pointer: '/model/widths/0', values: [2, 4, 8, 16]}],
+};
+
 const ENDLESS = {
   name: 'Endless', repeats: 1, axes: [{pointer: '/model/widths/0', values: [8, 16]}], baseline: {0: '8'},
   base: {
@@ -109,6 +115,20 @@ try {
   await until('it ends', async () => (await api(server.address, 'GET', '/sweeps/2')).state === 'finished');
   await api(server.address, 'DELETE', '/sweeps/2');
 
+  // Successive halving: who was stopped has not failed.
+  const {id: halving} = await api(server.address, 'POST', '/sweeps', HALVING);
+  await page.goto(`${server.address}/#/sweeps/${halving}`);
+  await page.locator('.badge', {hasText: 'Finished'}).waitFor();
+  const {rungs} = await api(server.address, 'GET', `/sweeps/${halving}`);
+  const fates = page.locator('.rung');
+  await until('every rung is shown', async () => await fates.count() === rungs.length);
+  assert.equal(await page.locator('.rung[data-fate="went on"]').count(), rungs.filter(({promoted}) => promoted).length);
+  assert.match(await fates.first().textContent(), /^\d+\.\d\dwent on$/);
+  assert.equal(await page.locator('.sweep-bad').count(), 0);
+  await page.locator('.sweep-note', {hasText: 'Without 3 stopped.'}).waitFor();
+  await page.getByRole('columnheader', {name: '99.5 % interval'}).waitFor();
+  await page.getByRole('columnheader', {name: 'widths/0'}).waitFor();
+
   // The focus stays with the buttons. Nothing is tested, and nothing says so.
   const {id: endless} = await api(server.address, 'POST', '/sweeps', ENDLESS);
   await page.goto(`${server.address}/#/sweeps/${endless}`);
@@ -123,7 +143,7 @@ try {
   await page.getByRole('button', {name: 'Cancel the sweep'}).press('Enter');
   await page.locator('.badge', {hasText: 'Cancelled'}).waitFor();
   await until('the focus has not gone', async () => ['Endless', 'Delete'].includes(await focused()));
-  await api(server.address, 'DELETE', `/sweeps/${endless}`);
+  for (const id of [halving, endless]) await api(server.address, 'DELETE', `/sweeps/${id}`);
 
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({colorScheme});
