@@ -13,6 +13,22 @@
 
 enum { DEFAULT_PAGE = 50, MAXIMUM_PAGE = 500 };
 
+/* Where the rungs of a sweep by successive halving are. */
+static gr_status read_ladder(const sweep_row *row, const sweep_arm_row *arm, sweep_ladder *ladder,
+                             gr_error *error) {
+    sweep_plan plan;
+    problems found = {0};
+    bool malformed;
+    gr_status status = sweep_plan_parse(row->spec, strlen(row->spec), &plan, &malformed, &found);
+    if (status != GR_OK)
+        gr_fail(error, status, "the spec of sweep %lld cannot be read", (long long)row->id);
+    else
+        status = sweep_ladder_of(&plan, arm, ladder, error);
+    problems_clear(&found);
+    sweep_plan_clear(&plan);
+    return status;
+}
+
 static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, gr_error *error) {
     sweep_row row;
     sweep_arm_row *arms = NULL;
@@ -26,6 +42,8 @@ static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, g
         status =
             store_sweep_results(api->store, id, "elapsed_seconds", &results, &result_count, error);
     if (status == GR_OK) status = store_sweep_rungs(api->store, id, &rungs, &rung_count, error);
+    sweep_ladder ladder = {0};
+    if (status == GR_OK && rung_count > 0) status = read_ladder(&row, &arms[0], &ladder, error);
     if (status == GR_OK) {
         const sweep_view view = {.row = &row,
                                  .arms = arms,
@@ -34,6 +52,7 @@ static gr_status sweep_document(struct api *api, int64_t id, cJSON **document, g
                                  .result_count = result_count,
                                  .rungs = rungs,
                                  .rung_count = rung_count,
+                                 .ladder = ladder,
                                  .workers = workers_status(api->workers, NULL, 0)};
         *document = sweep_json(&view);
         if (*document == NULL) status = gr_fail(error, GR_OUT_OF_MEMORY, "out of memory");

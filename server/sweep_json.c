@@ -85,11 +85,16 @@ static cJSON *progress_json(const sweep_view *of) {
     return object;
 }
 
-static cJSON *rungs_json(const sweep_rung_row *rungs, size_t count) {
+static cJSON *rungs_json(const sweep_view *view) {
+    const sweep_rung_row *rungs = view->rungs;
     cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < view->rung_count; i++) {
+        const bool last = rungs[i].rung >= (int64_t)view->ladder.count;
         cJSON *one = cJSON_CreateObject();
         json_put(one, "rung", json_integer(rungs[i].rung));
+        json_put(one, "iterations",
+                 json_integer(last ? view->arms[0].iterations : view->ladder.stops[rungs[i].rung]));
+        cJSON_AddBoolToObject(one, "last", last);
         json_put(one, "sequence", json_integer(rungs[i].sequence));
         json_put(one, "arm", json_integer(rungs[i].arm));
         json_put(one, "value",
@@ -118,6 +123,6 @@ cJSON *sweep_json(const sweep_view *view) {
     json_put(document, "spec", api_raw_json(view->row->spec, "{}"));
     json_put(document, "progress", progress_json(view));
     json_put(document, "arm_list", sweep_arms_json(view->arms, view->arm_count));
-    json_put(document, "rungs", rungs_json(view->rungs, view->rung_count));
+    json_put(document, "rungs", rungs_json(view));
     return document;
 }

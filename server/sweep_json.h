@@ -14,7 +14,8 @@ typedef struct sweep_view {
     size_t result_count;
     const sweep_rung_row *rungs;
     size_t rung_count;
-    int workers; /* of this server: what the time left depends on */
+    sweep_ladder ladder; /* where the rungs are; without rungs: anything */
+    int workers;         /* of this server: what the time left depends on */
 } sweep_view;
 
 /* As in lists. */

@@ -3,11 +3,13 @@
 import {getAnalysis} from './api.js';
 import {element, errorPanel} from './dom.js';
 import {diverging, figure, picture} from './figures.js';
-import {MISSING, count, number, percent, toNumber} from './format.js';
+import {MISSING, count, measured, number, percent, toNumber} from './format.js';
 
 const SETS = {train: 'Training points', test: 'Test points', noise: 'Training points with noise',
   segments: 'Between training points', uniform: 'Uniform random points'};
 const NORMS = {loss: 'Gradient of the loss', logits: 'Jacobian of the logits', softmax: 'Jacobian of the softmax'};
+// Where there is no softmax, the outputs are no logits of anything.
+const nameOf = (kind, norms) => kind === 'logits' && !norms.softmax ? 'Jacobian of the outputs' : NORMS[kind];
 
 // Loads once and fills `place`.
 export async function showAnalysis(place, id, signal) {
@@ -26,6 +28,9 @@ const power = (exponent) => number(10 ** exponent, Number.isInteger(exponent) ? 
 const share = (value) => `${Math.round(value * 1000) / 10}\u202f%`; // short, for axes
 const plain = (value) => number(value, 3);
 
+// A value for each of the edges of bins: the last one's again, or it would have no width.
+const steps = (values) => [...values, values.at(-1)];
+
 // -- gradient norms ------------------------------------------------------------------------------------------
 
 function gradientNorms({gradient_norms: norms}, signal) {
@@ -35,24 +40,25 @@ function gradientNorms({gradient_norms: norms}, signal) {
   const figures = kinds.map((kind) => {
     const {log10_edges: edges, points} = norms[kind];
     const sets = Object.keys(SETS).filter((set) => points[set]);
-    return figure({title: NORMS[kind], x: edges, xLabel: 'norm, log scale', yLabel: 'share of the points', xText: power, yText: share,
+    return figure({title: nameOf(kind, norms), x: edges, xLabel: 'norm, log scale', yLabel: 'share of the points', xText: power, yText: share,
       yRange: (_, low, high) => [0, high * 1.05],
       series: sets.map((set) => ({label: SETS[set], ink: Object.keys(SETS).indexOf(set), kind: 'steps',
-        values: [...points[set].histogram.map((n) => n / points[set].n), null]})),
+        values: steps(points[set].histogram.map((n) => n / points[set].n))})),
       words: `Histograms of its norm. Medians: ${sets.map((set) =>
         `${SETS[set]} ${number(toNumber(points[set].quantiles[median]))}`).join(', ')}.`}, signal);
   });
   const spread = (point) => {
-    const at = (probability) => number(toNumber(point.quantiles[norms.probabilities.indexOf(probability)]), 3);
+    const at = (probability) => measured(toNumber(point.quantiles[norms.probabilities.indexOf(probability)]), 3);
     return [element('b', {}, at(0.5)), element('small', {}, ` ${at(0.05)} – ${at(0.95)}`)];
   };
-  const table = element('div', {class: 'panel measures', tabindex: 0, role: 'region', 'aria-label': 'Gradient norms as a table'},
-    element('table', {}, element('caption', {}, 'Medians of the norms, and between what nine tenths lie'),
-      element('thead', {}, element('tr', {}, element('th', {scope: 'col'}, 'Points'), element('th', {scope: 'col'}, 'Number'),
-        kinds.map((kind) => element('th', {scope: 'col'}, NORMS[kind])))),
+  const table = element('section', {class: 'panel measures'},
+    element('p', {class: 'measures-note', id: 'norms-note'}, 'Medians of the norms, and between what nine tenths lie'),
+    element('div', {class: 'measures-frame', tabindex: 0, role: 'region', 'aria-label': 'Gradient norms as a table'},
+      element('table', {'aria-describedby': 'norms-note'}, element('thead', {}, element('tr', {}, element('th', {scope: 'col'}, 'Points'), element('th', {scope: 'col'}, 'Number'),
+        kinds.map((kind) => element('th', {scope: 'col'}, nameOf(kind, norms))))),
       element('tbody', {}, Object.entries(SETS).map(([set, name]) => element('tr', {},
         element('th', {scope: 'row'}, name), element('td', {}, count(norms.logits.points[set].n)),
-        kinds.map((kind) => element('td', {}, norms[kind].points[set] ? spread(norms[kind].points[set]) : MISSING)))))));
+        kinds.map((kind) => element('td', {}, norms[kind].points[set] ? spread(norms[kind].points[set]) : MISSING))))))));
   return [element('h3', {}, 'Gradient norms, at the training points and beyond'), element('div', {class: 'charts'}, figures), table];
 }
 
@@ -132,16 +138,19 @@ function inputGradients({input_gradients: from}, signal) {
 
 // -- the fitted function ------------------------------------------------------------------------------------------
 
+const errorText = ({fitted: values, truth}) => {
+  const squares = values.reduce((sum, y, i) => sum + (y - truth[i]) ** 2, 0);
+  return `Root mean squared distance from the truth: ${number(Math.sqrt(squares / values.length))}.`;
+};
+
 function curve({grid, training}, signal) {
   const points = [...grid.inputs.map(([x], i) => [x, grid.fitted[i], grid.truth[i], null]),
     ...training.inputs.map(([x], i) => [x, null, null, training.targets[i]])].sort(([a], [b]) => a - b);
   const column = (i) => points.map((point) => point[i]);
-  const error = Math.sqrt(grid.fitted.reduce((sum, y, i) => sum + (y - grid.truth[i]) ** 2, 0) / grid.fitted.length);
   return figure({title: 'Fitted function', x: column(0), xText: plain, yText: plain, xLabel: 'x',
     series: [{label: 'Fitted', ink: 0, values: column(1)}, {label: 'Truth', ink: 1, values: column(2)},
       {label: 'Training points', ink: 5, kind: 'points', values: column(3)}],
-    words: `Root mean squared distance from the truth: ${number(error)}.`,
-    note: `Root mean squared distance from the truth: ${number(error)}.`}, signal);
+    words: errorText(grid), note: errorText(grid)}, signal);
 }
 
 // Two inputs: the function, the truth and their difference, each as a picture, dark where it is far from its middle.
@@ -149,15 +158,28 @@ function surface({grid}, signal) {
   const places = [0, 1].map((axis) => [...new Set(grid.inputs.map((input) => input[axis]))].sort((a, b) => a - b));
   const index = new Map(grid.inputs.map((input, i) => [`${places[0].indexOf(input[0])} ${places[1].indexOf(input[1])}`, i]));
   const low = Math.min(...grid.truth), high = Math.max(...grid.truth), half = (high - low) / 2 || 1;
-  const map = (title, value) => element('figure', {class: 'gradient-picture surface'},
-    picture({rows: places[1].length, columns: places[0].length, label: title, at: () => {
-      const shade = diverging();
-      return (row, column) => shade(value(index.get(`${column} ${places[1].length - 1 - row}`)));
-    }}, signal), element('figcaption', {}, title));
-  const levelled = (values) => (i) => i === undefined ? 0 : (values[i] - (low + high) / 2) / half;
-  return element('section', {class: 'panel gradient-pictures', 'aria-label': 'Fitted function'},
-    map('Fitted', levelled(grid.fitted)), map('Truth', levelled(grid.truth)),
-    map('Difference', (i) => i === undefined ? 0 : (grid.fitted[i] - grid.truth[i]) / half));
+  const shown = (paint) => () => {
+    const shade = diverging();
+    return (row, column) => shade(paint(row, column));
+  };
+  const axis = (kind, ...texts) => element('span', {class: kind}, texts.map((text) => element('span', {}, text)));
+  const ends = (values) => [values[0], values.at(-1)].map(plain);
+  const [[left, right], [bottom, top]] = places.map(ends);
+  const map = (title, values, middle) => {
+    const value = (i) => i === undefined ? 0 : (values[i] - middle) / half;
+    return element('figure', {class: 'surface'},
+      element('figcaption', {}, title),
+      axis('axis-up', top, 'x₂', bottom),
+      picture({rows: places[1].length, columns: places[0].length, label: title,
+        at: shown((row, column) => value(index.get(`${column} ${places[1].length - 1 - row}`)))}, signal),
+      axis('axis-right', left, 'x₁', right),
+      picture({rows: 1, columns: 61, label: `Colours of ${title}`, at: shown((_, column) => column / 30 - 1)}, signal),
+      axis('axis-right', ...[middle - half, middle, middle + half].map(plain)));
+  };
+  return element('section', {class: 'panel surfaces', 'aria-label': 'Fitted function'},
+    map('Fitted', grid.fitted, (low + high) / 2), map('Truth', grid.truth, (low + high) / 2),
+    map('Fitted − truth', grid.fitted.map((y, i) => y - grid.truth[i]), 0),
+    element('p', {class: 'figure-note'}, errorText(grid)));
 }
 
 function fitted({function: from}, signal) {

@@ -30,18 +30,73 @@ export function percent(value, digits = 2) {
   return `${(number * 100).toFixed(digits)}\u00a0%`;
 }
 
-// Four significant digits, without an exponent where that stays short; `whole`: with the zeros at the end.
-export function number(value, digits = 4, whole = false) {
+const formats = new Map();
+
+// So many decimals, thousands grouped; `signed`: with a plus sign too.
+function fixed(value, decimals, {signed = false, least = decimals} = {}) {
+  const key = `${decimals} ${least} ${signed}`;
+  if (!formats.has(key)) {
+    formats.set(key, new Intl.NumberFormat('en', {minimumFractionDigits: least, maximumFractionDigits: decimals,
+      signDisplay: signed ? 'exceptZero' : 'negative'}));
+  }
+  return formats.get(key).format(value).replace('-', '\u2212');
+}
+
+const exponentOf = (size) => Math.floor(Math.log10(size));
+const powerOfTen = (exponent) =>
+  '10' + String(exponent).replace('-', '⁻').replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]);
+
+function written(value, digits, zeros) {
   const given = toNumber(value);
   if (given === null) return MISSING;
   if (!isFinite(given)) return special(given);
   if (given === 0) return '0';
-  const size = Math.abs(given);
-  if (size >= 1e6 || size < 1e-3) {
-    return given.toExponential(digits - 1).replace(/\.?0*e/, 'e').replace('e+', 'e').replace('-', '\u2212');
+  const [mantissa, exponent] = given.toExponential(digits - 1).split('e').map(Number);
+  const least = (decimals) => ({least: zeros ? decimals : 0});
+  if (exponent >= -3 && exponent < 6) {
+    const decimals = Math.max(0, digits - 1 - exponent);
+    return fixed(given, decimals, least(decimals));
   }
-  const text = given.toPrecision(digits).replace('-', '\u2212');
-  return whole ? text : text.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
+  return mantissa === 1 && !zeros ? powerOfTen(exponent)
+    : `${fixed(mantissa, digits - 1, least(digits - 1))}×${powerOfTen(exponent)}`;
+}
+
+// Four significant digits, with a power of ten from a million on and below a thousandth; without the zeros at the end.
+export const number = (value, digits = 4) => written(value, digits, false);
+
+// The same with these zeros: measured values, which keep their length from one to the next.
+export const measured = (value, digits = 4) => written(value, digits, true);
+
+// Several values of at most `size` with the same decimals, those that show `step`; a common power of ten where it is
+// very large or small: {texts, power}.
+function alike(values, size, step, options) {
+  const exponent = exponentOf(size), decimals = -exponentOf(step);
+  if (exponent >= -6 && exponent < 6) {
+    const shown = Math.min(Math.max(decimals, 0), 8);
+    return {texts: values.map((value) => fixed(value, shown, options)), power: ''};
+  }
+  const shown = Math.min(Math.max(decimals + exponent, 0), 8);
+  return {texts: values.map((value) => fixed(value / 10 ** exponent, shown, options)), power: `×${powerOfTen(exponent)}`};
+}
+
+// The marks of an axis.
+export function marksText(marks, step) {
+  const {texts, power} = alike(marks, Math.max(...marks.map(Math.abs), step), step);
+  return texts.map((text) => text + power);
+}
+
+// "0.00107 ± 0.00022": a mean and half of its interval (null: none) to the same decimals, which are two significant
+// digits of the half, as in the tables that the server writes, or those that are given.
+export function estimate(mean, half, {decimals = null, signed = false} = {}) {
+  if (decimals !== null) {
+    const text = fixed(mean, decimals, {signed});
+    return half === null ? text : `${text} ± ${fixed(half, decimals)}`;
+  }
+  if (!half) return (signed && mean > 0 ? '+' : '') + measured(mean) + (half === 0 ? ' ± 0' : '');
+  const size = Math.max(Math.abs(mean), half), step = 10 ** (exponentOf(half) - 1);
+  const {texts: [first], power} = alike([mean], size, step, {signed});
+  const {texts: [second]} = alike([half], size, step);
+  return power ? `(${first} ± ${second})${power}` : `${first} ± ${second}`;
 }
 
 function special(value) {

@@ -1,17 +1,19 @@
 // One sweep: how far it is, its table with a picture of every interval, and what can be done to it.
 
 import {deleteSweep, getSweep, getSweepTable, sweepAction, sweepTableUrl} from './api.js';
-import {announce, confirm, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText}
-  from './dom.js';
-import {MISSING, count, dateTime, duration, number, percent, plural, timeLeft, when} from './format.js';
+import {confirm, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText} from './dom.js';
+import {count, dateTime, duration, isRegression, measured, number, plural, timeLeft, when} from './format.js';
+import {rungsTable} from './halving.js';
+import {intervalPicture, scaleOf, scalePicture} from './intervals.js';
 import {listen} from './live.js';
+import {factorOf, isAccuracy, metricHeading, metricText, unitOf} from './measure.js';
 import {filteredAddress} from './query.js';
-import {statesText, sweepBadge} from './sweeps.js';
+import {isHalved, statesText, sweepBadge, sweepKind} from './sweeps.js';
 
-const PAUSE = 800; // milliseconds between two readings while experiments change
+// Milliseconds between two readings while experiments change: a table of many arms is drawn less often.
+const pauseFor = (arms) => Math.min(800 + 20 * arms, 5000);
 const METRICS = ['test_accuracy', 'validation_accuracy', 'train_accuracy', 'test_loss', 'validation_loss', 'train_loss',
   'best.validation_accuracy', 'elapsed_seconds', 'cpu_seconds'];
-const SVG = 'http://www.w3.org/2000/svg';
 
 export function showSweep(place, signal, id) {
   document.title = `Sweep ${id} – gradreg`;
@@ -19,34 +21,9 @@ export function showSweep(place, signal, id) {
 }
 
 const back = () => element('p', {class: 'back'}, element('a', {href: '#/sweeps'}, '← All sweeps'));
-const isAccuracy = (metric) => metric.includes('accuracy');
 
-// A value of the metric as people read it.
-function valueText(metric, value) {
-  if (value === null || value === undefined) return MISSING;
-  return isAccuracy(metric) ? percent(value) : number(value);
-}
-
-// Half of an interval's width.
-function halfText(metric, interval) {
-  if (!interval) return '';
-  const half = (interval[1] - interval[0]) / 2;
-  return ` ± ${isAccuracy(metric) ? (half * 100).toFixed(2) : number(half, 2, true)}`;
-}
-
-function differenceText(metric, difference) {
-  if (!difference || difference.mean === null) return MISSING;
-  const sign = difference.mean > 0 ? '+' : '';
-  const text = isAccuracy(metric) ? (difference.mean * 100).toFixed(2).replace('-', '−') : number(difference.mean, 3);
-  return sign + text + halfText(metric, difference.interval);
-}
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
+// Whether an arm was tested against its baseline.
+const isTested = ({difference}) => typeof difference?.p_holm === 'number';
 
 class View {
   #loading = 0;
@@ -56,6 +33,7 @@ class View {
   #metric = null;
   #sort = null; // {by, descending}: what orders the table's lines; null: as the sweep has its arms
   #built = false;
+  #lines = new Map(); // arm → {key, node}: what is drawn of it, and from what
 
   constructor(place, signal, id) {
     this.place = place;
@@ -67,10 +45,14 @@ class View {
       this.#timer ||= setTimeout(() => {
         this.#timer = 0;
         if (!signal.aborted) this.reload();
-      }, PAUSE);
+      }, pauseFor(this.#sweep?.arms ?? 0));
     };
     const own = (record) => record.sweep?.id === id && later();
-    listen(signal, {open: () => this.reload(), experiment: own, deleted: later});
+    const again = () => {
+      this.#complain('');
+      this.reload();
+    };
+    listen(signal, {open: again, experiment: own, deleted: later});
     const timer = setInterval(() => this.#sweep && this.#sweep.progress.eta_seconds > 0 && later(), 3000);
     signal.addEventListener('abort', () => {
       clearTimeout(this.#timer);
@@ -79,52 +61,96 @@ class View {
   }
 
   async reload() {
+    try {
+      await this.#read();
+    } catch (error) {
+      if (error.status === 404) this.#leave(`There is no sweep ${this.id}`, 'It was never submitted, or it has been deleted.');
+      else if (!this.#built && error.status === 400) this.#leave(`Sweep ${this.id}`, error.message, `#/sweeps/${this.id}`);
+      else if (!this.#built) this.place.replaceChildren(back(), errorPanel(error, () => this.reload()));
+    }
+  }
+
+  // Where it fails, what is shown stays, and the menu says of which metric that is.
+  async #read() {
     const load = ++this.#loading;
+    const stale = () => load !== this.#loading || this.signal.aborted;
     try {
       const sweep = await getSweep(this.id);
-      this.#metric ??= sweep.spec.metric;
-      const table = await getSweepTable(this.id, this.#metric);
-      if (load !== this.#loading || this.signal.aborted) return;
+      const table = await getSweepTable(this.id, this.#metric ?? sweep.spec.metric);
+      if (stale()) return;
       this.#sweep = sweep;
       this.#table = table;
-      this.#draw();
     } catch (error) {
-      if (load !== this.#loading || this.signal.aborted) return;
-      if (!this.#built || error.status === 404) {
-        this.#built = false;
-        this.place.replaceChildren(back(), errorPanel(error, error.status === 404 ? null : () => this.reload()));
-      }
+      if (stale()) return;
+      if (this.#built) this.#metric = this.choice.value = this.#table.metric;
+      throw error;
+    }
+    this.#metric = this.#table.metric;
+    this.#draw();
+  }
+
+  // The page of a sweep that cannot be shown; `address`: of what can be instead.
+  #leave(title, text, address = null) {
+    this.#built = false;
+    this.place.replaceChildren(back(), element('section', {class: 'panel empty'}, element('h1', {}, title),
+      element('p', {}, text), element('a', {class: 'button', href: address ?? '#/sweeps'},
+        address ? 'Show it with its own metric' : 'All sweeps')));
+  }
+
+  #complain(text) {
+    if (!this.#built) return;
+    setText(this.problem, text);
+    this.problem.hidden = !text;
+  }
+
+  // Does what a person asked for, reads what became of it, and says why where it fails.
+  async #perform(run) {
+    this.#complain('');
+    try {
+      await run();
+      await this.#read();
+    } catch (error) {
+      this.#complain(error.message);
     }
   }
 
   #build() {
     this.#built = true;
+    this.headKey = this.actionKey = null;
     document.title = `${this.#sweep.name} – gradreg`;
+    this.title = element('h1', {tabindex: -1}, this.#sweep.name);
     this.badge = element('span');
     this.actions = element('div', {class: 'experiment-actions'});
     this.bar = progressBar(`Progress of sweep ${this.id}`);
     this.line = element('p', {class: 'progress-line'});
     this.note = element('p', {class: 'resumed', hidden: true});
-    this.choice = element('select', {class: 'select', onchange: () => {
-      this.#metric = this.choice.value;
-      history.replaceState(history.state, '', `#/sweeps/${this.id}?${new URLSearchParams({metric: this.#metric})}`);
-      this.reload();
-    }}, [...new Set([this.#metric, this.#sweep.spec.metric, ...METRICS])].map((name) => element('option', {value: name}, name)));
+    this.problem = element('p', {class: 'problem', role: 'alert', hidden: true});
+    const {base, metric} = this.#sweep.spec;
+    const known = isRegression(base) ? METRICS.filter((name) => !isAccuracy(name)) : METRICS;
+    this.choice = element('select', {class: 'select', onchange: () => this.#choose(this.choice.value)},
+      [...new Set([this.#metric, metric, ...known])].map((name) => element('option', {value: name}, name)));
     this.downloads = element('p', {class: 'downloads'});
     this.head = element('thead');
     this.body = element('tbody');
     this.foot = element('p', {class: 'sweep-note'});
+    this.rungsHead = element('thead');
+    this.rungsBody = element('tbody');
+    this.rungsFoot = element('p', {class: 'sweep-note'});
+    this.rungs = element('section', {class: 'panel sweep-table', hidden: true},
+      element('header', {class: 'sweep-table-head'}, element('h2', {}, 'Rungs')),
+      element('div', {class: 'sweep-frame', tabindex: 0, role: 'region', 'aria-label': 'Table of the rungs'},
+        element('table', {}, this.rungsHead, this.rungsBody)), this.rungsFoot);
     this.place.replaceChildren(back(),
       element('div', {class: 'experiment-head'},
         element('div', {class: 'experiment-title'},
           element('div', {class: 'overline'}, `Sweep #${this.id}`, this.badge,
             element('time', {datetime: this.#sweep.created_at, title: dateTime(this.#sweep.created_at)},
               when(this.#sweep.created_at))),
-          element('h1', {}, this.#sweep.name),
+          this.title,
           element('p', {class: 'about'}, `${this.#sweep.strategy}, ${plural(this.#sweep.arms, 'arm')} · `,
             element('a', {href: filteredAddress(`sweep = ${this.id}`)}, plural(this.#sweep.experiments, 'experiment')))),
         this.actions),
-      element('section', {class: 'panel status-panel'}, this.bar.node, this.line, this.note),
+      element('section', {class: 'panel status-panel'}, this.bar.node, this.line, this.note, this.problem), this.rungs,
       element('section', {class: 'panel sweep-table'},
         element('header', {class: 'sweep-table-head'}, element('h2', {}, 'Comparison'),
           element('label', {}, 'Metric ', this.choice), this.downloads),
@@ -139,17 +165,35 @@ class View {
 
   #draw() {
     if (!this.#built) this.#build();
-    const {state, states, ended, experiments, progress, note} = this.#sweep;
-    this.badge.replaceChildren(sweepBadge(state));
-    this.bar.update(state === 'finished' ? 1 : progress.fraction, state === 'finished' ? 'succeeded' : 'running');
+    const {state, ended, experiments, progress, note} = this.#sweep;
+    this.badge.replaceChildren(sweepBadge(this.#sweep));
+    const finished = state === 'finished';
+    this.bar.update(finished ? 1 : progress.fraction, finished ? sweepKind(this.#sweep) : 'running');
     const eta = progress.eta_seconds;
-    setText(this.line, [`${count(ended)} of ${plural(experiments, 'experiment')}`, statesText(states),
+    setText(this.line, [`${count(ended)} of ${plural(experiments, 'experiment')}`, statesText(this.#sweep),
       `${duration(progress.elapsed_seconds)} of training`, eta > 0 && `about ${timeLeft(eta)} left`]
       .filter(Boolean).join(' · '));
     this.note.hidden = !note;
     setText(this.note, note ?? '');
     this.#drawActions();
+    this.#drawRungs();
     this.#drawTable();
+  }
+
+  // The metric of the table: the menu and the address follow what could be read.
+  async #choose(metric) {
+    this.#metric = metric;
+    await this.#perform(() => {});
+    history.replaceState(history.state, '', `#/sweeps/${this.id}?${new URLSearchParams({metric: this.#metric})}`);
+  }
+
+  #drawRungs() {
+    this.rungs.hidden = this.#sweep.rungs.length === 0;
+    if (this.rungs.hidden) return;
+    const {head, rows, note} = rungsTable(this.#sweep);
+    redraw(this.rungsHead, head);
+    redraw(this.rungsBody, rows);
+    setText(this.rungsFoot, note);
   }
 
   #drawActions() {
@@ -168,27 +212,26 @@ class View {
     } else if (state !== 'cancelling') {
       buttons.push(button('Delete', () => this.#asked('Delete this sweep?',
         'The sweep and all its experiments leave every list for the trash; what is undeleted of it brings it back.', 'Delete the sweep',
-        () => this.#perform(() => deleteSweep(this.id), true)), 'quiet'));
+        () => this.#delete()), 'quiet'));
     }
     const key = buttons.map((one) => one.textContent).join();
     if (key === this.actionKey) return;
     this.actionKey = key;
+    const focused = this.actions.contains(document.activeElement);
     this.actions.replaceChildren(...buttons);
+    if (focused) (buttons[0] ?? this.title).focus({preventScroll: true});
   }
 
   async #asked(title, text, action, run) {
     if (await confirm({title, text, action, danger: true})) run();
   }
 
-  async #perform(run, leaves = false) {
+  async #delete() {
     try {
-      await run();
-      if (leaves) location.hash = '#/sweeps';
-      else await this.reload();
+      await deleteSweep(this.id);
+      location.hash = '#/sweeps';
     } catch (error) {
-      announce(error.message);
-      setText(this.note, error.message);
-      this.note.hidden = false;
+      this.#complain(error.message);
     }
   }
 
@@ -201,12 +244,13 @@ class View {
 
   // Rebuilt only where it differs, so that the focus stays on a heading while experiments end.
   #drawHead(headings) {
-    const titles = headings.map(({title}) => title).join('\n');
-    if (titles !== this.headTitles) {
-      this.headTitles = titles;
-      this.head.replaceChildren(element('tr', {}, headings.map(({title, text, by}) =>
+    const key = JSON.stringify(headings.map(({title, scale}) => [title, scale]));
+    if (key !== this.headKey) {
+      this.headKey = key;
+      this.head.replaceChildren(element('tr', {}, headings.map(({title, text, by, scale}) =>
         element('th', {scope: 'col', class: text ? 'text' : null}, by ?
-          element('button', {type: 'button', class: 'sort', onclick: () => this.#sortBy(by)}, title) : title))));
+          element('button', {type: 'button', class: 'sort', onclick: () => this.#sortBy(by)}, title) : title,
+        scale && scalePicture(scale)))));
     }
     headings.forEach(({by}, i) => setAttribute(this.head.rows[0].cells[i], 'aria-sort',
       by && by === this.#sort?.by && (this.#sort.descending ? 'descending' : 'ascending')));
@@ -224,76 +268,88 @@ class View {
   }
 
   #drawTable() {
-    const {metric, cells, rows, columns, baseline, confidence, tests} = this.#table;
-    const several = columns.labels.length > 1;
-    const compared = baseline !== null;
-    const bounds = range(cells);
-    const headings = [{title: rows.axes, text: true}, several && {title: columns.axes, text: true},
-      {title: 'n', by: 'n'}, {title: metric, by: 'mean'},
-      {title: `${Math.round(confidence * 100)} % interval`, text: true},
+    const {metric, cells, rows, columns, baseline, confidence} = this.#table;
+    const several = columns.labels.length > 1, compared = baseline !== null;
+    const scale = scaleOf(cells, factorOf(metric));
+    this.#drawHead([{title: axesText(rows.axes, this.#sweep.spec.axes), text: true},
+      several && {title: axesText(columns.axes, this.#sweep.spec.axes), text: true},
+      {title: 'n', by: 'n'}, {title: metricHeading(metric), by: 'mean'},
+      {title: `${percentage(confidence)} interval`, text: true, scale},
       compared && {title: 'Difference', by: 'difference'},
       compared && {title: 'p (Holm)', by: 'p'},
-      compared && {title: 'Verdict', text: true}].filter(Boolean);
-    this.#drawHead(headings);
+      compared && {title: 'Verdict', text: true}].filter(Boolean));
+    const shared = {scale, several, compared, halved: isHalved(this.#sweep)};
+    const common = JSON.stringify([metric, shared]);
     redraw(this.body, this.#ordered(cells).map((cell) => {
-      const arm = `sweep = ${this.id} AND arm = ${cell.arm}`;
-      const bad = Object.entries(cell.states).filter(([state]) => ['failed', 'diverged', 'cancelled'].includes(state))
-        .map(([state, some]) => element('a', {class: 'sweep-bad', href: filteredAddress(arm, state)}, `${count(some)} ${state}`));
-      if (cell.not_finite) bad.push(element('span', {class: 'sweep-bad'}, `${count(cell.not_finite)} without a value`));
-      const p = cell.difference?.p_holm;
-      return element('tr', {'data-verdict': cell.verdict, 'data-arm': cell.arm},
-        element('th', {scope: 'row'}, element('a', {href: filteredAddress(arm), title: 'The experiments of this arm'},
-          rows.labels[cell.row])),
-        several && element('td', {class: 'text'}, columns.labels[cell.column]),
-        element('td', {}, count(cell.n), bad),
-        element('td', {class: 'sweep-value'}, valueText(metric, cell.mean) + halfText(metric, cell.interval)),
-        element('td', {class: 'sweep-plot'}, plot(cell, bounds, metric)),
-        compared && element('td', {}, differenceText(metric, cell.difference)),
-        compared && element('td', {}, p === null || p === undefined ? '' : p < 0.0001 ? '< 0.0001' : number(p, 2)),
-        compared && element('td', {class: 'text'}, cell.verdict ?
-          element('span', {class: 'verdict', 'data-verdict': cell.verdict}, VERDICTS[cell.verdict] ?? cell.verdict) : ''));
+      const key = common + JSON.stringify(cell);
+      if (this.#lines.get(cell.arm)?.key !== key) {
+        this.#lines.set(cell.arm, {key, node: this.#lineOf(cell, shared)});
+      }
+      return this.#lines.get(cell.arm).node;
     }));
-    const words = [`Mean over seeds ± half of its ${Math.round(confidence * 100)} % interval (Student's t); each dot is a seed.`];
-    if (compared) {
-      words.push(`Differences are paired by seed; p is that of the paired t-test with Holm's correction for ${plural(tests, 'test')}.`);
-    }
-    setText(this.foot, words.join(' '));
+    setText(this.foot, notesText(this.#table, shared.halved));
     redraw(this.downloads, ['csv', 'markdown', 'latex', 'json'].map((format) =>
       element('a', {href: sweepTableUrl(this.id, format, metric),
         download: `sweep-${this.id}.${{markdown: 'md', latex: 'tex'}[format] ?? format}`},
       {csv: 'CSV', markdown: 'Markdown', latex: 'LaTeX', json: 'JSON'}[format])));
   }
+
+  #lineOf(cell, {scale, several, compared, halved}) {
+    const {metric, rows, columns} = this.#table;
+    const arm = `sweep = ${this.id} AND arm = ${cell.arm}`;
+    const others = Object.entries(cell.states).filter(([state]) => ['failed', 'diverged', 'cancelled'].includes(state))
+      .map(([state, some]) => {
+        const stopped = state === 'cancelled' && halved;
+        return element('a', {class: stopped ? 'sweep-stopped' : 'sweep-bad', href: filteredAddress(arm, state)},
+          `${count(some)} ${stopped ? 'stopped' : state}`);
+      });
+    if (cell.not_finite) others.push(element('span', {class: 'sweep-bad'}, `${count(cell.not_finite)} without a value`));
+    const {difference, verdict} = cell;
+    const value = metricText(metric, cell.mean, cell.interval);
+    const word = difference && !isTested(cell) ? 'not tested' : verdict;
+    return element('tr', {'data-verdict': verdict, 'data-arm': cell.arm},
+      element('th', {scope: 'row'}, element('a', {href: filteredAddress(arm), title: 'The experiments of this arm'},
+        rows.labels[cell.row])),
+      several && element('td', {class: 'text'}, columns.labels[cell.column]),
+      element('td', {}, count(cell.n), others),
+      element('td', {class: 'sweep-value'}, value),
+      element('td', {class: 'sweep-plot'}, intervalPicture(cell, scale, (one) => metricText(metric, one),
+        cell.n === 0 ? 'no value yet' : `mean ${value} ${unitOf(metric)}`.trim())),
+      compared && element('td', {}, difference ? metricText(metric, difference.mean, difference.interval, true) : ''),
+      compared && element('td', {}, isTested(cell) ? pText(difference.p_holm) : ''),
+      compared && element('td', {class: 'text'}, word && element('span', {class: 'verdict', 'data-verdict': verdict}, word)));
+  }
 }
 
 const SORT_KEYS = {n: (cell) => cell.n, mean: (cell) => cell.mean, difference: (cell) => cell.difference?.mean,
   p: (cell) => cell.difference?.p_holm};
-const VERDICTS = {better: '▲ better', worse: '▼ worse', higher: '▲ higher', lower: '▼ lower',
-  inconclusive: 'inconclusive', baseline: 'baseline'};
 
-// The values that all pictures of a table share.
-function range(cells) {
-  const all = cells.flatMap((cell) => [...(cell.interval ?? []), ...cell.values.map(([, value]) => value)]);
-  if (all.length === 0) return [0, 1];
-  const low = Math.min(...all), high = Math.max(...all);
-  const room = (high - low) * 0.04 || Math.abs(high) * 0.01 || 1;
-  return [low - room, high + room];
-}
+const percentage = (share) => `${number(share * 100, 6)}\u00a0%`;
+const pText = (p) => p < 0.0001 ? '< 0.0001' : measured(p, 2);
 
-// Mean, interval and seeds of one cell on the scale of all.
-function plot(cell, [low, high], metric) {
-  const at = (value) => (100 * (value - low) / (high - low)).toFixed(2) + '%';
-  const picture = svg('svg', {class: 'interval-plot', role: 'img', height: 26, width: '100%', 'aria-label': cell.n === 0
-    ? 'no value yet' : `mean ${valueText(metric, cell.mean)}${halfText(metric, cell.interval)}`});
-  picture.append(svg('line', {class: 'plot-axis', x1: '0%', x2: '100%', y1: 13, y2: 13}));
-  for (const [seed, value] of cell.values) {
-    const dot = svg('circle', {class: 'plot-seed', cx: at(value), cy: 21, r: 2.5});
-    dot.append(svg('title', {}, `seed ${seed}: ${valueText(metric, value)}`));
-    picture.append(dot);
-  }
-  if (cell.interval) {
-    picture.append(svg('line', {class: 'plot-interval', x1: at(cell.interval[0]), x2: at(cell.interval[1]), y1: 13, y2: 13}));
-    for (const end of cell.interval) picture.append(svg('line', {class: 'plot-interval', x1: at(end), x2: at(end), y1: 8, y2: 18}));
-  }
-  if (cell.mean !== null) picture.append(svg('circle', {class: 'plot-mean', cx: at(cell.mean), cy: 13, r: 5}));
-  return picture;
+// An axis without a name is called by the last part of its pointer: a place in a list says nothing without the list.
+const axesText = (names, axes) => names.split(', ').map((name) => {
+  const values = /^(\d+|-)$/.test(name) && axes.find((axis) => axis.name === name)?.values;
+  const [pointer = name] = Object.keys(values?.[0]?.set ?? {});
+  return values ? pointer.split('/').slice(-2).join('/') : name;
+}).join(', ');
+
+// What the table shows, by what it tells better from worse, and what it leaves out.
+function notesText({cells, baseline, confidence, tests}, halved) {
+  const sum = (of) => cells.reduce((some, cell) => some + (of(cell) ?? 0), 0);
+  const inState = (state) => sum(({states}) => states[state]);
+  const without = [[inState('diverged'), 'diverged'], [inState('failed'), 'failed'],
+    [inState('cancelled'), halved ? 'stopped' : 'cancelled'],
+    [sum(({not_finite: some}) => some), 'that succeeded and have no finite value of it']]
+    .filter(([some]) => some > 0).map(([some, what]) => `${count(some)} ${what}`);
+  const open = inState('queued') + inState('running') + inState('paused');
+  return [
+    `Mean over seeds ± half of its ${percentage(confidence)} interval (Student’s t); each dot is a seed.`,
+    baseline && 'Differences are paired by seed.',
+    baseline && (tests > 0
+      ? `p is that of the paired t-test with Holm’s correction for ${plural(tests, 'test')}; a verdict needs p\u00a0<\u00a0${number(1 - confidence, 4)}.`
+      : 'Nothing is tested: a test needs two seeds that an arm and its baseline both have a value of.'),
+    without.length > 0 && `Without ${without.join(', ')}.`,
+    open > 0 && `${count(open)} ${open === 1 ? 'has' : 'have'} not ended yet.`,
+  ].filter(Boolean).join(' ');
 }

@@ -13,16 +13,24 @@ export function showSweeps(place, signal) {
 }
 
 // The state as a badge; the words of sweeps differ from those of experiments.
-const KINDS = {finished: 'succeeded', pausing: 'paused', cancelling: 'cancelled'};
-export function sweepBadge(state) {
-  const word = state[0].toUpperCase() + state.slice(1);
-  return element('span', {class: 'badge', 'data-state': KINDS[state] ?? state}, word);
+const KINDS = {pausing: 'paused', cancelling: 'cancelled'};
+export function sweepKind({state, states}) {
+  if (state !== 'finished') return KINDS[state] ?? state;
+  return ['failed', 'diverged'].find((bad) => states[bad] > 0) ?? 'succeeded';
+}
+export function sweepBadge(sweep) {
+  const word = sweep.state[0].toUpperCase() + sweep.state.slice(1);
+  return element('span', {class: 'badge', 'data-state': sweepKind(sweep)}, word);
 }
 
+// Successive halving cancels the arms that do not go on: nothing has gone wrong with these.
+export const isHalved = ({strategy, cancelled_at: cancelled}) => strategy === 'asha' && !cancelled;
+
 // What became of the experiments, in words: "12 succeeded, 1 diverged".
-export function statesText(states) {
-  const parts = Object.entries(states ?? {}).filter(([, number]) => number > 0);
-  return parts.map(([state, number]) => `${count(number)} ${state}`).join(', ');
+export function statesText(sweep) {
+  const parts = Object.entries(sweep.states ?? {}).filter(([, number]) => number > 0);
+  return parts.map(([state, number]) =>
+    `${count(number)} ${state === 'cancelled' && isHalved(sweep) ? 'stopped' : state}`).join(', ');
 }
 
 class Sweeps {
@@ -86,14 +94,14 @@ class Sweeps {
         'compares them. Post one with ', element('code', {}, 'gradreg sweep examples/sweeps/digits_small.json'), '.'))]));
     redraw(this.list, this.#sweeps.map((sweep) => {
       const bar = progressBar(`Progress of sweep ${sweep.id}`);
-      bar.update(sweep.experiments ? sweep.ended / sweep.experiments : 0, sweep.state === 'finished' ? 'succeeded' : 'running');
+      bar.update(sweep.experiments ? sweep.ended / sweep.experiments : 0, sweep.state === 'finished' ? sweepKind(sweep) : 'running');
       return element('li', {class: 'panel sweep-item', 'data-id': sweep.id},
         element('span', {class: 'row-id'}, `#${sweep.id}`),
         element('span', {class: 'row-title'},
           element('a', {class: 'row-link', href: `#/sweeps/${sweep.id}`}, sweep.name || `Sweep ${sweep.id}`),
           element('span', {class: 'row-about'},
-            `${plural(sweep.arms, 'arm')}, ${plural(sweep.experiments, 'experiment')}: ${statesText(sweep.states)}`)),
-        sweepBadge(sweep.state), bar.node,
+            `${plural(sweep.arms, 'arm')}, ${plural(sweep.experiments, 'experiment')}: ${statesText(sweep)}`)),
+        sweepBadge(sweep), bar.node,
         element('time', {datetime: sweep.created_at, title: dateTime(sweep.created_at)}, when(sweep.created_at)));
     }));
   }

@@ -135,6 +135,7 @@ swept "$id" finished
 ask "$api/sweeps/$id"
 # A third of those who have come may go on: later ones may be better than who has gone already.
 equal "halving: rungs" "$(jq -c '[.rungs | group_by(.rung)[] | length] | [length, .[0], .[1] >= 3 and .[1] <= 6, .[3] >= 1]' <<<"$body")" '[4,9,true,true]'
+equal "halving: iterations of the rungs" "$(jq -c '[.rungs | group_by(.rung)[] | [.[0].iterations, .[0].last]]' <<<"$body")" '[[10,false],[30,false],[90,false],[200,true]]'
 equal "halving: the best three have gone on" "$(jq -c '[.rungs[] | select(.rung == 0)] | (sort_by([-.value, .sequence])[:3] | map(.promoted) | all)' <<<"$body")" true
 equal "halving: ends" "$(jq -c '[.states.succeeded >= 1, .states.succeeded + .states.cancelled]' <<<"$body")" '[true,9]'
 problem "halving: no second try" 409 "halves" -X POST "$api/sweeps/$id/retry"
