@@ -4,7 +4,7 @@
 import uPlot from './vendor/uplot.js';
 
 import {element, setAttribute, setText} from './dom.js';
-import {count, number, percent} from './format.js';
+import {count, measured, number, percent} from './format.js';
 
 // The colours are in the style sheet, one set for light and one for dark. Lines also differ in their dashes.
 const INKS = 8;
@@ -242,7 +242,7 @@ export class Chart {
   }
 
   #valueText(value) {
-    if (this.kind !== 'accuracy') return number(value);
+    if (this.kind !== 'accuracy') return measured(value);
     return this.#log && isFinite(value) ? percent(1 - value) : percent(value);
   }
 

@@ -6,8 +6,8 @@ import {getExperiment, getMetrics, logUrl, modelUrl, predictionsUrl, signedIn} f
 import {Chart, Zoom} from './charts.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, redraw, setAttribute, setText, updateBadge}
   from './dom.js';
-import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, rate, regularizer, summary, timeLeft,
-  toNumber, when} from './format.js';
+import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, measured, number, percent, rate,
+  regularizer, summary, timeLeft, toNumber, when} from './format.js';
 import {listen, live} from './live.js';
 import {listAddress} from './query.js';
 
@@ -270,9 +270,9 @@ class View {
     this.#drawOrigin();
 
     const latest = (name) => this.#points(name).at(-1)?.[1];
-    const result = (part) => this.regression ? number(latest(`${part}_loss`)) : percent(latest(`${part}_accuracy`));
+    const result = (part) => this.regression ? measured(latest(`${part}_loss`)) : percent(latest(`${part}_accuracy`));
     const figures = {test: result('test'), validation: result('validation'), train: result('train'),
-      ...(!this.regression && {loss: number(latest('train_loss'))}), worker: record.worker || MISSING,
+      ...(!this.regression && {loss: measured(latest('train_loss'))}), worker: record.worker || MISSING,
       attempt: record.attempt > 0 ? count(record.attempt) : MISSING};
     // What a result's last bits follow from: that of the last attempt.
     const environment = record.environment;

@@ -4,8 +4,8 @@ import {actionButton} from './actions.js';
 import {listExperiments, signedIn} from './api.js';
 import {announce, badge, copyButton, element, errorPanel, progressBar, setAttribute, setText, stateNames, updateBadge}
   from './dom.js';
-import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, number, percent, plural, rate, summary, timeLeft, when}
-  from './format.js';
+import {MISSING, count, curlLine, dateTime, duration, elapsed, isRegression, measured, percent, plural, rate,
+  summary, timeLeft, when} from './format.js';
 import {listen, live} from './live.js';
 import {Query, SORTABLE} from './query.js';
 
@@ -396,7 +396,7 @@ class Row {
     setText(this.caption, caption(record, progress));
     setAttribute(this.caption, 'title', record.error || (state === 'running' ? this.caption.textContent : null));
     const result = (part) => isRegression(record.spec) && `${part}_loss` in metrics
-      ? `loss ${number(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
+      ? `loss ${measured(metrics[`${part}_loss`], 3)}` : percent(metrics[`${part}_accuracy`]);
     setText(this.validation, result('validation'));
     setText(this.test, result('test'));
     for (const node of [this.validation, this.test]) {

@@ -86,7 +86,7 @@ try {
   await page.unroute('**/sweeps/1/table?*');
   await page.getByLabel('Metric').selectOption('test_loss');
   await page.locator('thead', {hasText: 'test_loss'}).waitFor();
-  assert.equal(await page.locator('.problem').isVisible(), false);
+  await page.locator('.problem').waitFor({state: 'hidden'});
   await page.goto(`${server.address}/#/sweeps/9999`);
   await page.locator('h1', {hasText: 'There is no sweep 9999'}).waitFor();
   await page.goto(`${server.address}/#/sweeps/1?metric=test-loss`);
@@ -123,9 +123,10 @@ try {
   const fates = page.locator('.rung');
   await until('every rung is shown', async () => await fates.count() === rungs.length);
   assert.equal(await page.locator('.rung[data-fate="went on"]').count(), rungs.filter(({promoted}) => promoted).length);
-  assert.match(await fates.first().textContent(), /^\d+\.\d\dwent on$/);
+  // Which ones went on depends on who came first.
+  assert.match(await page.locator('.rung[data-fate="went on"]').first().textContent(), /^\d+\.\d\dwent on$/);
   assert.equal(await page.locator('.sweep-bad').count(), 0);
-  await page.locator('.sweep-note', {hasText: 'Without 3 stopped.'}).waitFor();
+  await page.locator('.sweep-note', {hasText: /Without [1-3] stopped\./}).waitFor();
   await page.getByRole('columnheader', {name: '99.5 % interval'}).waitFor();
   await page.getByRole('columnheader', {name: 'widths/0'}).waitFor();
 
