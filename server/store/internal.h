@@ -62,6 +62,14 @@ gr_status experiment_change_apply(database *db, experiment_change change, int64_
 gr_status analysis_insert(database *db, int64_t id, const char *document, gr_error *error);
 
 /* -- trash.c -- */
+/* Who is yet to end and starts from another's model, which must stay until then: the experiment e,
+ * and f.value whose it is. */
+#define STARTING_FROM                                                                           \
+    "FROM experiments e JOIN facts f ON f.experiment = e.id WHERE e.trashed_at IS NULL AND "    \
+    "e.state IN ('queued', 'running', 'paused') AND f.name = (SELECT id FROM fact_names WHERE " \
+    "name = 'params.init_from')"
+/* GR_CONFLICT where somebody starts from the model of experiment `id`. */
+gr_status require_not_started_from(database *db, int64_t id, gr_error *error);
 /* Removes all rows of an experiment, and its sweep where that is in the trash and has no more. */
 gr_status experiment_erase(database *db, int64_t id, gr_error *error);
 

@@ -66,9 +66,10 @@ file=$child
 files() { find "$folder/data/artifacts" -type f -name "$file-*" | wc -l; }
 check "purge: its model is there" test "$(files)" -ge 1
 heir=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file | .training.iterations = 100000000" | curl -s -d @- "$api/experiments" | jq -r .id)
-ask -X DELETE "$api/experiments/$file"
-problem "purge what is started from" 409 "experiment $heir starts from" -X POST "$api/experiments/$file/purge"
+problem "delete what is started from" 409 "experiment $heir starts from" -X DELETE "$api/experiments/$file"
+ask -d "{\"action\": \"delete\", \"ids\": [$file]}" "$api/experiments/actions"; equal "delete what is started from, of many" "$(jq -c '.results[0].status' <<<"$body")" 409
 ask -X POST "$api/experiments/$heir/cancel"; state "$heir" cancelled
+ask -X DELETE "$api/experiments/$file"; equal "delete what was started from" "$status" 204
 ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
 equal "purge: its files" "$(files)" 0
 for name in undelete purge; do problem "$name what is gone" 404 "there is no experiment $file" -X POST "$api/experiments/$file/$name"; done
