@@ -12,6 +12,7 @@ struct listed_stream {
     event_streams *streams;
     event_stream *content;
     http_stream *output;
+    http_identity identity; /* who opened it */
 };
 
 struct event_streams {
@@ -73,8 +74,12 @@ static void open_stream(void *context, http_stream *output) {
     pthread_mutex_unlock(&streams->lock);
 }
 
+/* Nothing is delivered any more to whose token or session has ended; a silent stream ends with its
+ * next keep-alive. */
 static ssize_t read_stream(void *context, char *buffer, size_t size) {
     struct listed_stream *stream = context;
+    if (!access_is_in_force(&stream->streams->api->access, &stream->identity))
+        return HTTP_STREAM_END;
     return event_stream_read(stream->content, buffer, size);
 }
 
@@ -110,6 +115,7 @@ static gr_status answer_stream(struct api *api, const http_request *request, int
     }
     stream->streams = api->streams;
     stream->content = content;
+    stream->identity = request->identity;
     response->stream = &source;
     response->stream_context = stream;
     response->content_type = "text/event-stream";
