@@ -168,7 +168,8 @@ gr_status store_metric_names(store *store, char ***names, size_t *count, gr_erro
 gr_status store_fact_names(store *store, const int64_t *ids, size_t id_count, char ***names,
                            size_t *count, gr_error *error);
 void fact_names_free(char **names, size_t count);
-/* Experiments changed after `revision`, oldest change first: replay of an event stream. */
+/* Experiments changed after `revision`, oldest change first, those in the trash too: replay of an
+ * event stream. */
 gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items,
                               size_t *count, gr_error *error);
 /* The greatest revision there is: where a stream that only wants what is new begins. */

@@ -284,11 +284,11 @@ gr_status store_changed_since(store *self, int64_t revision, int64_t limit, expe
     database *db;
     sqlite3_stmt *statement;
     GR_TRY(readers_take(self->readers, &db, error));
-    gr_status status = database_query(
-        db, &statement, error,
-        "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE revision > ?1 AND trashed_at IS NULL "
-        "ORDER BY revision LIMIT ?2",
-        "ii", revision, limit);
+    gr_status status =
+        database_query(db, &statement, error,
+                       "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE revision > ?1 "
+                       "ORDER BY revision LIMIT ?2",
+                       "ii", revision, limit);
     if (status == GR_OK) status = read_all(db, statement, items, count, error);
     readers_give(self->readers, db);
     return status;
