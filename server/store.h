@@ -276,6 +276,8 @@ typedef struct store_statistics {
     int64_t database_bytes, log_bytes; /* of the database file and of its write-ahead log */
 } store_statistics;
 void store_statistics_read(store *store, store_statistics *statistics);
+/* GR_NO_SPACE where the last write found the disk full and a small one still does. */
+gr_status store_check_space(store *store, gr_error *error);
 
 /* -- work
  * ---------------------------------------------------------------------------------------------------
