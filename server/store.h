@@ -305,8 +305,8 @@ gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metr
  * removed after the commit. */
 gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration,
                            const char *file, gr_error *error);
-/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk).
- */
+/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk);
+ * NULL: the last of these is over. */
 gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
                      gr_error *error);
 /* Back to queued (a shutdown), or to paused or cancelled where that was asked for; a checkpoint was

@@ -46,6 +46,16 @@ equal "full: reading goes on, and nothing was stored" \
 prlimit --pid $server --fsize=unlimited: || fail "prlimit"
 ask "$url/readyz"; equal "space again: ready" "$status" 200
 ask -d "$(spec 50)" "$api/experiments"; equal "space again" "$status" 201
+# a result that waits for the disk warns of it, and not any more once it is stored
+curl -s -X POST "$api/experiments/$blocker/cancel" >/dev/null
+late=$(submit "$(iterations 2)"); state "$late" running
+prlimit --pid $server --fsize=1: || fail "prlimit"
+sleep 5
+equal "full: the result waits" "$(curl -s "$api/experiments/$late" | jq -r .state)" running
+prlimit --pid $server --fsize=unlimited: || fail "prlimit"
+state "$late" succeeded
+equal "space again: nothing to warn of" "$(curl -s "$api/experiments/$late" | jq .warning)" null
+holds "space again: the log has it" "$(curl -s "$api/experiments/$late/log")" "could not be stored yet"
 stop
 equal "full: status of the end" "$code" 0
 data=
