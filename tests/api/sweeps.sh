@@ -104,6 +104,7 @@ problem "sweep: resume what goes on" 409 "not paused" -X POST "$api/sweeps/1/res
 # More seeds: only the new ones run.
 ask -d '{"repeats": 1}' "$api/sweeps/1/seeds"; equal "seeds: added" "$status $(jq -c .experiments <<<"$body")" '200 16'
 ask -d '{"seeds": [4, 17]}' "$api/sweeps/1/seeds"; equal "seeds: those that are new" "$status $(jq -c .experiments <<<"$body")" '200 20'
+problem "seeds: one twice" 422 "the seed 60 is there twice" -d '{"seeds": [61, 60, 60]}' "$api/sweeps/1/seeds"
 problem "seeds: what" 422 "repeats" -d '{"repeat": 1}' "$api/sweeps/1/seeds"
 swept 1 finished
 ask "$api/sweeps/1/table"; equal "seeds: in the table" "$(jq -c '[.cells[].n] | unique' <<<"$body")" '[5]'
