@@ -47,6 +47,8 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
 gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
+/* GR_NOT_FOUND where there is none, or it is in the trash. */
+gr_status experiment_require(database *db, int64_t id, gr_error *error);
 /* A new experiment, without an idempotent answer. For a writer's work. */
 gr_status experiment_insert(database *db, const submission *form, int64_t *id, gr_error *error);
 /* The next value of the revision counter. */

@@ -52,6 +52,8 @@ problem "purge what is not there" 409 "delete it before" -X POST "$api/experimen
 state "$busy" cancelled
 ask -X DELETE -H "If-Match: $(etag "$busy")" "$api/experiments/$busy"; equal "delete" "$status" 204
 problem "in the trash" 404 "undelete it" "$api/experiments/$busy"
+for part in log metrics analysis events; do problem "$part in the trash" 404 "undelete it" "$api/experiments/$busy/$part"; done
+for id in 9223372036854775807 99999999999999999999999; do problem "an id that nothing has" 404 "there is no experiment $id" "$api/experiments/$id"; done
 problem "delete twice" 404 "in the trash" -X DELETE "$api/experiments/$busy"
 problem "PATCH in the trash" 404 "in the trash" -X PATCH -d '{}' "$api/experiments/$busy"
 ask "$api/experiments?trashed=true&state=cancelled&limit=1"; equal "the trash" "$(jq -c '[.experiments[0].id, .experiments[0].trashed_at != null]' <<<"$body")" "[$busy,true]"
