@@ -64,6 +64,7 @@ holds "sweep: location" "$headers" "Location: /api/v1/sweeps/1"
 swept 1 finished
 ask "$api/experiments?sweep=1&limit=100&fields=sweep,spec"
 equal "sweep: pairs" "$(jq -c '[.experiments[] | select(.sweep.seed != .spec.seed)] | length' <<<"$body") $(jq -c '[.experiments[].sweep | [.arm, .seed]] | unique | length' <<<"$body")" '0 12'
+ask -G "$api/experiments" --data-urlencode 'filter=sweep = 1 AND arm = 2' -d fields=arm -d limit=1; equal "list: the arm as a field" "$status $(jq -c '.experiments' <<<"$body")" '200 [{"arm":2}]'
 ask -G "$api/experiments" --data-urlencode 'filter=sweep = 1 AND arm = 2' -d fields=sweep
 equal "sweep: the experiments of an arm" "$(jq -c '[.experiments[].sweep | [.arm, .seed]] | sort' <<<"$body")" '[[2,1],[2,2],[2,3]]'
 ask "$api/sweeps/1/table?columns=batch"
