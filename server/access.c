@@ -219,3 +219,15 @@ gr_status access_identify(access_control *self, const http_request *request,
     *identity = (http_identity){.scope = self->required ? HTTP_SCOPE_PUBLIC : HTTP_SCOPE_ADMIN};
     return GR_OK;
 }
+
+bool access_is_in_force(const access_control *self, const http_identity *identity) {
+    char hash[TOKEN_HASH_SIZE];
+    const int64_t now = clock_now();
+    token found;
+    if (identity->token == 0) return true;
+    const gr_status status =
+        identity->session
+            ? store_session_get(self->store, identity->session, now, hash, &found, NULL)
+            : store_token_get(self->store, identity->token, &found, NULL);
+    return status == GR_OK && token_is_valid(&found, now);
+}

@@ -22,6 +22,9 @@ void access_create(access_control *self, store *store, bool required, bool https
  * what is public. */
 gr_status access_identify(access_control *self, const http_request *request,
                           http_identity *identity, gr_error *error);
+/* Whether what an identity came of, its token or session, is still in force: for answers that go on
+ * for long. False as well where the store does not say. */
+bool access_is_in_force(const access_control *self, const http_identity *identity);
 
 /* "90d", "12h", "30m", "never" → seconds, 0 for never. GR_INVALID. */
 gr_status access_duration(const char *text, int64_t *seconds, gr_error *error);

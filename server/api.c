@@ -29,8 +29,11 @@ gr_status api_id(const http_request *request, int64_t *id, gr_error *error) {
     const char *text = request->parameters[0];
     char shown[32];
     size_t length = strlen(text);
-    bool whole = length <= 18 && strspn(text, "0123456789") == length && *text != '0';
-    if (!whole)
+    bool positive = length > 0 && strspn(text, "0123456789") == length && *text != '0';
+    if (positive && length > 18) /* no id is that long */
+        return gr_fail(error, GR_NOT_FOUND, "there is no experiment %s",
+                       http_printable(text, shown, sizeof shown));
+    if (!positive)
         return gr_fail(error, GR_NOT_FOUND,
                        "there is no experiment \"%s\": an id is a positive integer",
                        http_printable(text, shown, sizeof shown));

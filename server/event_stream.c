@@ -29,10 +29,13 @@ struct event_stream {
 
     /* Touched by the connection's thread alone. */
     bool started, replaying, ended;
-    int64_t revision;       /* the greatest that was sent; -1: none */
-    int64_t last_iteration; /* of the metric rows sent, in a stream of one experiment */
-    int64_t last_write;     /* milliseconds since 1970 */
-    char *text;             /* formatted and not yet taken */
+    int64_t revision; /* the greatest that was sent; -1: none */
+    /* In a stream of one experiment, of the metric rows sent: the iteration of the last, and how
+     * many it had. */
+    int64_t last_iteration;
+    size_t last_count;
+    int64_t last_write; /* milliseconds since 1970 */
+    char *text;         /* formatted and not yet taken */
     size_t length, taken;
     metric_row *rows; /* being sent: of rows_id, by iteration */
     size_t row, row_count;
@@ -165,8 +168,10 @@ static bool write_end(event_stream *stream, FILE *out, const char *state) {
     return write_event(out, "end", -1, document);
 }
 
-static bool write_deleted(event_stream *stream, FILE *out, int64_t id) {
-    return write_event(out, "deleted", -1, id_document(id)) &&
+/* revision: of a record in the trash; -1: not known. */
+static bool write_deleted(event_stream *stream, FILE *out, int64_t id, int64_t revision) {
+    if (revision > stream->revision) stream->revision = revision;
+    return write_event(out, "deleted", revision, id_document(id)) &&
            (stream->id == 0 || write_end(stream, out, "deleted"));
 }
 
@@ -209,6 +214,17 @@ static bool load_rows(event_stream *stream, int64_t id, int64_t from, int64_t to
     return true;
 }
 
+/* In a stream of one experiment: reads the rows that were not sent. The last iteration's are sent
+ * again where there are more of them by now: the test at the end. */
+static bool load_new_rows(event_stream *stream) {
+    size_t same = 0;
+    if (!load_rows(stream, stream->id, stream->last_iteration, INT64_MAX)) return false;
+    while (same < stream->row_count && stream->rows[same].iteration == stream->last_iteration)
+        same++;
+    if (same == stream->last_count) stream->row = same;
+    return true;
+}
+
 /* Writes the rows of one iteration as one event. */
 static bool write_iteration(event_stream *stream, FILE *out) {
     const metric_row *rows = stream->rows;
@@ -216,10 +232,12 @@ static bool write_iteration(event_stream *stream, FILE *out) {
     cJSON *document = id_document(stream->rows_id);
     json_put(document, "iteration", json_integer(iteration));
     cJSON *values = cJSON_AddObjectToObject(document, "values");
+    const size_t first = stream->row;
     for (; stream->row < stream->row_count && rows[stream->row].iteration == iteration;
          stream->row++)
         json_put(values, rows[stream->row].name, json_number(rows[stream->row].value));
     stream->last_iteration = iteration;
+    stream->last_count = stream->row - first;
     return write_event(out, "metrics", -1, document);
 }
 
@@ -242,12 +260,10 @@ static bool write_rows(event_stream *stream, FILE *out) {
     return complete;
 }
 
-/* The rows first and the record after them: who has seen the record's revision has seen its rows.
- * Takes over *record. */
-static bool rows_then_record(event_stream *stream, experiment *record, int64_t from) {
+/* The record is sent after the rows: who has seen its revision has seen its rows. Takes it over. */
+static void set_after_rows(event_stream *stream, const experiment *record) {
     stream->after_rows = *record;
     stream->has_after_rows = true;
-    return load_rows(stream, record->id, from, INT64_MAX);
 }
 
 /* -- what is sent next
@@ -255,11 +271,10 @@ static bool rows_then_record(event_stream *stream, experiment *record, int64_t f
 static bool start_one(event_stream *stream, FILE *out) {
     experiment record;
     gr_status status = store_get(stream->api->store, stream->id, &record, NULL);
-    if (status == GR_NOT_FOUND) return write_deleted(stream, out, stream->id);
+    if (status == GR_NOT_FOUND) return write_deleted(stream, out, stream->id, -1);
     if (status != GR_OK) return false;
     if (state_is_final(record.state)) stream->end_state = state_name(record.state);
-    bool complete =
-        write_experiment(stream, out, &record) && load_rows(stream, stream->id, 0, INT64_MAX);
+    bool complete = write_experiment(stream, out, &record) && load_new_rows(stream);
     experiment_clear(&record);
     return complete;
 }
@@ -279,8 +294,9 @@ static bool start(event_stream *stream, FILE *out) {
     return true;
 }
 
-/* The next experiment that has changed since stream->revision, with all its rows. */
-static bool replay(event_stream *stream) {
+/* The next experiment that has changed since stream->revision, with all its rows, or that it is in
+ * the trash by now. */
+static bool replay(event_stream *stream, FILE *out) {
     if (stream->changed_next == stream->changed_count) {
         experiments_free(stream->changed, stream->changed_count);
         stream->changed = NULL;
@@ -292,9 +308,10 @@ static bool replay(event_stream *stream) {
         if (!stream->replaying) return true;
     }
     experiment *next = &stream->changed[stream->changed_next++];
-    experiment record = *next;
+    if (next->trashed_at) return write_deleted(stream, out, next->id, next->revision);
+    set_after_rows(stream, next);
     *next = (experiment){0};
-    return rows_then_record(stream, &record, 0);
+    return load_rows(stream, stream->after_rows.id, 0, INT64_MAX);
 }
 
 static bool send_record(event_stream *stream, FILE *out, int64_t id) {
@@ -304,8 +321,8 @@ static bool send_record(event_stream *stream, FILE *out, int64_t id) {
     if (status != GR_OK) return false;
     if (stream->id != 0 && state_is_final(record.state)) {
         stream->end_state = state_name(record.state);
-        return rows_then_record(stream, &record,
-                                stream->last_iteration < 0 ? 0 : stream->last_iteration);
+        set_after_rows(stream, &record);
+        return load_new_rows(stream);
     }
     bool complete = write_experiment(stream, out, &record);
     experiment_clear(&record);
@@ -317,11 +334,12 @@ static bool send_notice(event_stream *stream, FILE *out, const event *change) {
     case EVENT_EXPERIMENT:
         return send_record(stream, out, change->id);
     case EVENT_METRICS:
-        return load_rows(stream, change->id, change->iteration, change->iteration);
+        return stream->id ? load_new_rows(stream)
+                          : load_rows(stream, change->id, change->iteration, change->iteration);
     case EVENT_PROGRESS:
         return write_progress(out, change);
     case EVENT_DELETED:
-        return write_deleted(stream, out, change->id);
+        return write_deleted(stream, out, change->id, -1);
     }
     return true;
 }
@@ -335,7 +353,7 @@ static bool fill(event_stream *stream, FILE *out) {
         if (stream->rows || stream->has_after_rows || stream->end_state) {
             if (!write_rows(stream, out)) return false;
         } else if (stream->replaying) {
-            if (!replay(stream)) return false;
+            if (!replay(stream, out)) return false;
         } else if (take_notice(stream, &change, &overflowed)) {
             if (!send_notice(stream, out, &change)) return false;
         } else if (overflowed) {

@@ -255,6 +255,10 @@ cJSON *experiment_json_picked(const experiment *from, const field_pick *picks, s
             if (member) json_set(part, name, member);
             continue;
         }
+        if (picks[i].field.member == MEMBER_ARM) { /* a list's name for a part of "sweep" */
+            json_set(part, name, from->sweep ? json_integer(from->arm) : cJSON_CreateNull());
+            continue;
+        }
         const char *rest = split_fact_name(name, group);
         cJSON *object = group_of(part, group);
         if (object && !cJSON_GetObjectItemCaseSensitive(object, rest))

@@ -12,6 +12,7 @@ struct listed_stream {
     event_streams *streams;
     event_stream *content;
     http_stream *output;
+    http_identity identity; /* who opened it */
 };
 
 struct event_streams {
@@ -73,8 +74,12 @@ static void open_stream(void *context, http_stream *output) {
     pthread_mutex_unlock(&streams->lock);
 }
 
+/* Nothing is delivered any more to whose token or session has ended; a silent stream ends with its
+ * next keep-alive. */
 static ssize_t read_stream(void *context, char *buffer, size_t size) {
     struct listed_stream *stream = context;
+    if (!access_is_in_force(&stream->streams->api->access, &stream->identity))
+        return HTTP_STREAM_END;
     return event_stream_read(stream->content, buffer, size);
 }
 
@@ -94,13 +99,25 @@ static void close_stream(void *context) {
 
 static const http_stream_source source = {open_stream, read_stream, close_stream, false};
 
+/* The last id that the client has seen, by the header that browsers send or by the query; -1: none.
+ */
+static gr_status read_last(const http_request *request, int64_t *last, gr_error *error) {
+    const char *header = http_header(request, "Last-Event-ID");
+    GR_TRY(http_query_integer(request, "last_event_id", 0, INT64_MAX, -1, last, error));
+    if (header == NULL) return GR_OK;
+    const size_t length = strlen(header);
+    if (length == 0 || length > 18 || strspn(header, "0123456789") != length)
+        return gr_fail(error, GR_INVALID,
+                       "the header Last-Event-ID must be an id of an event of this server, a whole "
+                       "number");
+    *last = strtoll(header, NULL, 10);
+    return GR_OK;
+}
+
 static gr_status answer_stream(struct api *api, const http_request *request, int64_t id,
                                http_response *response, gr_error *error) {
     int64_t last;
-    GR_TRY(http_query_integer(request, "last_event_id", 0, INT64_MAX, -1, &last, error));
-    const char *header = http_header(request, "Last-Event-ID");
-    if (header && strlen(header) <= 18 && *header && strspn(header, "0123456789") == strlen(header))
-        last = strtoll(header, NULL, 10); /* any other was not ours: the stream begins anew */
+    GR_TRY(read_last(request, &last, error));
     struct listed_stream *stream = calloc(1, sizeof *stream);
     event_stream *content = event_stream_create(api, id, last);
     if (stream == NULL || content == NULL) {
@@ -110,6 +127,7 @@ static gr_status answer_stream(struct api *api, const http_request *request, int
     }
     stream->streams = api->streams;
     stream->content = content;
+    stream->identity = request->identity;
     response->stream = &source;
     response->stream_context = stream;
     response->content_type = "text/event-stream";

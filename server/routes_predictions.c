@@ -1,5 +1,6 @@
 /* Predictions of a stored model as CSV. A thread of its own computes them, so that the threads that
  * answer others do not wait for a network; it is at most one block ahead of the client. */
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,6 +293,23 @@ static void append_block(cJSON *list, const gr_predictor *predictor,
     }
 }
 
+/* Of an input whose numbers are too large for float32 nothing can be said. */
+static void check_finite(const gr_predictor *predictor, const gr_predictions *block, int64_t first,
+                         problems *found) {
+    const int64_t outputs = gr_predictor_outputs(predictor);
+    for (int64_t i = 0; i < block->count; i++) {
+        char pointer[32];
+        bool finite = true;
+        for (int64_t k = 0; k < outputs; k++)
+            finite = finite && isfinite((double)block->outputs[k * block->count + i]);
+        snprintf(pointer, sizeof pointer, "/inputs/%lld", (long long)(first + i));
+        if (!finite)
+            problems_add(found, pointer,
+                         "the model's outputs for this input are not finite: its numbers are too "
+                         "large");
+    }
+}
+
 static gr_status answer_inputs(struct api *api, const experiment *record, const cJSON *document,
                                problems *found, cJSON **result, gr_error *error) {
     experiment_setup setup = {0};
@@ -318,7 +336,9 @@ static gr_status answer_inputs(struct api *api, const experiment *record, const 
             gr_predictor_answer(predictor, values + first * gr_shape_elements(&about->input_shape),
                                 count - first < block ? count - first : block, &answers);
             append_block(list, predictor, about, &answers);
+            check_finite(predictor, &answers, first, found);
         }
+        if (found->count) status = GR_INVALID;
     }
     gr_predictor_free(predictor);
     free(values);
@@ -351,6 +371,7 @@ static gr_status post_predict(void *context, const http_request *request, http_r
     }
     cJSON_Delete(document);
     if (found.count) {
+        cJSON_Delete(result);
         http_answer_problem(response, 422, &found, "these inputs cannot be answered for");
         status = GR_OK;
     } else if (result) {

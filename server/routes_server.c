@@ -95,6 +95,10 @@ static gr_status get_ready(void *context, const http_request *request, http_resp
         http_answer_problem(response, 503, NULL, "the store does not answer: %s", error->message);
         return GR_OK;
     }
+    if (store_check_space(api->store, error) != GR_OK) {
+        http_answer_problem(response, 503, NULL, "nothing can be stored: %s", error->message);
+        return GR_OK;
+    }
     return get_health(context, request, response, error);
 }
 

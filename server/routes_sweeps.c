@@ -345,6 +345,10 @@ static gr_status read_seeds(const http_request *request, int64_t *repeats, cJSON
         good = good && cJSON_IsNumber(seed) && seed->valuedouble >= 0 &&
                seed->valuedouble == floor(seed->valuedouble) &&
                seed->valuedouble <= 9007199254740991;
+    for (const cJSON *seed = one && good && seeds ? seeds->child : NULL; seed; seed = seed->next)
+        for (const cJSON *other = seeds->child; other != seed; other = other->next)
+            if (other->valuedouble == seed->valuedouble && found->count == 0)
+                problems_add(found, "/seeds", "the seed %.0f is there twice", seed->valuedouble);
     if (one && !good)
         problems_add(found, "/seeds", "a list of whole numbers from 0 to 2^53 - 1 is needed");
     if (found->count == 0 && number) *repeats = (int64_t)number->valuedouble;

@@ -168,7 +168,8 @@ gr_status store_metric_names(store *store, char ***names, size_t *count, gr_erro
 gr_status store_fact_names(store *store, const int64_t *ids, size_t id_count, char ***names,
                            size_t *count, gr_error *error);
 void fact_names_free(char **names, size_t count);
-/* Experiments changed after `revision`, oldest change first: replay of an event stream. */
+/* Experiments changed after `revision`, oldest change first, those in the trash too: replay of an
+ * event stream. */
 gr_status store_changed_since(store *store, int64_t revision, int64_t limit, experiment **items,
                               size_t *count, gr_error *error);
 /* The greatest revision there is: where a stream that only wants what is new begins. */
@@ -275,6 +276,8 @@ typedef struct store_statistics {
     int64_t database_bytes, log_bytes; /* of the database file and of its write-ahead log */
 } store_statistics;
 void store_statistics_read(store *store, store_statistics *statistics);
+/* GR_NO_SPACE where the last write found the disk full and a small one still does. */
+gr_status store_check_space(store *store, gr_error *error);
 
 /* -- work
  * ---------------------------------------------------------------------------------------------------
@@ -302,8 +305,8 @@ gr_status store_metrics(store *store, int64_t id, int64_t attempt, const gr_metr
  * removed after the commit. */
 gr_status store_checkpoint(store *store, int64_t id, int64_t attempt, int64_t iteration,
                            const char *file, gr_error *error);
-/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk).
- */
+/* Something went wrong that training can go on without (a checkpoint that did not fit on the disk);
+ * NULL: the last of these is over. */
 gr_status store_warn(store *store, int64_t id, int64_t attempt, const char *warning,
                      gr_error *error);
 /* Back to queued (a shutdown), or to paused or cancelled where that was asked for; a checkpoint was

@@ -35,6 +35,7 @@ typedef struct work {
     experiment_setup setup;
     gr_training *training;
     analysis_result analysis; /* of the finished training; empty where none is asked for */
+    bool waited;              /* a disk has refused the result */
     int64_t checkpoint_every;
     char checkpoint_file[128]; /* the one that the store knows */
     int64_t checkpoint_ended_at, checkpoint_milliseconds;
@@ -125,6 +126,8 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
     run *lease = self->run;
     const experiment *record = &lease->record;
     GR_TRY(run_flush(lease, error));
+    if (self->waited) /* the warning of it is stored by now, and must not outlast what it says */
+        GR_TRY(store_warn(lease->store, record->id, record->attempt, NULL, error));
     int64_t iteration = atomic_load(&lease->iteration);
     if (state != STATE_SUCCEEDED) {
         if (state == STATE_DIVERGED)
@@ -174,6 +177,7 @@ static void finish(work *self, experiment_state state, const char *reason) {
         }
         if (atomic_exchange(&lease->attention, false)) run_beat(lease);
         if (atomic_load(&lease->cancelled) && state == STATE_SUCCEEDED) state = STATE_CANCELLED;
+        self->waited = true;
         run_warn(lease, "the result could not be stored yet: %.400s", error.message);
         wait_milliseconds(lease, pause);
         pause = 2 * pause > LONGEST_PAUSE_MILLISECONDS ? LONGEST_PAUSE_MILLISECONDS : 2 * pause;

@@ -114,11 +114,22 @@ enum MHD_Result http_answer_too_large(http_server *server, struct MHD_Connection
     return http_send_answer(server, handle, exchange, &answer);
 }
 
-static enum MHD_Result count_lengths(void *context, enum MHD_ValueKind kind, const char *name,
-                                     const char *value) {
+typedef struct header_count {
+    const char *name;
+    int count;
+} header_count;
+
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value) {
+    header_count *self = context;
     (void)kind, (void)value;
-    *(size_t *)context += strcasecmp(name, "Content-Length") == 0;
+    self->count += strcasecmp(name, self->name) == 0;
     return MHD_YES;
+}
+
+bool http_has_strange_coding(struct MHD_Connection *handle) {
+    const char *coding = http_library_header(handle, "Transfer-Encoding");
+    return coding && strcasecmp(coding, "chunked") != 0;
 }
 
 /* What is refused whatever it asks for. True where it has filled the answer. */
@@ -143,10 +154,18 @@ static bool refuse_excess(http_server *server, struct MHD_Connection *handle,
         http_answer_header(answer, "Connection", "close");
         return true;
     }
-    size_t lengths = 0;
-    MHD_get_connection_values(handle, MHD_HEADER_KIND, count_lengths, &lengths);
-    if (lengths > 1) {
-        http_answer_problem(answer, 400, NULL, "the request has several Content-Length");
+    if (http_has_strange_coding(handle)) {
+        http_answer_problem(answer, 400, NULL,
+                            "the request's Transfer-Encoding must be chunked, or left out");
+        http_answer_header(answer, "Connection", "close");
+        return true;
+    }
+    static const char *const once[] = {"Content-Length", "Host"};
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+        header_count found = {.name = once[i]};
+        MHD_get_connection_values(handle, MHD_HEADER_KIND, count_header, &found);
+        if (found.count < 2) continue;
+        http_answer_problem(answer, 400, NULL, "the request has several %s", once[i]);
         http_answer_header(answer, "Connection", "close");
         return true;
     }

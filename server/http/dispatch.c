@@ -160,6 +160,24 @@ static bool refuse_without_scope(const http_options *options, const http_route *
     return true;
 }
 
+/* Of a path that the catch-all alone has: whether it serves a file there. */
+static bool is_file(const http_options *options, http_request *request) {
+    const char *method = request->method;
+    http_response found = {0};
+    gr_error error;
+    char allow[96];
+    int status;
+    request->method = "GET";
+    const http_route *route =
+        http_find_route(options->tables, request, &status, allow, sizeof allow);
+    const bool is = route && http_route_scope(route) == HTTP_SCOPE_PUBLIC &&
+                    route->handler(options->context, request, &found, &error) == GR_OK &&
+                    found.status != 404;
+    http_response_clear(&found);
+    request->method = method;
+    return is;
+}
+
 bool http_admit(const http_options *options, http_request *request, http_response *answer,
                 const http_route **found) {
     char allow[96];
@@ -171,6 +189,10 @@ bool http_admit(const http_options *options, http_request *request, http_respons
     if (refuse_strangers(options, request, answer)) return false;
     if (route == NULL) {
         char shown[200];
+        if (status == 404 && is_file(options, request)) {
+            status = strcmp(request->method, "OPTIONS") == 0 ? 204 : 405;
+            snprintf(allow, sizeof allow, "GET, HEAD, OPTIONS");
+        }
         if (status == 204)
             answer->status = 204;
         else if (status == 405)

@@ -115,6 +115,8 @@ enum MHD_Result http_answer_too_large(http_server *server, struct MHD_Connection
                                       struct exchange *exchange);
 /* Bytes of a body that are taken. */
 uint64_t http_limit_of(const http_server *server, const struct exchange *exchange);
+/* Whether the request has a Transfer-Encoding that is not chunked. */
+bool http_has_strange_coding(struct MHD_Connection *handle);
 /* A header's value; the handle is a struct MHD_Connection. */
 const char *http_library_header(const void *handle, const char *name);
 

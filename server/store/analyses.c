@@ -12,20 +12,17 @@ gr_status store_analysis(store *self, int64_t id, char **text, gr_error *error) 
     *text = NULL;
     database *db;
     sqlite3_stmt *statement;
-    bool row = false;
+    bool row;
     GR_TRY(readers_take(self->readers, &db, error));
-    gr_status status =
-        database_query(db, &statement, error,
-                       "SELECT document FROM experiments LEFT JOIN analyses ON experiment = id "
-                       "WHERE id = ?1 AND trashed_at IS NULL",
-                       "i", id);
+    gr_status status = experiment_require(db, id, error);
+    if (status == GR_OK)
+        status = database_query(db, &statement, error,
+                                "SELECT document FROM analyses WHERE experiment = ?1", "i", id);
     if (status == GR_OK) {
         status = database_step(db, statement, &row, error);
         if (status == GR_OK && row) status = database_text(statement, 0, text, error);
         sqlite3_reset(statement);
     }
     readers_give(self->readers, db);
-    if (status == GR_OK && !row)
-        status = gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
     return status;
 }

@@ -116,12 +116,26 @@ gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr
     return status;
 }
 
+static gr_status fail_trashed(int64_t id, gr_error *error) {
+    return gr_fail(error, GR_NOT_FOUND, "experiment %lld is in the trash: undelete it first",
+                   (long long)id);
+}
+
+gr_status experiment_require(database *db, int64_t id, gr_error *error) {
+    int64_t trashed;
+    GR_TRY(database_integer(db, &trashed, -1, error,
+                            "SELECT trashed_at IS NOT NULL FROM experiments WHERE id = ?1", "i",
+                            id));
+    if (trashed < 0)
+        return gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
+    return trashed ? fail_trashed(id, error) : GR_OK;
+}
+
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error) {
     GR_TRY(experiment_select_any(db, id, record, error));
     if (record->trashed_at == 0) return GR_OK;
     experiment_clear(record);
-    return gr_fail(error, GR_NOT_FOUND, "experiment %lld is in the trash: undelete it first",
-                   (long long)id);
+    return fail_trashed(id, error);
 }
 
 gr_status next_revision(database *db, int64_t *revision, gr_error *error) {
@@ -284,11 +298,11 @@ gr_status store_changed_since(store *self, int64_t revision, int64_t limit, expe
     database *db;
     sqlite3_stmt *statement;
     GR_TRY(readers_take(self->readers, &db, error));
-    gr_status status = database_query(
-        db, &statement, error,
-        "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE revision > ?1 AND trashed_at IS NULL "
-        "ORDER BY revision LIMIT ?2",
-        "ii", revision, limit);
+    gr_status status =
+        database_query(db, &statement, error,
+                       "SELECT " EXPERIMENT_COLUMNS " FROM experiments WHERE revision > ?1 "
+                       "ORDER BY revision LIMIT ?2",
+                       "ii", revision, limit);
     if (status == GR_OK) status = read_all(db, statement, items, count, error);
     readers_give(self->readers, db);
     return status;

@@ -47,6 +47,8 @@ gr_status experiment_read(sqlite3_stmt *statement, experiment *record, gr_error 
 gr_status experiment_select_any(database *db, int64_t id, experiment *record, gr_error *error);
 /* One experiment by id (not in the trash); GR_NOT_FOUND. */
 gr_status experiment_select(database *db, int64_t id, experiment *record, gr_error *error);
+/* GR_NOT_FOUND where there is none, or it is in the trash. */
+gr_status experiment_require(database *db, int64_t id, gr_error *error);
 /* A new experiment, without an idempotent answer. For a writer's work. */
 gr_status experiment_insert(database *db, const submission *form, int64_t *id, gr_error *error);
 /* The next value of the revision counter. */
@@ -62,6 +64,14 @@ gr_status experiment_change_apply(database *db, experiment_change change, int64_
 gr_status analysis_insert(database *db, int64_t id, const char *document, gr_error *error);
 
 /* -- trash.c -- */
+/* Who is yet to end and starts from another's model, which must stay until then: the experiment e,
+ * and f.value whose it is. */
+#define STARTING_FROM                                                                           \
+    "FROM experiments e JOIN facts f ON f.experiment = e.id WHERE e.trashed_at IS NULL AND "    \
+    "e.state IN ('queued', 'running', 'paused') AND f.name = (SELECT id FROM fact_names WHERE " \
+    "name = 'params.init_from')"
+/* GR_CONFLICT where somebody starts from the model of experiment `id`. */
+gr_status require_not_started_from(database *db, int64_t id, gr_error *error);
 /* Removes all rows of an experiment, and its sweep where that is in the trash and has no more. */
 gr_status experiment_erase(database *db, int64_t id, gr_error *error);
 

@@ -72,13 +72,8 @@ gr_status store_log(store *self, int64_t id, log_line **lines, size_t *count, gr
     *count = 0;
     database *db;
     sqlite3_stmt *statement;
-    int64_t found;
     GR_TRY(readers_take(self->readers, &db, error));
-    gr_status status =
-        database_integer(db, &found, 0, error,
-                         "SELECT 1 FROM experiments WHERE id = ?1 AND trashed_at IS NULL", "i", id);
-    if (status == GR_OK && !found)
-        status = gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
+    gr_status status = experiment_require(db, id, error);
     if (status == GR_OK)
         status = database_query(db, &statement, error,
                                 "SELECT number, time, level, text FROM log WHERE experiment = ?1 "

@@ -184,12 +184,7 @@ gr_status store_series(store *self, int64_t id, const char *name, int64_t after,
     database *db;
     sqlite3_stmt *statement;
     GR_TRY(readers_take(self->readers, &db, error));
-    int64_t found;
-    gr_status status =
-        database_integer(db, &found, 0, error,
-                         "SELECT 1 FROM experiments WHERE id = ?1 AND trashed_at IS NULL", "i", id);
-    if (status == GR_OK && !found)
-        status = gr_fail(error, GR_NOT_FOUND, "there is no experiment %lld", (long long)id);
+    gr_status status = experiment_require(db, id, error);
     if (status == GR_OK) {
         if (name)
             status =

@@ -322,7 +322,8 @@ static gr_status warn_work(database *db, void *context, gr_error *error) {
                         "UPDATE experiments SET revision = ?3, warning = ?4" HELD, "iiit",
                         write->id, write->attempt, revision, write->text));
     GR_TRY(require_held(changed, write, error));
-    return log_add(db, write->id, "warning", error, "%s", write->text);
+    if (write->text) return log_add(db, write->id, "warning", error, "%s", write->text);
+    return log_add(db, write->id, "info", error, "that is over");
 }
 
 gr_status store_warn(store *self, int64_t id, int64_t attempt, const char *warning,

@@ -90,9 +90,10 @@ static gr_status oldest_work(database *db, void *context, gr_error *error) {
     piece *work = context;
     int64_t ids[PIECE];
     GR_TRY(collect(db,
-                   "SELECT id FROM experiments WHERE trashed_at IS NULL AND state IN "
-                   "('succeeded', 'failed', 'diverged', 'cancelled') "
-                   "ORDER BY finished_at DESC, id DESC LIMIT 64 OFFSET ?1",
+                   "SELECT id FROM (SELECT id FROM experiments WHERE trashed_at IS NULL AND state "
+                   "IN ('succeeded', 'failed', 'diverged', 'cancelled') "
+                   "ORDER BY finished_at DESC, id DESC LIMIT -1 OFFSET ?1) "
+                   "WHERE id NOT IN (SELECT f.value " STARTING_FROM ") LIMIT 64",
                    work->limit, work, ids, error));
     for (int64_t i = 0; i < work->done; i++) {
         int64_t revision;

@@ -151,6 +151,7 @@ static gr_status delete_work(database *db, void *context, gr_error *error) {
     const int64_t now = clock_now();
     for (size_t i = 0; i < order->changed.count; i++) {
         int64_t revision;
+        GR_TRY(require_not_started_from(db, order->changed.items[i], error));
         GR_TRY(next_revision(db, &revision, error));
         GR_TRY(database_run(db, NULL, error,
                             "UPDATE experiments SET revision = ?2, trashed_at = ?3 WHERE id = ?1",

@@ -2,9 +2,20 @@
 #include "server/clock.h"
 #include "server/store/changes.h"
 
+gr_status require_not_started_from(database *db, int64_t id, gr_error *error) {
+    int64_t user;
+    GR_TRY(database_integer(db, &user, 0, error,
+                            "SELECT e.id " STARTING_FROM " AND f.value = ?1 ORDER BY e.id LIMIT 1",
+                            "i", id));
+    if (user == 0) return GR_OK;
+    return gr_fail(error, GR_CONFLICT,
+                   "experiment %lld starts from the model of experiment %lld: wait for its end, or "
+                   "cancel it",
+                   (long long)user, (long long)id);
+}
+
 gr_status delete_check(database *db, const experiment *record, gr_error *error) {
-    (void)db;
-    if (state_is_final(record->state)) return GR_OK;
+    if (state_is_final(record->state)) return require_not_started_from(db, record->id, error);
     return gr_fail(error, GR_CONFLICT, "experiment %lld is %s: cancel it before deleting it",
                    (long long)record->id, state_name(record->state));
 }
@@ -56,18 +67,8 @@ gr_status undelete_apply(database *db, change *act, gr_error *error) {
 }
 
 gr_status purge_check(database *db, const experiment *record, gr_error *error) {
-    int64_t user;
     GR_TRY(require_trashed(record, ": delete it before purging it", error));
-    GR_TRY(database_integer(
-        db, &user, 0, error,
-        "SELECT id FROM experiments WHERE trashed_at IS NULL AND state IN "
-        "('queued', 'running', 'paused') AND json_extract(spec, '$.init_from') = ?1 ORDER BY id",
-        "i", record->id));
-    if (user == 0) return GR_OK;
-    return gr_fail(error, GR_CONFLICT,
-                   "experiment %lld starts from the model of experiment %lld: wait for its end, or "
-                   "cancel it",
-                   (long long)user, (long long)record->id);
+    return require_not_started_from(db, record->id, error);
 }
 
 gr_status purge_apply(database *db, change *act, gr_error *error) {

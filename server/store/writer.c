@@ -21,7 +21,7 @@ struct writer {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t gathered, committed;
     job *first, **last;
-    bool stopping;
+    bool stopping, lacks_space;
     int64_t commits, works;
     histogram durations;
 };
@@ -115,6 +115,8 @@ static void *writer_main(void *argument) {
         for (job *one = first, *next; one; one = next) {
             next = one->next; /* the job is on its caller's stack: gone once the lock is released */
             one->done = true;
+            if (one->status == GR_OK || one->status == GR_NO_SPACE)
+                self->lacks_space = one->status == GR_NO_SPACE;
             self->works++;
         }
         pthread_cond_broadcast(&self->committed);
@@ -166,6 +168,13 @@ gr_status writer_run(writer *self, write_work work, void *context, gr_error *err
     pthread_mutex_unlock(&self->lock);
     if (one.status != GR_OK && error) *error = one.error;
     return one.status;
+}
+
+bool writer_lacks_space(writer *self) {
+    pthread_mutex_lock(&self->lock);
+    const bool lacks = self->lacks_space;
+    pthread_mutex_unlock(&self->lock);
+    return lacks;
 }
 
 void writer_counts(writer *self, int64_t *commits, int64_t *works) {

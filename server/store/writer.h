@@ -20,6 +20,8 @@ void writer_stop(writer *self);
 
 /* Returns after the commit of the group that `work` was in. From any thread but the writer's. */
 gr_status writer_run(writer *self, write_work work, void *context, gr_error *error);
+/* Whether the disk was full at the last write, and none has succeeded since. */
+bool writer_lacks_space(writer *self);
 
 /* How many transactions were committed, and how much work they held. */
 void writer_counts(writer *self, int64_t *commits, int64_t *works);

@@ -83,10 +83,19 @@ ask -b "$folder/jar" "$api/experiments"; equal "session: reads" "$status" 200
 problem "session: no more than its token" 403 'scope' -b "$folder/jar" -d "$(spec 50)" "$api/experiments"
 check "session: event stream" test -n "$(curl -s -m 2 -b "$folder/jar" -N "$api/events")"
 cp "$folder/jar" "$folder/jar.kept"
+# begin_streams CURL-ARGUMENTS…: event streams that have something to deliver every second, for an experiment runs
+begin_streams() { listening=(); for place in events "experiments/$blocker/events"; do curl -s -m 20 -N "$@" "$api/$place" >/dev/null & listening+=($!); done; sleep 1; }
+# ended_streams NAME: they must end, and not by curl's time limit
+ended_streams() { for one in "${listening[@]}"; do wait "$one"; equal "$1" $? 0; done; }
+begin_streams -b "$folder/jar"
 ask -X DELETE -b "$folder/jar" -c "$folder/jar" "$api/session"; equal "session: ended" "$status" 204
+ended_streams "session: ended, its streams too"
 problem "session: its cookie is worth nothing" 401 "token" -b "$folder/jar.kept" "$api/experiments"
 ask -c "$folder/jar" -d "{\"token\": \"$reader\"}" "$api/session"
+begin_streams -H "Authorization: Bearer $reader"; by_token=("${listening[@]}")
+begin_streams -b "$folder/jar"; listening+=("${by_token[@]}")
 token revoke reader; equal "revoke beside the server" $? 0
+ended_streams "revoked: its streams end"
 problem "revoked" 401 "revoked" -H "Authorization: Bearer $reader" "$api/experiments"
 problem "revoked: its session" 401 "token" -b "$folder/jar" "$api/experiments"
 token revoke reader; equal "revoke again" $? 1

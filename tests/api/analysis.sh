@@ -36,4 +36,4 @@ long=$(submit 10 '.training.batch_size = 10 | .analysis = {robustness: {samples:
 for _ in $(seq 300); do [ "$(curl -s "$api/experiments/$long" | jq .progress.fraction)" != 1 ] || break; sleep 0.05; done
 curl -s -X POST "$api/experiments/$long/cancel" >/dev/null; state "$long" cancelled 20
 ask -X DELETE "$api/experiments/$replay"; equal "analysis: delete" "$status" 204
-problem "analysis: in the trash" 404 "no experiment" "$api/experiments/$replay/analysis"
+problem "analysis: in the trash" 404 "undelete it" "$api/experiments/$replay/analysis"

@@ -36,6 +36,7 @@ jq -c '{inputs: [.inputs[] | [[.[0:392], .[392:784]]]]}' "$folder/inputs" >"$fol
 ask -d @"$folder/nested" "$api/experiments/1/predict"; equal "predict: nested lists" "$body" "$before"
 problem "predict: too few numbers" 422 "/inputs/1" -d "$(jq -c '{inputs: [.inputs[0], [1, 2]]}' "$folder/inputs")" "$api/experiments/1/predict"
 problem "predict: no numbers" 422 "/inputs/0" -d '{"inputs": [["a"]]}' "$api/experiments/1/predict"
+problem "predict: too large" 422 "/inputs/1" -d "$(jq -c '{inputs: [.inputs[0], (.inputs[0] | .[0] = 1e39)]}' "$folder/inputs")" "$api/experiments/1/predict"
 problem "predict: nothing" 422 "1 to 1000" -d '{"inputs": []}' "$api/experiments/1/predict"
 problem "predict: another member" 422 "/images" -d '{"images": [[1]]}' "$api/experiments/1/predict"
 problem "predict: not JSON" 400 "line 1" -d '{"inputs"' "$api/experiments/1/predict"

@@ -2,7 +2,7 @@
 problem "unknown path" 404 "/nothing" "$url/nothing"
 problem "unknown API path" 404 "/api/v1/nothing" "$api/nothing"
 problem "unknown id" 404 "experiment 4711" "$api/experiments/4711"
-for id in 0 -1 x 1x 01 99999999999999999999999 1%2F1; do problem "id $id" 404 "integer" "$api/experiments/$id"; done
+for id in 0 -1 x 1x 01 1%2F1; do problem "id $id" 404 "integer" "$api/experiments/$id"; done
 for route in metrics events model.safetensors predictions.csv analysis; do problem "unknown $route" 404 "experiment 4711" "$api/experiments/4711/$route"; done
 problem "cancel unknown" 404 "experiment 4711" -X POST "$api/experiments/4711/cancel"
 problem "delete unknown" 404 "experiment 4711" -X DELETE "$api/experiments/4711"

@@ -19,6 +19,8 @@ curl -s -m 60 -N "$api/experiments/$id/events" >"$folder/one"
 equal "live stream ends" $? 0
 equal "live: last state" "$(events "$folder/one" experiment | tail -1 | jq -r .state)" succeeded
 equal "live: rows" "$(events "$folder/one" metrics | jq -s '[.[].iteration] | unique | length')" 8
+# a row that comes later for the same iteration has it told again, with more in it: never as it was
+equal "live: rows in their order, each once" "$(events "$folder/one" metrics | jq -sc '[.[].iteration] as $told | [$told == ($told | sort), (unique | length) == length]')" "[true,true]"
 equal "live: the test point comes before the end" "$(events "$folder/one" metrics | jq -s 'map(select(.values.test_accuracy)) | length >= 1')" true
 for _ in $(seq 200); do events "$folder/all" experiment | grep -q '"id":'$id',.*"succeeded"' && break; sleep 0.1; done
 kill $all; wait $all 2>/dev/null
@@ -38,7 +40,9 @@ done
 curl -s -m 1 -N "$api/events" >"$folder/fresh"
 equal "a fresh stream tells nothing old" "$(grep -c '^event:' "$folder/fresh")" 0
 problem "bad last_event_id" 400 "last_event_id" "$api/events?last_event_id=x"
-ask -m 1 -H "Last-Event-ID: nonsense" "$api/events"; equal "nonsense from a header begins anew" "$status" 200
+for place in events experiments/1/events; do problem "bad Last-Event-ID: $place" 400 "Last-Event-ID" -H "Last-Event-ID: nonsense" "$api/$place"; done
+curl -s -m 20 -H "Last-Event-ID: $last" "$api/experiments/1/events" >"$folder/again"
+equal "a stream of one begins with the whole of it, whatever was seen" "$(events "$folder/again" metrics)" "$(events "$folder/events" metrics)"
 # cancel and delete are told
 curl -s -m 60 -N "$api/events" >"$folder/all" & all=$!
 sleep 0.3
@@ -56,6 +60,8 @@ ask -X DELETE "$api/experiments/$id"; equal "delete of a cancelled one" "$status
 for _ in $(seq 50); do grep -q '^event: deleted' "$folder/all" && break; sleep 0.1; done
 kill $all; wait $all 2>/dev/null
 equal "deletion is told" "$(events "$folder/all" deleted)" "{\"id\":$id}"
+curl -s -m 2 -N -H "Last-Event-ID: $last" "$api/events" >"$folder/replay"
+equal "deletion is told to who was away" "$(events "$folder/replay" deleted)" "{\"id\":$id}"
 equal "cancelling is told" "$(events "$folder/all" experiment | jq -rs 'map(select(.id == '$id').state) | last')" cancelled
 equal "progress is told" "$(events "$folder/all" progress | jq -s 'map(select(.id == '$id')) | length > 0 and (.[0] | has("iteration") and has("iterations") and has("fraction") and has("iterations_per_second") and has("eta_seconds"))')" true
 # clients that leave are noticed

@@ -36,13 +36,26 @@ for path in $waiting/cancel $waiting/pause $held/resume "$ended/retry?states=can
 full "sweep: trash" -X DELETE "$api/sweeps/$ended"
 full "session" -d "{\"token\": \"$secret\"}" "$api/session"
 full "session: end" -X DELETE -H "Cookie: $cookie" "$api/session"
+ask "$url/healthz"; equal "full: alive" "$status" 200
+problem "full: not ready" 503 "full" "$url/readyz"
 head -c "$(($(log_size) + 4096))" /dev/zero >"$folder/data.npy"
 problem "full: data file" 507 "no space" --data-binary "@$folder/data.npy" "$api/datasets?name=x.npy"
 equal "full: nothing is left of the data file" "$(ls -A "$data/datasets/receiving" "$data/datasets/user" 2>/dev/null | grep -c npy)" 0
 equal "full: reading goes on, and nothing was stored" \
     "$(curl -s "$api/experiments?limit=500" | jq -c '[.experiments[] | select(.state != "running")]')" "$before"
 prlimit --pid $server --fsize=unlimited: || fail "prlimit"
+ask "$url/readyz"; equal "space again: ready" "$status" 200
 ask -d "$(spec 50)" "$api/experiments"; equal "space again" "$status" 201
+# a result that waits for the disk warns of it, and not any more once it is stored
+curl -s -X POST "$api/experiments/$blocker/cancel" >/dev/null
+late=$(submit "$(iterations 2)"); state "$late" running
+prlimit --pid $server --fsize=1: || fail "prlimit"
+sleep 5
+equal "full: the result waits" "$(curl -s "$api/experiments/$late" | jq -r .state)" running
+prlimit --pid $server --fsize=unlimited: || fail "prlimit"
+state "$late" succeeded
+equal "space again: nothing to warn of" "$(curl -s "$api/experiments/$late" | jq .warning)" null
+holds "space again: the log has it" "$(curl -s "$api/experiments/$late/log")" "could not be stored yet"
 stop
 equal "full: status of the end" "$code" 0
 data=

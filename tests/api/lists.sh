@@ -55,6 +55,16 @@ where "$mine AND params.seed = 2" --data-urlencode 'fields=name,params.regulariz
 equal "fields: unknown metric" "$status" 400
 where "$mine AND params.seed = 2" --data-urlencode 'fields=name,params.regularizers.datagrad.weight,params.dataset.stratified,tags."a key",metrics.stopped_early'
 equal "fields" "$status $(jq -c '.experiments[0]' <<<"$body")" '200 {"name":"list 2","params":{"regularizers.datagrad.weight":0.5,"dataset.stratified":false},"tags":{"a key":"g2, \"q\""},"metrics":{"stopped_early":null}}'
+# whatever can be named can be picked: the fields that the server itself lists, and one of each group
+where "$mine AND params.seed = 2" -d sort=nothing
+for field in $(jq -r '.errors[0].detail' <<<"$body" | sed 's/.*there are: //; s/,//g; s/params tags metrics/params.seed tags.lists metrics.train_loss metrics.best.train_loss/'); do
+    for format in json jsonl; do
+        where "$mine AND params.seed = 2" -d "fields=$field" -d format=$format
+        equal "fields: $field as $format" "$status $(jq -c '[(.experiments[0]? // .) | .. | scalars] | length' <<<"$body")" "200 1"
+    done
+done
+where "$mine AND params.seed = 2" -d fields=id,sweep,arm
+equal "fields: the arm of what is part of no sweep" "$(jq -c '.experiments[0] | [.sweep, .arm]' <<<"$body")" "[null,null]"
 # -- exports
 where "$mine" -d format=csv -d sort=name --data-urlencode 'fields=name,tags."a key",tags.formula,params.optimizer.learning_rate,metrics.test_accuracy,state'
 holds "CSV: type" "$headers" "Content-Type: text/csv; charset=utf-8; header=present"

@@ -52,6 +52,8 @@ problem "purge what is not there" 409 "delete it before" -X POST "$api/experimen
 state "$busy" cancelled
 ask -X DELETE -H "If-Match: $(etag "$busy")" "$api/experiments/$busy"; equal "delete" "$status" 204
 problem "in the trash" 404 "undelete it" "$api/experiments/$busy"
+for part in log metrics analysis events; do problem "$part in the trash" 404 "undelete it" "$api/experiments/$busy/$part"; done
+for id in 9223372036854775807 99999999999999999999999; do problem "an id that nothing has" 404 "there is no experiment $id" "$api/experiments/$id"; done
 problem "delete twice" 404 "in the trash" -X DELETE "$api/experiments/$busy"
 problem "PATCH in the trash" 404 "in the trash" -X PATCH -d '{}' "$api/experiments/$busy"
 ask "$api/experiments?trashed=true&state=cancelled&limit=1"; equal "the trash" "$(jq -c '[.experiments[0].id, .experiments[0].trashed_at != null]' <<<"$body")" "[$busy,true]"
@@ -66,9 +68,10 @@ file=$child
 files() { find "$folder/data/artifacts" -type f -name "$file-*" | wc -l; }
 check "purge: its model is there" test "$(files)" -ge 1
 heir=$(curl -s "$api/experiments/$file" | jq ".spec | .init_from = $file | .training.iterations = 100000000" | curl -s -d @- "$api/experiments" | jq -r .id)
-ask -X DELETE "$api/experiments/$file"
-problem "purge what is started from" 409 "experiment $heir starts from" -X POST "$api/experiments/$file/purge"
+problem "delete what is started from" 409 "experiment $heir starts from" -X DELETE "$api/experiments/$file"
+ask -d "{\"action\": \"delete\", \"ids\": [$file]}" "$api/experiments/actions"; equal "delete what is started from, of many" "$(jq -c '.results[0].status' <<<"$body")" 409
 ask -X POST "$api/experiments/$heir/cancel"; state "$heir" cancelled
+ask -X DELETE "$api/experiments/$file"; equal "delete what was started from" "$status" 204
 ask -X POST "$api/experiments/$file/purge"; equal "purge" "$status$body" 204
 equal "purge: its files" "$(files)" 0
 for name in undelete purge; do problem "$name what is gone" 404 "there is no experiment $file" -X POST "$api/experiments/$file/$name"; done

@@ -21,6 +21,12 @@ ask -H "If-None-Match: $etag" "$url/"; equal "dashboard: unchanged" "$status$bod
 ask -I "$url/"; equal "dashboard: HEAD" "$status" 200
 script=$(curl -s "$url/" | grep -o 'src="[^"]*\.js"' | head -1 | cut -d'"' -f2)
 ask "$url/${script#/}"; holds "script: type" "$headers" "text/javascript"
+for place in / "/${script#/}"; do
+    problem "POST $place" 405 "GET, HEAD, OPTIONS" -d x "$url$place"; holds "POST $place: Allow" "$headers" "Allow: GET, HEAD, OPTIONS"
+    ask -X OPTIONS "$url$place"; equal "OPTIONS $place" "$status $(sed -n 's/^Allow: //p' <<<"$headers")" "204 GET, HEAD, OPTIONS"
+done
+problem "POST to nothing" 404 "nothing" -d x "$url/nothing"
+problem "POST to nothing of the API" 404 "nothing" -d x "$api/nothing"
 # submit, look, list
 ask -d "$(spec 300)" "$api/experiments"
 equal "submit: status" "$status" 201

@@ -64,6 +64,7 @@ holds "sweep: location" "$headers" "Location: /api/v1/sweeps/1"
 swept 1 finished
 ask "$api/experiments?sweep=1&limit=100&fields=sweep,spec"
 equal "sweep: pairs" "$(jq -c '[.experiments[] | select(.sweep.seed != .spec.seed)] | length' <<<"$body") $(jq -c '[.experiments[].sweep | [.arm, .seed]] | unique | length' <<<"$body")" '0 12'
+ask -G "$api/experiments" --data-urlencode 'filter=sweep = 1 AND arm = 2' -d fields=arm -d limit=1; equal "list: the arm as a field" "$status $(jq -c '.experiments' <<<"$body")" '200 [{"arm":2}]'
 ask -G "$api/experiments" --data-urlencode 'filter=sweep = 1 AND arm = 2' -d fields=sweep
 equal "sweep: the experiments of an arm" "$(jq -c '[.experiments[].sweep | [.arm, .seed]] | sort' <<<"$body")" '[[2,1],[2,2],[2,3]]'
 ask "$api/sweeps/1/table?columns=batch"
@@ -104,6 +105,7 @@ problem "sweep: resume what goes on" 409 "not paused" -X POST "$api/sweeps/1/res
 # More seeds: only the new ones run.
 ask -d '{"repeats": 1}' "$api/sweeps/1/seeds"; equal "seeds: added" "$status $(jq -c .experiments <<<"$body")" '200 16'
 ask -d '{"seeds": [4, 17]}' "$api/sweeps/1/seeds"; equal "seeds: those that are new" "$status $(jq -c .experiments <<<"$body")" '200 20'
+problem "seeds: one twice" 422 "the seed 60 is there twice" -d '{"seeds": [61, 60, 60]}' "$api/sweeps/1/seeds"
 problem "seeds: what" 422 "repeats" -d '{"repeat": 1}' "$api/sweeps/1/seeds"
 swept 1 finished
 ask "$api/sweeps/1/table"; equal "seeds: in the table" "$(jq -c '[.cells[].n] | unique' <<<"$body")" '[5]'

@@ -367,6 +367,18 @@ static void test_strangers(void **state) {
                   "200", "\"body\":\"{}\"");
 }
 
+/* Two hosts, or a body of which nobody knows where it ends: how requests are smuggled. */
+static void test_framing(void **state) {
+    fixture *self = *state;
+    ASSERT_ANSWER(ask(self, "GET /things HTTP/1.1\r\n" HOST "Host: localhost\r\n\r\n"), "400",
+                  "several Host");
+    ASSERT_ANSWER(ask(self, "POST /things HTTP/1.1\r\n" HOST "Transfer-Encoding: bogus\r\n\r\n{}"),
+                  "400", "Transfer-Encoding");
+    ASSERT_ANSWER(ask(self, "POST /things HTTP/1.1\r\n" HOST
+                            "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+                  "200", "\"body\":\"{}\"");
+}
+
 static void test_bodies(void **state) {
     fixture *self = *state;
     ASSERT_ANSWER(ask(self, "POST /things HTTP/1.1\r\n" HOST
@@ -562,6 +574,7 @@ int main(void) {
         cmocka_unit_test(test_listen_addresses),
         LIVE(test_routing),
         LIVE(test_strangers),
+        LIVE(test_framing),
         LIVE(test_bodies),
         LIVE(test_slow_client_is_cut),
         LIVE(test_streams),

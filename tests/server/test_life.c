@@ -455,6 +455,17 @@ static void keeps_what_the_rules_say(void **state) {
     assert_int_equal(STATE_CANCELLED, state_of(in, ids[2]));
     assert_int_equal(STATE_CANCELLED, state_of(in, ids[4]));
     assert_status(GR_NOT_FOUND, store_get(in, ids[3], &record, &error));
+    const submission heir = {.name = "heir",
+                             .tags = "{}",
+                             .spec = "{\"init_from\":3}",
+                             .data_hash = "00",
+                             .engine_version = "test",
+                             .iterations = 1};
+    assert_ok(store_submit(in, &heir, &(int64_t){0}, &error));
+    const retention_rules one = {.kept = 1};
+    meddle(*state, "UPDATE experiments SET finished_at = 1 WHERE id = 3");
+    assert_ok(retention_apply(in, &one, NULL, &error));
+    assert_int_equal(STATE_CANCELLED, state_of(in, ids[2])); /* another starts from it */
     store_close(in);
     in = open_store(*state); /* nothing that is left is swept */
     assert_true(has_artifact(in, "1.checkpoint"));

@@ -600,8 +600,16 @@ static int on_full_disk(const char *directory) {
         experiment_clear(&record);
         pause_briefly();
     }
-    if (record.state != STATE_SUCCEEDED || record.attempt != 1 || !record.warning) return 5;
+    if (record.state != STATE_SUCCEEDED || record.attempt != 1 || record.warning) return 5;
     experiment_clear(&record);
+    /* The log keeps what the result, stored by now, need not warn of any more. */
+    log_line *lines;
+    size_t line_count, waits = 0;
+    if (store_log(self.store, id, &lines, &line_count, &error) != GR_OK) return 7;
+    for (size_t i = 0; i < line_count; i++)
+        waits += strstr(lines[i].text, "could not be stored yet") != NULL;
+    log_lines_free(lines, line_count);
+    if (waits == 0) return 8;
     metric_row *rows;
     size_t count;
     if (store_series(self.store, id, "train_loss", -1, &rows, &count, &error) || count != 10)
