@@ -130,7 +130,9 @@ class Full:
         os.unlink(self.ballast)
         self.wait("it succeeds once there is space", lambda: self.one(running["id"])["state"] == "succeeded", 30)
         now = self.one(running["id"])
-        self.check("in one attempt, and says what happened", now["attempt"] == 1 and "full" in str(now["warning"]), now)
+        self.check("in one attempt, with nothing left to warn of", now["attempt"] == 1 and now["warning"] is None, now)
+        log = self.ask("GET", f"/experiments/{running['id']}/log")[2]
+        self.check("its log says what happened", "full" in str(log), log)
         status, _, answer = self.ask("POST", "/experiments", body, key=body["tags"]["key"])
         self.check("what was refused is accepted now", status == 201, (status, answer))
         self.ask("POST", f"/experiments/{answer['id']}/cancel")
