@@ -29,9 +29,11 @@ INLINE uint64_t same_lanes(const column *at, int64_t row, int64_t x, int64_t oth
     const gr_convolution_shape *c = at->c;
     for (int64_t channel = 0; channel < c->in_channels; channel++)
         for (int64_t i = 0; i < c->kernel; i++)
-            for (int64_t j = 0; j < c->kernel && wanted; j++)
+            for (int64_t j = 0; j < c->kernel; j++) {
                 wanted &= bits_of(equal((integers)input_at(at, channel, row, x, i, j),
                                         (integers)input_at(at, channel, other_row, other_x, i, j)));
+                if (!wanted) return 0;
+            }
     return wanted;
 }
 
