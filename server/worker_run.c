@@ -126,10 +126,10 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
     run *lease = self->run;
     const experiment *record = &lease->record;
     GR_TRY(run_flush(lease, error));
-    if (self->waited) /* the warning of it is stored by now, and must not outlast what it says */
-        GR_TRY(store_warn(lease->store, record->id, record->attempt, NULL, error));
     int64_t iteration = atomic_load(&lease->iteration);
     if (state != STATE_SUCCEEDED) {
+        if (self->waited)
+            GR_TRY(store_warn(lease->store, record->id, record->attempt, NULL, error));
         if (state == STATE_DIVERGED)
             GR_TRY(replay_report(lease->store, record, state, iteration, reason, NULL, error));
         return store_finish(lease->store, record->id, record->attempt, state, iteration, NULL,
@@ -141,6 +141,8 @@ static gr_status try_finish(work *self, experiment_state state, const char *reas
     char *path = artifact_path(lease, name);
     if (!path) return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for the model");
     gr_status status = experiment_write_model(&self->setup, self->training, path, error);
+    if (status == GR_OK && self->waited) /* nothing is left to wait for */
+        status = store_warn(lease->store, record->id, record->attempt, NULL, error);
     if (status == GR_OK)
         status = replay_report(lease->store, record, state, iteration, NULL, path, error);
     if (status == GR_OK) {
