@@ -10,6 +10,7 @@
 #include "core/data/split_content.h"
 #include "core/needs.h"
 #include "core/objective.h"
+#include "core/subnormals.h"
 #include "core/training_options.h"
 
 /* -- the table: each kind is a member of "analysis", and a family of its own
@@ -282,10 +283,12 @@ gr_status gr_analyse(const gr_plan *plan, const gr_dataset *dataset, const gr_ar
                           .stop = stop,
                           .stop_context = context,
                           .analysis = result};
+    const unsigned before = gr_flush_subnormals();
     gr_status status = trained_create(&trained, model, error);
     for (int i = 0; status == GR_OK && i < ROWS; i++)
         if (is_wanted(plan->analysis, i))
             status = rows[i]->run(gr_settings_of(plan->analysis, i), &trained, error);
+    gr_restore_subnormals(before);
     trained_clear(&trained);
     if (status != GR_OK) gr_analysis_clear(result);
     return status;

@@ -7,6 +7,7 @@
 #include "core/objective.h"
 #include "core/passes.h"
 #include "core/plan.h"
+#include "core/subnormals.h"
 #include "core/training_options.h"
 
 struct gr_predictor {
@@ -109,7 +110,9 @@ static void answer(gr_predictor *predictor, int64_t count, gr_predictions *predi
                           .parameters = predictor->parameters,
                           .buffers = predictor->buffers,
                           .samples = count};
+    const unsigned before = gr_flush_subnormals();
     gr_pass_forward(&pass);
+    gr_restore_subnormals(before);
     const int64_t outputs = gr_network_outputs(predictor->network);
     const gr_real *z = predictor->workspace->a[predictor->network->node_count];
     const bool probabilities = gr_predictor_has_probabilities(predictor);

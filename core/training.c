@@ -11,6 +11,7 @@
 #include "core/objective.h"
 #include "core/optimizer.h"
 #include "core/plan.h"
+#include "core/subnormals.h"
 #include "core/training_options.h"
 
 enum {
@@ -368,7 +369,7 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
     return GR_OK;
 }
 
-gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_error *error) {
+static gr_status advance(gr_training *training, gr_progress *progress, gr_error *error) {
     if (training->evaluation.running) return evaluate(training, progress, error);
     const bool ends = at_end(training, &training->stopping);
     const bool due = training->iteration > 0 && training->evaluated != training->iteration &&
@@ -383,6 +384,13 @@ gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_e
     }
     *progress = GR_PROGRESS_ITERATION;
     return step(training, error);
+}
+
+gr_status gr_training_advance(gr_training *training, gr_progress *progress, gr_error *error) {
+    const unsigned before = gr_flush_subnormals();
+    const gr_status status = advance(training, progress, error);
+    gr_restore_subnormals(before);
+    return status;
 }
 
 int64_t gr_training_iteration(const gr_training *training) {

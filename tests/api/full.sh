@@ -48,12 +48,18 @@ ask "$url/readyz"; equal "space again: ready" "$status" 200
 ask -d "$(spec 50)" "$api/experiments"; equal "space again" "$status" 201
 # a result that waits for the disk warns of it, and not any more once it is stored
 curl -s -X POST "$api/experiments/$blocker/cancel" >/dev/null
-late=$(submit "$(iterations 2)"); state "$late" running
+count=$(iterations 2); late=$(submit "$count")
+curl -sN -m 300 "$api/experiments/$late/events" >"$folder/late" & stream=$!
+# told PATTERN: waits until the stream has it
+told() { for _ in $(seq 900); do grep -q "$1" "$folder/late" && return; sleep 0.1; done; fail "full: the stream has no $1"; }
+told '^event: progress'
 prlimit --pid $server --fsize=1: || fail "prlimit"
-sleep 5
+told "^data: .*\"iteration\":$count[,}]"
+sleep 2
 equal "full: the result waits" "$(curl -s "$api/experiments/$late" | jq -r .state)" running
 prlimit --pid $server --fsize=unlimited: || fail "prlimit"
 state "$late" succeeded
+wait $stream
 equal "space again: nothing to warn of" "$(curl -s "$api/experiments/$late" | jq .warning)" null
 holds "space again: the log has it" "$(curl -s "$api/experiments/$late/log")" "could not be stored yet"
 stop

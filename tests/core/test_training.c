@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -326,6 +327,39 @@ static void test_restore_over_another_state(void **state) {
     spec_clear(&s);
 }
 
+/* -- subnormal numbers
+ * ------------------------------------------------------------------------------------------ */
+
+/* What a training meets of them it takes for zeros; its caller's arithmetic goes on as before. */
+static void test_subnormals(void **state) {
+    (void)state;
+    spec s;
+    spec_build(&s, &(spec_texts){.seed = 8});
+    gr_training *training = create(&s);
+    gr_arrays model = {0};
+    assert_int_equal(gr_training_model(training, &model, NULL), GR_OK);
+    const volatile float least = FLT_MIN / 4, half = 0.5f;
+    for (size_t a = 0; a < model.count; a++)
+        for (int64_t i = 0; i < gr_shape_elements(&model.items[a].shape); i++)
+            ((float *)model.items[a].data)[i] = least;
+    assert_int_equal(gr_training_set_model(training, &model, NULL), GR_OK);
+    gr_arrays_clear(&model);
+    advance(training);
+    assert_int_equal(gr_training_model(training, &model, NULL), GR_OK);
+    for (size_t a = 0; a < model.count; a++)
+        for (int64_t i = 0; i < gr_shape_elements(&model.items[a].shape); i++) {
+            const float value = ((const float *)model.items[a].data)[i];
+            if (fpclassify(value) == FP_SUBNORMAL)
+                fail_msg("%s[%lld] is %g", model.items[a].name, (long long)i, (double)value);
+        }
+#ifdef __x86_64__
+    assert_true(least * half > 0);
+#endif
+    gr_arrays_clear(&model);
+    gr_training_free(training);
+    spec_clear(&s);
+}
+
 /* -- threads
  * -----------------------------------------------------------------------------------------------
  */
@@ -592,6 +626,7 @@ int main(void) {
         cmocka_unit_test(test_all_that_is_wrong),
         cmocka_unit_test(test_plans_that_are_not_refused),
         cmocka_unit_test(test_restore_over_another_state),
+        cmocka_unit_test(test_subnormals),
         cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_foreign_states),
         cmocka_unit_test(test_divergence),
