@@ -86,6 +86,20 @@ static void fill_linear(const gr_split *split, const uint8_t *const *rows, int64
     }
 }
 
+/* The samples of a batch are anywhere in memory: those of the next tile come while one is filled.
+ */
+static void fetch_pixels(const gr_split *split, gr_part part, const int64_t *positions,
+                         int64_t count) {
+    enum { CACHE_LINE = 64, SECOND_LEVEL = 2 };
+    const int64_t size = split->dataset->features;
+    for (int64_t i = 0; i < count; i++) {
+        const uint8_t *sample =
+            samples_of(split, part)->pixels + split->indices[part][positions[i]] * size;
+        for (int64_t at = 0; at < size; at += CACHE_LINE)
+            __builtin_prefetch(sample + at, 0, SECOND_LEVEL);
+    }
+}
+
 static void fill_pixels(const gr_split *split, gr_part part, const int64_t *positions,
                         int64_t count, gr_real *x) {
     const uint8_t *pixels = samples_of(split, part)->pixels;
@@ -93,6 +107,8 @@ static void fill_pixels(const gr_split *split, gr_part part, const int64_t *posi
     for (int64_t first = 0; first < count; first += most) {
         const uint8_t *rows[TILE];
         int width = (int)(count - first < most ? count - first : most);
+        const int64_t next = first + width, left = count - next;
+        fetch_pixels(split, part, positions + next, left < most ? left : most);
         for (int lane = 0; lane < width; lane++)
             rows[lane] =
                 pixels + split->indices[part][positions[first + lane]] * split->dataset->features;
