@@ -24,11 +24,12 @@ enum { TERMS = 64, WIDE = ROW_VECTORS * LANES, UNITS = 256, LINE = 64 / sizeof(g
 
 #define ALIGNED __attribute__((aligned(GR_ALIGNMENT)))
 
-/* c[column] = Σ factors[term]·b[term·WIDE + column] over the terms whose bits are set, or added to
- * what is there. Only `columns` are written. */
+/* c[column] = Σ factors[term]·b[term·b_term + column] over the terms whose bits are set, or added
+ * to what is there. Only `columns` are written. */
 typedef struct sparse_row {
     uint64_t terms;
     const gr_real *factors, *b;
+    int64_t b_term;
     bool add;
     int64_t columns;
     gr_real *c;
@@ -36,12 +37,13 @@ typedef struct sparse_row {
 
 INLINE void add_terms(const int V, const sparse_row *row) {
     const gr_real *factors = row->factors, *b = row->b;
+    const int64_t b_term = row->b_term;
     gr_real *c = row->c;
     vector sum[ROW_VECTORS] = {{0}};
     for (uint64_t terms = row->terms; terms; terms &= terms - 1) {
         const int term = __builtin_ctzll(terms);
         const vector factor = broadcast(factors[term]);
-        FOR_EACH (v, V) sum[v] += factor * load(b + term * WIDE + v * LANES);
+        FOR_EACH (v, V) sum[v] += factor * load(b + term * b_term + v * LANES);
     }
     if (row->add)
         FOR_EACH (v, V) sum[v] += load(c + v * LANES);
@@ -115,15 +117,19 @@ static void turn_adjoints(int64_t units, int64_t lanes, const gr_real *d_out, in
 static void add_weights(const turned_adjoints *d_out, const gr_real *weights, int64_t in,
                         int64_t wide, bool add, gr_real *result) {
     gr_real packed[TERMS * WIDE] ALIGNED;
+    /* Rows of whole lines, whose distance spreads them over the cache, can be read where they are.
+     */
+    const bool in_place = in % (2 * LINE) == LINE && (uintptr_t)weights % 64 == 0;
     for (int64_t block = 0, unit = 0; block < d_out->blocks.tiles; block++) {
         const int64_t count = size_of(d_out->blocks, block);
-        for (int64_t u = 0; u < count; u++)
+        for (int64_t u = 0; u < count && !in_place; u++)
             for (int64_t v = 0; v < wide; v += LANES)
                 store(packed + u * WIDE + v, load(weights + (unit + u) * in + v));
         for (int64_t lane = 0; lane < d_out->lanes; lane++) {
             const sparse_row row = {.terms = d_out->terms[block][lane],
                                     .factors = d_out->d + lane * UNITS + unit,
-                                    .b = packed,
+                                    .b = in_place ? weights + unit * in : packed,
+                                    .b_term = in_place ? in : WIDE,
                                     .add = add || block > 0,
                                     .columns = wide,
                                     .c = result + lane * WIDE};
@@ -177,6 +183,7 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
                 const sparse_row row = {.terms = terms_of(count, factors),
                                         .factors = factors,
                                         .b = turned,
+                                        .b_term = WIDE,
                                         .add = true,
                                         .columns = columns,
                                         .c = c};
