@@ -250,7 +250,9 @@ static void spread(int64_t count, uint64_t bits, gr_real *row) {
 }
 
 static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real *kept) {
-    if (!is_large(units, in, samples)) return false;
+    /* Adding up a vector's lanes takes as long as the products of so many inputs that are saved. */
+    enum { LEAST_KEPT_IN = LANES < 16 ? 0 : 32 * LANES };
+    if (!is_large(units, in, samples) || in < LEAST_KEPT_IN) return false;
     int64_t positive = 0;
     for (int64_t i = 0; i < units * samples; i++) positive += kept[i] > 0;
     return positive <= units * samples * 3 / 5;

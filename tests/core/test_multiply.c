@@ -26,7 +26,7 @@ typedef struct product_case {
 static product_case product_case_create(uint32_t test) {
     const bool large = test % 12 <= 1;
     product_case c = {.units = chosen(test, 0, 1, large ? 200 : 40),
-                      .in = chosen(test, 1, 1, large ? 700 : 150),
+                      .in = chosen(test, 1, 1, large ? 1000 : 150),
                       .lanes = chosen(test, 2, 1, large ? 140 : 40)};
     if (test % 3 == 1) c.lanes = (c.lanes + 15) / 16 * 16 + chosen(test, 3, -2, 2);
     /* The adjoint of many weights is turned, here in two blocks of lanes. */
