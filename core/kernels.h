@@ -156,6 +156,14 @@ typedef struct gr_kernels {
     /* out[f][k][s] = scale[f][s]·in[f][k][s]; out may be in. */
     void (*scale)(int64_t features, int64_t probes, int64_t samples, const gr_real *scale,
                   const gr_real *in, gr_real *out);
+    /* -- of input gradients g [features][probes][samples], `stride` reals between features. -- */
+    /* norms[s] = Σ over features and probes of g², for the first `count` samples, summed so that
+     * thousands of like terms lose nothing. */
+    void (*squared_norms)(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          int64_t count, const gr_real *g, double *norms);
+    /* g[f][k][s] *= factor[s]. */
+    void (*scale_samples)(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          const gr_real *factor, gr_real *g);
     /* d[f][s] += Σ_k a[f][s]·t[f][k][s]·e[f][k][s]. */
     void (*add_products)(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d);

@@ -331,6 +331,23 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
     }
 }
 
+static void squared_norms(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          int64_t count, const gr_real *g, double *norms) {
+    for (int64_t s = 0; s < count; s++) {
+        norms[s] = 0;
+        for (int64_t f = 0; f < features; f++)
+            for (int64_t k = 0; k < probes; k++) {
+                const double value = (double)g[f * stride + k * samples + s];
+                norms[s] += value * value;
+            }
+    }
+}
+
+static void scale_samples(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          const gr_real *factor, gr_real *g) {
+    FOR_EACH_LANE (features, probes, samples) g[f * stride + k * samples + s] *= factor[s];
+}
+
 static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d) {
     for (int64_t f = 0; f < features; f++)
@@ -613,6 +630,8 @@ const gr_kernels gr_kernels_reference = {
     .elu = smooth_elu,
     .relu_mask = relu_mask,
     .scale = scale,
+    .squared_norms = squared_norms,
+    .scale_samples = scale_samples,
     .add_products = add_products,
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,

@@ -46,6 +46,80 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
                 store_lanes(out + s, samples - s, load(factor + s) * load(in + s));
 }
 
+/* Vectors of samples that are summed at once; rows that are summed in their own precision. */
+enum { NORM_VECTORS = 4, RUN = 16 };
+
+INLINE void norms_of(const int V, int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                     int64_t count, const gr_real *g, double *norms) {
+    wide_vector total[NORM_VECTORS][WIDE_PARTS] = {{{0}}};
+    for (int64_t row = 0, f = 0, k = 0; row < features * probes;) {
+        vector sum[NORM_VECTORS] = {{0}};
+        for (const int64_t end = row + RUN; row < end && f < features; row++) {
+            const gr_real *from = g + f * stride + k * samples;
+            for (int v = 0; v < V; v++) {
+                const vector value = load(from + v * VECTOR_LANES);
+                sum[v] += value * value;
+            }
+            if (++k == probes) k = 0, f++;
+        }
+        for (int v = 0; v < V; v++) {
+            wide_vector wide[WIDE_PARTS];
+            widen(sum[v], wide);
+            for (int part = 0; part < (int)WIDE_PARTS; part++) total[v][part] += wide[part];
+        }
+    }
+    double all[NORM_VECTORS * VECTOR_BYTES / sizeof(gr_real)];
+    memcpy(all, total, sizeof all);
+    memcpy(norms, all, (size_t)count * sizeof *norms);
+}
+
+#define NORMS(V)                                                                                \
+    static void norms_of_##V(int64_t features, int64_t probes, int64_t samples, int64_t stride, \
+                             int64_t count, const gr_real *g, double *norms) {                  \
+        norms_of(V, features, probes, samples, stride, count, g, norms);                        \
+    }
+NORMS(1)
+NORMS(2)
+NORMS(3)
+NORMS(4)
+
+static void squared_norms(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          int64_t count, const gr_real *g, double *norms) {
+    enum { MOST = NORM_VECTORS * VECTOR_BYTES / sizeof(gr_real) };
+    for (; count > 0; count -= MOST, g += MOST, norms += MOST) {
+        const int64_t some = count < MOST ? count : MOST;
+        const int64_t vectors = (some + VECTOR_LANES - 1) / VECTOR_LANES;
+        (vectors == 1   ? norms_of_1
+         : vectors == 2 ? norms_of_2
+         : vectors == 3 ? norms_of_3
+                        : norms_of_4)(features, probes, samples, stride, some, g, norms);
+    }
+}
+
+/* What a row's last vector has beyond the row stays as it is, so that only the last row's is a
+ * part. Shorter rows would each wait for what was stored into them with the one before. */
+static void scale_samples(int64_t features, int64_t probes, int64_t samples, int64_t stride,
+                          const gr_real *factor, gr_real *g) {
+    if (samples < VECTOR_LANES) {
+        for (int64_t f = 0; f < features; f++)
+            for (int64_t k = 0; k < probes; k++)
+                for (int64_t s = 0; s < samples; s++) g[f * stride + k * samples + s] *= factor[s];
+        return;
+    }
+    FOR_EACH_VECTOR (s, samples) {
+        const int64_t left = samples - s;
+        vector by = broadcast(1);
+        memcpy(&by, factor + s,
+               sizeof *factor * (size_t)(left < VECTOR_LANES ? left : VECTOR_LANES));
+        for (int64_t f = 0; f < features; f++)
+            for (int64_t k = 0; k < probes; k++) {
+                gr_real *at = g + f * stride + k * samples + s;
+                const bool last = f == features - 1 && k == probes - 1;
+                store_lanes(at, last ? left : VECTOR_LANES, by * load(at));
+            }
+    }
+}
+
 static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d) {
     for (int64_t f = 0; f < features; f++, a += samples, d += samples)
@@ -348,6 +422,8 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .elu = KERNEL(elu),
     .relu_mask = relu_mask,
     .scale = scale,
+    .squared_norms = squared_norms,
+    .scale_samples = scale_samples,
     .add_products = add_products,
     .window_maximum = window_maximum,
     .window_scatter = window_scatter,

@@ -35,8 +35,7 @@ static double layer_input(const gr_probe_block *b, gr_real *g) {
         total += length;
         factor[s] = (gr_real)(b->weight / ((double)b->batch_size * length));
     }
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t s = 0; s < n; s++) g[f * n + s] *= factor[s];
+    b->kernels->scale_samples(b->features, 1, n, n, factor, g);
     return total;
 }
 

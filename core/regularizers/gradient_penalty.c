@@ -328,11 +328,7 @@ static double input(const gr_probe_block *b, gr_real *g) {
         total += excess * excess;
         factor[s] = (gr_real)(2 * scale * excess / length);
     }
-    for (int64_t f = 0; f < b->features; f++)
-        for (int64_t k = 0; k < b->probes; k++) {
-            gr_real *row = g + f * b->stride + k * n;
-            for (int64_t s = 0; s < n; s++) row[s] *= factor[s];
-        }
+    b->kernels->scale_samples(b->features, b->probes, n, b->stride, factor, g);
     return total;
 }
 

@@ -198,6 +198,47 @@ static void test_scale_and_add_products(void **state) {
     }
 }
 
+/* Probes of others between the rows, which must stay; and sums of so many terms that single
+ * precision would lose digits. */
+static void test_norms_and_scale_samples(void **state) {
+    (void)state;
+    int sets;
+    const gr_kernels *const *set = runnable_sets(&sets);
+    for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
+        lane_case c = lane_case_create(test);
+        if (test % 4 == 0) c.features = 3000;
+        if (test % 3 == 0) c.samples = chosen(test, 7, 1, 150);
+        const int64_t stride = (c.probes + chosen(test, 8, 0, 2)) * c.samples;
+        const int64_t first = chosen(test, 9, 0, (int64_t)c.samples - 1);
+        const int64_t count = chosen(test, 10, 1, c.samples - first);
+        guarded g = guarded_normal(c.features * stride, test, 1);
+        guarded factor = guarded_normal(c.samples, test, 2), scaled = guarded_copy(&g);
+        gr_kernels_reference.scale_samples(c.features, c.probes, c.samples, stride, factor.data,
+                                           scaled.data);
+        double wanted[150], got[150 + 1];
+        const gr_real *from = (const gr_real *)g.data + first;
+        gr_kernels_reference.squared_norms(c.features, c.probes, c.samples, stride, count, from,
+                                           wanted);
+        for (int i = 0; i < sets; i++) {
+            char what[256];
+            set_name(set[i], "squared_norms", c.shape, what);
+            got[count] = -1;
+            set[i]->squared_norms(c.features, c.probes, c.samples, stride, count, from, got);
+            assert_true(got[count] == -1);
+            for (int64_t s = 0; s < count; s++) /* sixteen terms are added in gr_real */
+                if (!(fabs(got[s] - wanted[s]) <= 17 * UNIT_ROUNDOFF * wanted[s]))
+                    fail_msg("%s: %.17g, not %.17g", what, got[s], wanted[s]);
+            set_name(set[i], "scale_samples", c.shape, what);
+            guarded same = guarded_copy(&g);
+            set[i]->scale_samples(c.features, c.probes, c.samples, stride, factor.data, same.data);
+            assert_exactly(what, &same, &scaled);
+            guarded_free(&same);
+        }
+        guarded *const all[] = {&g, &factor, &scaled};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    }
+}
+
 /* -- windows
  * -----------------------------------------------------------------------------------------------
  */
@@ -295,9 +336,13 @@ static void test_choice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_standardize),  cmocka_unit_test(test_row_sums),
-        cmocka_unit_test(test_relu),         cmocka_unit_test(test_scale_and_add_products),
-        cmocka_unit_test(test_dropout_mask), cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_standardize),
+        cmocka_unit_test(test_row_sums),
+        cmocka_unit_test(test_relu),
+        cmocka_unit_test(test_scale_and_add_products),
+        cmocka_unit_test(test_norms_and_scale_samples),
+        cmocka_unit_test(test_dropout_mask),
+        cmocka_unit_test(test_windows),
         cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
