@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/passes.h"
 #include "tests/core/kernel_sets.h"
@@ -27,6 +28,23 @@ static guarded levels(int64_t count, int64_t lanes, uint32_t test) {
             ((gr_real *)g.data)[i * lanes + lane] = value;
         }
     }
+    return g;
+}
+
+/* Images that are the same along one diagonal and nowhere else: only pixels up and to the right, or
+ * down and to the left, read the same. */
+static guarded stripes(const gr_convolution_shape *c, int64_t lanes, uint32_t test) {
+    const int64_t length = c->in_rows + c->in_columns;
+    guarded g = guarded_reals(c->in_channels * c->in_rows * c->in_columns * lanes);
+    guarded line = guarded_normal(c->in_channels * length * lanes, test, 4);
+    for (int64_t pixel = 0; pixel < c->in_channels * c->in_rows * c->in_columns; pixel++) {
+        const int64_t column = pixel % c->in_columns, row = pixel / c->in_columns % c->in_rows;
+        const int64_t channel = pixel / (c->in_columns * c->in_rows);
+        memcpy((gr_real *)g.data + pixel * lanes,
+               (gr_real *)line.data + (channel * length + row + column) * lanes,
+               (size_t)lanes * sizeof(gr_real));
+    }
+    guarded_free(&line);
     return g;
 }
 
@@ -54,7 +72,8 @@ static void test_settle(void **state) {
         const int64_t taps = c.in_channels * c.kernel * c.kernel;
         const int64_t pixels = c.out_rows * c.out_columns;
         const int64_t count = c.out_channels * pixels * lanes;
-        guarded in = levels(c.in_channels * c.in_rows * c.in_columns, lanes, test);
+        guarded in = test % 5 == 1 ? stripes(&c, lanes, test)
+                                   : levels(c.in_channels * c.in_rows * c.in_columns, lanes, test);
         guarded weights = guarded_normal(c.out_channels * taps, test, 1);
         guarded bias = guarded_normal(c.out_channels, test, 2);
         if (test % 3 == 0) ((gr_real *)bias.data)[0] = 0;
