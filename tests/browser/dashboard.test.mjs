@@ -184,6 +184,7 @@ try {
     await page.mouse.move(0, 0);
     assert.equal(await text('.chart-at'), '');
     await page.getByText('Values as a table').click();
+    await page.locator('.values tbody tr').first().waitFor(); // it is drawn after it has opened
     const headings = await page.locator('.values thead th').allTextContents();
     assert.deepEqual(headings.slice(0, 4), ['Iteration', 'train_loss', 'validation_loss', 'test_loss']);
     assert.equal(await page.locator('.values tbody tr').count(), 40);
