@@ -86,8 +86,7 @@ static void fill_linear(const gr_split *split, const uint8_t *const *rows, int64
     }
 }
 
-/* The samples of a batch are anywhere in memory: those of the next tile come while one is filled.
- */
+/* A batch's samples are anywhere in memory: those of the next tile come while one is filled. */
 static void fetch_pixels(const gr_split *split, gr_part part, const int64_t *positions,
                          int64_t count) {
     enum { CACHE_LINE = 64, SECOND_LEVEL = 2 };

@@ -20,6 +20,14 @@ typedef struct product_case {
     char shape[96];
 } product_case;
 
+static void align(guarded *g) {
+    void *data = NULL;
+    assert_int_equal(posix_memalign(&data, GR_ALIGNMENT, g->bytes + GR_SLACK_BYTES), 0);
+    memcpy(data, g->data, g->bytes + GR_SLACK_BYTES);
+    free(g->data);
+    g->data = data;
+}
+
 /* Mostly small shapes; a sixth is larger than a block of terms, lanes and columns. Lanes lie
  * around whole vectors, where the kernels take turns. The adjoints of every second have zeros, up
  * to all, and half of what is kept are not positive. */
@@ -34,14 +42,18 @@ static product_case product_case_create(uint32_t test) {
     /* Many lanes; adjoints with zeros of more units than are turned at once. */
     if (test == 6) c.units = 20, c.in = 30, c.lanes = 300;
     if (test == 7) c.units = 530, c.in = 230, c.lanes = 70;
+    /* Weights whose rows are whole lines of the cache are read where they are. */
+    const bool in_lines = test == 9;
+    if (in_lines) c.units = 100, c.in = 15 * GR_ALIGNMENT / (int64_t)sizeof(gr_real), c.lanes = 50;
     c.weights = guarded_normal(c.units * c.in, test, 1);
+    if (in_lines) align(&c.weights);
     c.bias = guarded_normal(c.units, test, 2);
     c.x = guarded_normal(c.in * c.lanes, test, 3);
     c.d_out = guarded_normal(c.units * c.lanes, test, 4);
     c.probes = c.lanes % 3 == 0 ? 3 : 1;
     c.kept = guarded_normal(c.units * c.lanes / c.probes, test, 7);
     if (test == 7) memset(c.kept.data, 0, c.kept.bytes);
-    const gr_real least = test == 7 ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
+    const gr_real least = test == 7 || in_lines ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
     gr_real *d_out = c.d_out.data;
     for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
         if (d_out[i] < least) d_out[i] = 0;
