@@ -234,11 +234,16 @@ static void check_parts(parts *p, findings *found) {
     }
 }
 
+int64_t gr_training_array_reals(const gr_network *network) {
+    enum { LINE = GR_ALIGNMENT / sizeof(gr_real) };
+    return (network->parameter_count + LINE - 1) / LINE * LINE;
+}
+
 int64_t gr_training_block_reals(const gr_plan *plan, const gr_network *network) {
     const int64_t moments = gr_optimizer_kind_of(plan->optimizer)->moments;
     const bool keeps_best = gr_choice(plan->training, GR_TRAINING_KEEP) == GR_TRAINING_KEEP_BEST;
     const int64_t sets = keeps_best ? 2 : 1; /* of parameters and buffers */
-    return network->parameter_count * (1 + moments + sets) + network->buffer_count * sets;
+    return gr_training_array_reals(network) * (1 + moments + sets) + network->buffer_count * sets;
 }
 
 static gr_estimate estimate_of(const parts *p) {

@@ -86,7 +86,7 @@ void gr_training_free(gr_training *training) {
 }
 
 static gr_status allocate(gr_training *training, gr_error *error) {
-    const size_t count = (size_t)training->network->parameter_count;
+    const size_t count = (size_t)gr_training_array_reals(training->network);
     const int moments = gr_optimizer_kind_of(training->plan.optimizer)->moments;
     const size_t samples = (size_t)gr_split_size(training->split, GR_PART_TRAINING);
     const size_t block = (size_t)training->block_samples;
@@ -101,8 +101,8 @@ static gr_status allocate(gr_training *training, gr_error *error) {
     training->positions = malloc((block + 1) * sizeof(int64_t));
     if (!training->parameters || !training->order || !training->labels || !training->targets ||
         !training->positions)
-        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a training of %zu parameters",
-                       count);
+        return gr_fail(error, GR_OUT_OF_MEMORY, "no memory for a training of %lld parameters",
+                       (long long)training->network->parameter_count);
     if (gr_dataset_describe(training->dataset)->knows_derivatives) {
         const size_t features = (size_t)gr_network_features(training->network, 0);
         training->derivatives = calloc(outputs * features * block, sizeof(gr_real));
