@@ -242,11 +242,14 @@ INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
 
 /* The first values of a row to where the bits are; zeros elsewhere. */
 static void spread(int64_t count, uint64_t bits, gr_real *row) {
-    gr_real values[TERMS];
-    memcpy(values, row, sizeof *row * (size_t)__builtin_popcountll(bits));
-    memset(row, 0, sizeof *row * (size_t)count);
-    for (const gr_real *value = values; bits; bits &= bits - 1)
-        row[__builtin_ctzll(bits)] = *value++;
+    gr_real values[TERMS + LANES];
+    for (int64_t i = 0; i < count; i += LANES) store(values + i, load(row + i));
+    const gr_real *value = values;
+    for (int64_t i = 0; i < count; i += LANES) {
+        const uint64_t some = bits >> i & (((uint64_t)1 << LANES) - 1);
+        store_lanes(row + i, count - i, expand(some, load(value)));
+        value += __builtin_popcountll(some);
+    }
 }
 
 static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real *kept) {

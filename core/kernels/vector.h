@@ -205,6 +205,17 @@ INLINE uint64_t not_zero(vector v) {
 #endif
 }
 
+/* The lanes whose bits are set are v's first ones, in their order; zero in the others. */
+INLINE vector expand(uint64_t bits, vector v) {
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    return (vector)_mm512_maskz_expand_ps((__mmask16)bits, (__m512)v);
+#else
+    gr_real lanes[VECTOR_BYTES / sizeof(gr_real)] = {0};
+    for (int64_t from = 0; bits; bits &= bits - 1) lanes[__builtin_ctzll(bits)] = v[from++];
+    return load(lanes);
+#endif
+}
+
 /* The first `left` lanes, at most all; zero in the others. */
 INLINE vector load_lanes(const gr_real *p, int64_t left) {
     return left >= VECTOR_LANES ? load(p) : load_part(p, left);
