@@ -15,29 +15,36 @@ static const gr_samples *samples_of(const gr_split *split, gr_part part) {
     return split->from_test_samples[part] ? &split->dataset->test : &split->dataset->training;
 }
 
-/* x: [feature][stride], of which `width` lanes are written; rows: [width] pointers to [feature]
- * bytes. Eight features are read at once: the lookups are then what it costs. */
-static inline void fill_tile(const gr_split *split, const uint8_t *const *rows, int width,
-                             int64_t stride, gr_real *x) {
-    int64_t members = split->dataset->features / split->groups, feature = 0;
-    for (int64_t group = 0; group < split->groups; group++) {
-        const gr_real *level = split->level[group];
-        int64_t end = feature + members;
-        for (; feature + 8 <= end; feature += 8) {
-            gr_real *to = x + feature * stride;
-            for (int lane = 0; lane < width; lane++) {
-                uint8_t pixels[8];
-                memcpy(pixels, rows[lane] + feature, sizeof pixels);
-                for (int i = 0; i < 8; i++) to[i * stride + lane] = level[pixels[i]];
-            }
+/* x: [feature][stride], of which `width` lanes are written; rows: [width] pointers to bytes. Eight
+ * features are read at once: the lookups are then what it costs. */
+static inline void look_up(const gr_real *level, const uint8_t *const *rows, int width,
+                           int64_t features, int64_t stride, gr_real *x) {
+    int64_t feature = 0;
+    for (; feature + 8 <= features; feature += 8) {
+        gr_real *to = x + feature * stride;
+        for (int lane = 0; lane < width; lane++) {
+            uint8_t pixels[8];
+            memcpy(pixels, rows[lane] + feature, sizeof pixels);
+            for (int i = 0; i < 8; i++) to[i * stride + lane] = level[pixels[i]];
         }
-        for (; feature < end; feature++)
-            for (int lane = 0; lane < width; lane++)
-                x[feature * stride + lane] = level[rows[lane][feature]];
     }
+    for (; feature < features; feature++)
+        for (int lane = 0; lane < width; lane++)
+            x[feature * stride + lane] = level[rows[lane][feature]];
 }
 
-/* The same from rows of numbers. */
+/* The same for the kernel's number of lanes, by the kernel as far as it goes. */
+static void standardize(const gr_split *split, int64_t group, const uint8_t *const *rows,
+                        int64_t features, int64_t stride, gr_real *x) {
+    const int width = (int)split->linear->vector_lanes;
+    int64_t feature = split->linear->standardize(rows, features, split->factor[group],
+                                                 split->term[group], stride, x);
+    for (; feature < features; feature++)
+        for (int lane = 0; lane < width; lane++)
+            x[feature * stride + lane] = split->level[group][rows[lane][feature]];
+}
+
+/* All features from rows of numbers. */
 static void fill_tile_values(const gr_split *split, const double *const *rows, int width,
                              int64_t stride, gr_real *x) {
     int64_t members = split->dataset->features / split->groups, feature = 0;
@@ -70,53 +77,40 @@ static void fill_targets(const gr_split *split, gr_part part, const int64_t *pos
     }
 }
 
-/* The same for the kernel's number of lanes, by the kernel as far as it goes. */
-static void fill_linear(const gr_split *split, const uint8_t *const *rows, int64_t stride,
-                        gr_real *x) {
-    const int width = (int)split->linear->vector_lanes;
-    const int64_t members = split->dataset->features / split->groups;
-    const uint8_t *group_rows[TILE];
-    for (int64_t group = 0; group < split->groups; group++, x += members * stride) {
-        for (int lane = 0; lane < width; lane++) group_rows[lane] = rows[lane] + group * members;
-        for (int64_t i = split->linear->standardize(group_rows, members, split->factor[group],
-                                                    split->term[group], stride, x);
-             i < members; i++)
-            for (int lane = 0; lane < width; lane++)
-                x[i * stride + lane] = split->level[group][group_rows[lane][i]];
-    }
-}
-
-/* A batch's samples are anywhere in memory: those of the next tile come while one is filled. */
-static void fetch_pixels(const gr_split *split, gr_part part, const int64_t *positions,
-                         int64_t count) {
+/* A batch's samples are anywhere in memory. */
+static void fetch_pixels(const uint8_t *pixels, int64_t size) {
     enum { CACHE_LINE = 64, SECOND_LEVEL = 2 };
-    const int64_t size = split->dataset->features;
-    for (int64_t i = 0; i < count; i++) {
-        const uint8_t *sample =
-            samples_of(split, part)->pixels + split->indices[part][positions[i]] * size;
-        for (int64_t at = 0; at < size; at += CACHE_LINE)
-            __builtin_prefetch(sample + at, 0, SECOND_LEVEL);
-    }
+    for (int64_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch(pixels + at, 0, SECOND_LEVEL);
 }
 
+/* So many features at a time that their numbers stay in the first-level cache for all tiles, whose
+ * rows share its lines; the pixels of the next ones come meanwhile. */
 static void fill_pixels(const gr_split *split, gr_part part, const int64_t *positions,
                         int64_t count, gr_real *x) {
-    const uint8_t *pixels = samples_of(split, part)->pixels;
-    const int64_t most = split->linear ? split->linear->vector_lanes : TILE;
-    for (int64_t first = 0; first < count; first += most) {
-        const uint8_t *rows[TILE];
-        int width = (int)(count - first < most ? count - first : most);
-        const int64_t next = first + width, left = count - next;
-        fetch_pixels(split, part, positions + next, left < most ? left : most);
-        for (int lane = 0; lane < width; lane++)
-            rows[lane] =
-                pixels + split->indices[part][positions[first + lane]] * split->dataset->features;
-        if (split->linear && width == most)
-            fill_linear(split, rows, count, x + first);
-        else if (width == TILE)
-            fill_tile(split, rows, TILE, count, x + first); /* a constant width: unrolled */
-        else
-            fill_tile(split, rows, width, count, x + first);
+    enum { REALS = 6144 };
+    const int64_t size = split->dataset->features, members = size / split->groups;
+    const int64_t fitting = REALS / count / TILE * TILE, most = fitting > TILE ? fitting : TILE;
+    const int64_t lanes = split->linear ? split->linear->vector_lanes : TILE;
+    for (int64_t from = 0, some; from < size; from += some) {
+        const int64_t group = from / members, left = (group + 1) * members - from;
+        some = left < most ? left : most;
+        for (int64_t first = 0; first < count; first += lanes) {
+            const int width = (int)(count - first < lanes ? count - first : lanes);
+            const uint8_t *rows[TILE];
+            for (int lane = 0; lane < width; lane++) {
+                rows[lane] = samples_of(split, part)->pixels + from +
+                             split->indices[part][positions[first + lane]] * size;
+                if (from + some < size) fetch_pixels(rows[lane] + some, most);
+            }
+            gr_real *to = x + from * count + first;
+            if (split->linear && width == lanes)
+                standardize(split, group, rows, some, count, to);
+            else if (width == TILE) /* a constant: unrolled */
+                look_up(split->level[group], rows, TILE, some, count, to);
+            else
+                look_up(split->level[group], rows, width, some, count, to);
+        }
     }
 }
 
