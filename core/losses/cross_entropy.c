@@ -16,6 +16,8 @@ static const gr_option options[] = {
 };
 
 static double evaluate(const gr_settings *settings, const gr_loss_block *block, int64_t *correct) {
+    enum { KEPT = 64 }; /* exponentials that are not made a second time */
+    double powers[KEPT];
     const double smoothing = gr_number(settings, LABEL_SMOOTHING);
     const int64_t K = block->outputs, n = block->samples;
     const double spread = smoothing / (double)K;
@@ -27,7 +29,9 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
         double sum = 0, mean = 0;
         for (int64_t k = 0; k < K; k++) {
             const double shifted = (double)z[k * n] - largest;
-            sum += exp(shifted);
+            const double power = exp(shifted);
+            if (k < KEPT) powers[k] = power;
+            sum += power;
             mean += shifted;
         }
         const int32_t label = block->labels[s];
@@ -37,7 +41,7 @@ static double evaluate(const gr_settings *settings, const gr_loss_block *block, 
         if (block->losses) block->losses[s] = (gr_real)loss;
         *correct += best == label;
         for (int64_t k = 0; k < K; k++) {
-            const double p = exp((double)z[k * n] - largest) / sum;
+            const double p = (k < KEPT ? powers[k] : exp((double)z[k * n] - largest)) / sum;
             block->p[k * n + s] = (gr_real)p;
             block->r[k * n + s] = (gr_real)(p - spread - (k == label ? target : 0));
         }

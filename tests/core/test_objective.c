@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -403,8 +404,42 @@ static void test_too_many_regularizers(void **state) {
     gr_settings_clear(&model);
 }
 
+/* Classes enough that some of their exponentials are not kept. */
+static void test_many_classes(void **state) {
+    (void)state;
+    enum { CLASSES = 70, SAMPLES = 3 };
+    gr_settings loss = settings_build(&gr_loss_family, "{type: cross_entropy}");
+    guarded z = guarded_normal(CLASSES * SAMPLES, 1, 0), p = guarded_unwritten(CLASSES * SAMPLES);
+    guarded r = guarded_unwritten(CLASSES * SAMPLES);
+    const int32_t labels[SAMPLES] = {0, 63, 69};
+    const gr_loss_block block = {.outputs = CLASSES,
+                                 .samples = SAMPLES,
+                                 .z = z.data,
+                                 .labels = labels,
+                                 .p = p.data,
+                                 .r = r.data};
+    int64_t correct = 0;
+    const double total = gr_loss_kind_of(&loss)->evaluate(&loss, &block, &correct);
+    double wanted = 0;
+    for (int s = 0; s < SAMPLES; s++) {
+        double sum = 0;
+        for (int k = 0; k < CLASSES; k++) sum += exp((double)block.z[k * SAMPLES + s]);
+        for (int k = 0; k < CLASSES; k++) {
+            const double share = exp((double)block.z[k * SAMPLES + s]) / sum;
+            assert_near((double)block.p[k * SAMPLES + s], share, 1e-6 * share);
+            assert_near((double)block.r[k * SAMPLES + s], share - (k == labels[s]), 1e-7);
+            if (k == labels[s]) wanted -= log(share);
+        }
+    }
+    assert_near(total, wanted, 1e-12 * wanted);
+    guarded *const all[] = {&z, &p, &r};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
+    gr_settings_clear(&loss);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_classes),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_kernel_sets),
         cmocka_unit_test(test_joined_pool),
