@@ -43,7 +43,7 @@ INLINE void add_terms(const int V, const sparse_row *row) {
     for (uint64_t terms = row->terms; terms; terms &= terms - 1) {
         const int term = __builtin_ctzll(terms);
         const vector factor = broadcast(factors[term]);
-        const gr_real *at = pinned(b + term * b_term);
+        const gr_real *at = fixed(b + term * b_term);
         FOR_EACH (v, V) sum[v] += factor * load(at + v * LANES);
     }
     if (row->add)
@@ -209,7 +209,7 @@ INLINE void sum_lanes(const int V, uint64_t lanes, int64_t columns, const gr_rea
     weight[V - 1] = load_lanes(weights + (V - 1) * LANES, columns - (V - 1) * LANES);
     for (; lanes; lanes &= lanes - 1) {
         const int lane = __builtin_ctzll(lanes);
-        const gr_real *row = pinned(x + lane * WIDE);
+        const gr_real *row = fixed(x + lane * WIDE);
         vector even = weight[0] * load(row), odd = {0};
         FOR_EACH (v, V)
             if (v % 2)

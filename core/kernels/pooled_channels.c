@@ -258,12 +258,11 @@ INLINE void push_some(const int K, const int N, const areas *a, const pick *p, c
     }
     for (int64_t v = 0; v < a->vectors; v++, image += a->plane, weights += a->weights_plane)
         for (int y = 0; y < K; y++) {
-            const gr_real *at = image + y * a->row;
+            const gr_real *at[OUTPUTS];
+            FOR_EACH (i, N) at[i] = fixed(image + y * a->row + offset[i]);
             FOR_EACH (x, K) {
                 const vector w = load_once(weights + (y * K + x) * L);
-                at = fixed(at);
-                FOR_EACH (i, N) sum[i] += w * load(at + offset[i]);
-                at += L;
+                FOR_EACH (i, N) sum[i] += w * load(at[i] + x * L);
             }
         }
     FOR_EACH (i, N)

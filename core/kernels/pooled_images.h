@@ -6,12 +6,6 @@
 
 #include "core/kernels/pooled.h"
 
-/* An address that the compiler neither makes anew for each use nor joins with others. */
-INLINE const gr_real *fixed(const gr_real *p) {
-    __asm__("" : "+r"(p));
-    return p;
-}
-
 /* Some samples of a probe, of the lanes [feature][probe][sample]. */
 typedef struct chunk {
     int64_t lanes, samples; /* of all */

@@ -50,10 +50,10 @@ INLINE vector load_once(const gr_real *p) {
     return settled(load(p));
 }
 
-/* The same address, in a register of its own, for operands at constant distances from it: left to
- * itself the compiler adds an index in each, and such an operand takes two instructions' room where
- * one without an index is fused with the product it is for. */
-INLINE const gr_real *pinned(const gr_real *p) {
+/* An address that the compiler neither makes anew for each use nor joins with others: what is at a
+ * constant distance from it is an operand without an index, which Intel's processors keep fused
+ * with the product that it is for; with one it takes the room of two instructions. */
+INLINE const gr_real *fixed(const gr_real *p) {
     __asm__("" : "+r"(p));
     return p;
 }
