@@ -24,43 +24,57 @@ enum { TERMS = 64, WIDE = ROW_VECTORS * LANES, UNITS = 256, LINE = 64 / sizeof(g
 
 #define ALIGNED __attribute__((aligned(GR_ALIGNMENT)))
 
-/* c[column] = Σ factors[term]·b[term·b_term + column] over the terms whose bits are set, or added
- * to what is there. Only `columns` are written. */
-typedef struct sparse_row {
-    uint64_t terms;
+/* c[row][column] = Σ factors[row][term]·b[term][column] over the terms whose bits are set, at most
+ * WIDE columns, or added to what is there. Only `columns` are written. */
+typedef struct sparse_product {
+    int64_t rows, columns;
+    const uint64_t *terms; /* of each row */
     const gr_real *factors, *b;
-    int64_t b_term;
+    int64_t factors_row, b_term; /* strides */
     bool add;
-    int64_t columns;
+    bool far; /* what is there is not in the first-level cache: fetched a row ahead */
     gr_real *c;
-} sparse_row;
+    int64_t c_row;
+} sparse_product;
 
-INLINE void add_terms(const int V, const sparse_row *row) {
-    const gr_real *factors = row->factors, *b = row->b;
-    const int64_t b_term = row->b_term;
-    gr_real *c = row->c;
-    vector sum[ROW_VECTORS] = {{0}};
-    for (uint64_t terms = row->terms; terms; terms &= terms - 1) {
-        const int term = __builtin_ctzll(terms);
-        const vector factor = broadcast(factors[term]);
-        const gr_real *at = fixed(b + term * b_term);
-        FOR_EACH (v, V) sum[v] += factor * load(at + v * LANES);
+INLINE void add_terms(const int V, const sparse_product *p) {
+    const gr_real *factors = p->factors, *b = p->b;
+    const int64_t factors_row = p->factors_row, b_term = p->b_term, c_row = p->c_row;
+    const int64_t left = p->columns - (V - 1) * LANES;
+    const bool add = p->add, far = p->far;
+    gr_real *c = p->c;
+    for (int64_t row = 0; row < p->rows; row++, factors += factors_row, c += c_row) {
+        vector sum[ROW_VECTORS];
+        if (add)
+            FOR_EACH (v, V) sum[v] = load(c + v * LANES);
+        else
+            FOR_EACH (v, V) sum[v] = (vector){0};
+        if (far)
+            FOR_EACH (v, V) __builtin_prefetch(c + c_row + v * LANES, 1);
+        for (uint64_t terms = p->terms[row]; terms; terms &= terms - 1) {
+            const int term = __builtin_ctzll(terms);
+            const vector factor = broadcast(factors[term]);
+            const gr_real *at = fixed(b + term * b_term);
+            FOR_EACH (v, V) sum[v] += factor * load(at + v * LANES);
+        }
+        FOR_EACH (v, V - 1) store(c + v * LANES, sum[v]);
+        store_lanes(c + (V - 1) * LANES, left, sum[V - 1]);
     }
-    if (row->add)
-        FOR_EACH (v, V) sum[v] += load(c + v * LANES);
-    FOR_EACH (v, V - 1) store(c + v * LANES, sum[v]);
-    store_lanes(c + (V - 1) * LANES, row->columns - (V - 1) * LANES, sum[V - 1]);
 }
 
-typedef void row_function(const sparse_row *row);
+typedef void product_function(const sparse_product *p);
 
-#define WIDTH(V)                                       \
-    static void add_terms_##V(const sparse_row *row) { \
-        add_terms(V, row);                             \
+#define WIDTH(V)                                         \
+    static void add_terms_##V(const sparse_product *p) { \
+        add_terms(V, p);                                 \
     }
 #define NAME(V) add_terms_##V,
 EACH_WIDTH(WIDTH)
-static row_function *const rows[ROW_VECTORS] = {EACH_WIDTH(NAME)};
+static product_function *const products[ROW_VECTORS] = {EACH_WIDTH(NAME)};
+
+static void multiply(const sparse_product *p) {
+    products[quotient_up(p->columns, LANES) - 1](p);
+}
 
 /* Bit i: whether d[i] is not 0, for i < count, at most TERMS. */
 INLINE uint64_t terms_of(int64_t count, const gr_real *d) {
@@ -126,16 +140,16 @@ static void add_weights(const turned_adjoints *d_out, const gr_real *weights, in
         for (int64_t u = 0; u < count && !in_place; u++)
             for (int64_t v = 0; v < wide; v += LANES)
                 store(packed + u * WIDE + v, load(weights + (unit + u) * in + v));
-        for (int64_t lane = 0; lane < d_out->lanes; lane++) {
-            const sparse_row row = {.terms = d_out->terms[block][lane],
-                                    .factors = d_out->d + lane * UNITS + unit,
-                                    .b = in_place ? weights + unit * in : packed,
-                                    .b_term = in_place ? in : WIDE,
-                                    .add = add || block > 0,
-                                    .columns = wide,
-                                    .c = result + lane * WIDE};
-            rows[wide / LANES - 1](&row);
-        }
+        multiply(&(sparse_product){.rows = d_out->lanes,
+                                   .columns = wide,
+                                   .terms = d_out->terms[block],
+                                   .factors = d_out->d + unit,
+                                   .factors_row = UNITS,
+                                   .b = in_place ? weights + unit * in : packed,
+                                   .b_term = in_place ? in : WIDE,
+                                   .add = add || block > 0,
+                                   .c = result,
+                                   .c_row = WIDE});
         unit += count;
     }
 }
@@ -168,30 +182,33 @@ void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const g
  */
 void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
                                const gr_real *x, gr_real *d_weights) {
+    enum { MOST_UNITS = 1024 };
     gr_real turned[TERMS * WIDE] ALIGNED;
-    const int64_t blocks = quotient_up(lanes, TERMS);
+    uint64_t terms[MOST_UNITS];
+    const int64_t blocks = quotient_up(lanes, TERMS), parts = quotient_up(units, MOST_UNITS);
     const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
-    for (int64_t block = 0; block < blocks; block++) {
-        int64_t lane;
-        const int64_t count = share_of(lanes, blocks, block, &lane);
+    for (int64_t part = 0; part < blocks * parts; part++) {
+        int64_t lane, unit;
+        const int64_t count = share_of(lanes, blocks, part / parts, &lane);
+        const int64_t some = share_of(units, parts, part % parts, &unit);
+        const gr_real *factors = d_out + unit * lanes + lane;
+        for (int64_t u = 0; u < some; u++) terms[u] = terms_of(count, factors + u * lanes);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
             clear_rest(count, columns, turned, WIDE);
             turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
-            gr_real *c = d_weights + column;
-            for (int64_t u = 0; u < units; u++, c += in) {
-                const gr_real *factors = d_out + u * lanes + lane;
-                const sparse_row row = {.terms = terms_of(count, factors),
-                                        .factors = factors,
-                                        .b = turned,
-                                        .b_term = WIDE,
-                                        .add = true,
-                                        .columns = columns,
-                                        .c = c};
-                if (u + 1 < units) /* the second-level cache holds no more than a few layers */
-                    for (int64_t v = 0; v < columns; v += LINE) __builtin_prefetch(c + in + v, 1);
-                rows[wide / LANES - 1](&row);
-            }
+            /* far: the second-level cache holds no more than a few layers */
+            multiply(&(sparse_product){.rows = some,
+                                       .columns = columns,
+                                       .terms = terms,
+                                       .factors = factors,
+                                       .factors_row = lanes,
+                                       .b = turned,
+                                       .b_term = WIDE,
+                                       .add = true,
+                                       .far = true,
+                                       .c = d_weights + unit * in + column,
+                                       .c_row = in});
             column += wide;
         }
     }
