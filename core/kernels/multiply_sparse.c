@@ -217,38 +217,48 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
 /* -- tangents that a relu lets through
  * --------------------------------------------------------------------- */
 
-/* sums: for each lane whose bit is set a vector whose lanes add up to Σ weights[column]·x[lane·WIDE
- * + column] of V vectors of columns, for the lanes whose bits are set. */
-INLINE void sum_lanes(const int V, uint64_t lanes, int64_t columns, const gr_real *weights,
-                      const gr_real *x, gr_real *sums) {
-    vector weight[ROW_VECTORS];
-    FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
-    weight[V - 1] = load_lanes(weights + (V - 1) * LANES, columns - (V - 1) * LANES);
-    for (; lanes; lanes &= lanes - 1) {
-        const int lane = __builtin_ctzll(lanes);
-        const gr_real *row = fixed(x + lane * WIDE);
-        vector even = weight[0] * load(row), odd = {0};
-        FOR_EACH (v, V)
-            if (v % 2)
-                odd += weight[v] * load(row + v * LANES);
-            else if (v)
-                even += weight[v] * load(row + v * LANES);
-        store(sums, even + odd);
-        sums += LANES;
+/* Some columns of some rows of weights, and the lanes whose sums are wanted of each row. */
+typedef struct kept_product {
+    int64_t rows, columns;
+    const uint64_t *wanted;
+    const gr_real *weights;
+    int64_t weights_row;
+    const gr_real *x; /* [lane][WIDE] */
+    gr_real *sums;
+} kept_product;
+
+/* sums: of one row after the other, for each wanted lane, a vector whose lanes add up to
+ * Σ weights[row][column]·x[lane][column]. */
+INLINE void sum_lanes(const int V, const kept_product *p) {
+    const int64_t left = p->columns - (V - 1) * LANES;
+    const gr_real *weights = p->weights;
+    gr_real *sums = p->sums;
+    for (int64_t row = 0; row < p->rows; row++, weights += p->weights_row) {
+        vector weight[ROW_VECTORS];
+        FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
+        weight[V - 1] = load_lanes(weights + (V - 1) * LANES, left);
+        for (uint64_t lanes = p->wanted[row]; lanes; lanes &= lanes - 1, sums += LANES) {
+            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * WIDE);
+            vector even = weight[0] * load(x), odd = {0};
+            FOR_EACH (v, V)
+                if (v % 2)
+                    odd += weight[v] * load(x + v * LANES);
+                else if (v)
+                    even += weight[v] * load(x + v * LANES);
+            store(sums, even + odd);
+        }
     }
 }
 
-typedef void lanes_function(uint64_t lanes, int64_t columns, const gr_real *weights,
-                            const gr_real *x, gr_real *sums);
+typedef void kept_function(const kept_product *p);
 
-#define SUMS_OF_LANES(V)                                                               \
-    static void sum_lanes_##V(uint64_t lanes, int64_t columns, const gr_real *weights, \
-                              const gr_real *x, gr_real *sums) {                       \
-        sum_lanes(V, lanes, columns, weights, x, sums);                                \
+#define SUMS_OF_LANES(V)                               \
+    static void sum_lanes_##V(const kept_product *p) { \
+        sum_lanes(V, p);                               \
     }
 #define SUMS_NAME(V) sum_lanes_##V,
 EACH_WIDTH(SUMS_OF_LANES)
-static lanes_function *const sums_of_lanes[ROW_VECTORS] = {EACH_WIDTH(SUMS_NAME)};
+static kept_function *const sums_of_lanes[ROW_VECTORS] = {EACH_WIDTH(SUMS_NAME)};
 
 /* Bit i: whether kept[i] is positive, for i < count, at most TERMS. */
 INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
@@ -258,15 +268,12 @@ INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
     return count < TERMS ? bits & (((uint64_t)1 << count) - 1) : bits;
 }
 
-/* The first values of a row to where the bits are; zeros elsewhere. */
-static void spread(int64_t count, uint64_t bits, gr_real *row) {
-    gr_real values[TERMS + LANES];
-    for (int64_t i = 0; i < count; i += LANES) store(values + i, load(row + i));
-    const gr_real *value = values;
+/* Values, as many as bits are set, to where these are; zeros elsewhere. */
+static void spread(int64_t count, uint64_t bits, const gr_real *values, gr_real *row) {
     for (int64_t i = 0; i < count; i += LANES) {
         const uint64_t some = bits >> i & (((uint64_t)1 << LANES) - 1);
-        store_lanes(row + i, count - i, expand(some, load(value)));
-        value += __builtin_popcountll(some);
+        store_lanes(row + i, count - i, expand(some, load(values)));
+        values += __builtin_popcountll(some);
     }
 }
 
@@ -288,35 +295,55 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
         KERNEL(multiply)(units, in, lanes, weights, NULL, x, y);
         return;
     }
+    enum { ROWS = 4, MOST_UNITS = 256 }; /* at once */
     gr_real turned[TERMS * WIDE] ALIGNED;
-    gr_real sums[TERMS * LANES] ALIGNED = {0}; /* behind a row's last: any */
+    gr_real sums[(ROWS * TERMS + LANES) * LANES] ALIGNED; /* behind the last: any */
+    gr_real values[MOST_UNITS * TERMS + LANES];           /* the sums of all rows, side by side */
+    uint64_t wanted[MOST_UNITS];
+    const tiling unit_parts = tiling_of(units, MOST_UNITS);
     const int64_t parts = quotient_up(samples, TERMS);
     const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
-    for (int64_t part = 0; part < probes * parts; part++) {
+    memset(sums, 0, sizeof sums);
+    for (int64_t part = 0; part < probes * parts * unit_parts.tiles; part++) {
+        const int64_t lane_part = part / unit_parts.tiles, unit_part = part % unit_parts.tiles;
         int64_t sample;
-        const int64_t count = share_of(samples, parts, part % parts, &sample);
-        const int64_t lane = part / parts * samples + sample;
+        const int64_t count = share_of(samples, parts, lane_part % parts, &sample);
+        const int64_t lane = lane_part / parts * samples + sample;
+        const int64_t unit = first_of(unit_parts, unit_part), some = size_of(unit_parts, unit_part);
+        for (int64_t u = 0; u < some; u++)
+            wanted[u] = positive_of(count, kept + (unit + u) * samples + sample);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
             clear_rest(count, columns, turned, WIDE);
             turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
-            for (int64_t u = 0; u < units; u++) {
-                const uint64_t wanted = positive_of(count, kept + u * samples + sample);
-                sums_of_lanes[wide / LANES - 1](wanted, columns, weights + u * in + column, turned,
-                                                sums);
-                /* The row's sums side by side, until the last. */
-                gr_real *to = y + u * lanes + lane;
-                const int64_t all = __builtin_popcountll(wanted);
+            gr_real *value = values;
+            for (int64_t u = 0; u < some; u += ROWS) {
+                const kept_product p = {.rows = smaller(some - u, ROWS),
+                                        .columns = columns,
+                                        .wanted = wanted + u,
+                                        .weights = weights + (unit + u) * in + column,
+                                        .weights_row = in,
+                                        .x = turned,
+                                        .sums = sums};
+                sums_of_lanes[wide / LANES - 1](&p);
+                int64_t all = 0;
+                for (int64_t row = 0; row < p.rows; row++)
+                    all += __builtin_popcountll(p.wanted[row]);
                 for (int64_t j = 0; j < all; j += LANES) {
                     vector v[LANES];
                     FOR_EACH (l, LANES) v[l] = load(sums + (j + l) * LANES);
                     vector sum = sums_of(v);
-                    if (column) sum += load(to + j);
-                    store_lanes(to + j, all - j, sum);
+                    if (column) sum += load(value + j);
+                    store_lanes(value + j, all - j, sum);
                 }
-                if (column + columns == in) spread(count, wanted, to);
+                value += all;
             }
             column += wide;
+        }
+        const gr_real *value = values;
+        for (int64_t u = 0; u < some; u++) {
+            spread(count, wanted[u], value, y + (unit + u) * lanes + lane);
+            value += __builtin_popcountll(wanted[u]);
         }
     }
 }
