@@ -13,7 +13,9 @@ import service
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IDLE_LOAD = 0.5
 BUSY = 0.97  # a process that ran for less of the time had to share its core
-SECONDS, ROUNDS, QUICK_SECONDS, QUICK_ROUNDS = 1.5, 3, 0.3, 1
+# Short rounds, so that what else goes on around the machine is the same for both sides of one.
+SECONDS, ROUNDS, QUICK_SECONDS, QUICK_ROUNDS = 0.7, 7, 0.3, 1
+WORKERS_ROUNDS = 16  # of both sides, within one process
 SERVICE_ROUNDS, QUICK_SERVICE_ITERATIONS = 3, 1000
 
 
@@ -75,6 +77,11 @@ def rounds_of(session, case, need_peer=True):
     return ours, peers
 
 
+def ratio_of(ours, peers):
+    """The median of the rounds' own ratios."""
+    return statistics.median(peer / result["ms"] for result, peer in zip(ours, peers))
+
+
 def middle(results, name):
     return statistics.median(result[name] for result in results)
 
@@ -118,8 +125,8 @@ def measure_iterations(session, case):
            "rounds": ours, "required": {}}
     row["share"] = row["gflops"] / sgemm
     if peers:
-        row["peer_ms"] = statistics.median(peers)
-        row["ratio"] = row["peer_ms"] / ms
+        row["peer_ms"], row["peer_rounds"] = statistics.median(peers), peers
+        row["ratio"] = ratio_of(ours, peers)
     if case.peer_ratio:
         row["required"]["ratio"] = case.peer_ratio
     if case.share:
@@ -138,8 +145,9 @@ def measure_evaluation(session, case):
     row["name"] += f", {samples} samples"
     row["share"] = row["gflops"] / sgemm
     if peers:
-        row["peer_ms"] = statistics.median(peers) * samples / case.peer["batch"]
-        row["ratio"] = row["peer_ms"] / ms
+        peers = [peer * samples / case.peer["batch"] for peer in peers]
+        row["peer_ms"], row["peer_rounds"] = statistics.median(peers), peers
+        row["ratio"] = ratio_of(ours, peers)
     note_busy(row, ours)
     return [row]
 
@@ -165,7 +173,7 @@ def measure_workers(session, case):
     if len(session.cores) < 2:
         session.cannot(case.name, "only one core may be used here")
         return []
-    result = session.bench.run("workers", case.spec, 8 * session.seconds)
+    result = session.bench.run("workers", case.spec, WORKERS_ROUNDS * session.seconds)
     # As far as two matrix products at once reach twice the rate of one.
     possible = min(1, result["two_products_against_one"] / 2)
     return [{"group": case.group, "name": case.name, "ms": 1e3 / result["iterations_per_second"],
