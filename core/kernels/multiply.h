@@ -11,7 +11,7 @@ enum { LANES = VECTOR_BYTES / sizeof(gr_real) };
 /* A few numbers are quicker one at a time, a few terms without looking ahead. */
 enum { FEW = 4 };
 
-#define FOR_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < (count); i++)
+#define FOR_EACH(i, count) _Pragma("GCC unroll 17") for (int i = 0; i < (count); i++)
 
 INLINE int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;

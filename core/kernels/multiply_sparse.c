@@ -217,13 +217,24 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
 /* -- tangents that a relu lets through
  * --------------------------------------------------------------------- */
 
+/* Vectors of weights in registers: the more, the fewer sums within vectors there are to add up; and
+ * lanes at once, so that their columns fit the first-level cache. */
+#if defined(GR_KERNEL_SET_avx512)
+enum { KEPT_VECTORS = 17, KEPT_LANES = 32 };
+#define EACH_KEPT(X) EACH_WIDTH(X) X(14) X(15) X(16) X(17)
+#else
+enum { KEPT_VECTORS = ROW_VECTORS, KEPT_LANES = TERMS };
+#define EACH_KEPT(X) EACH_WIDTH(X)
+#endif
+enum { KEPT_WIDE = KEPT_VECTORS * LANES };
+
 /* Some columns of some rows of weights, and the lanes whose sums are wanted of each row. */
 typedef struct kept_product {
     int64_t rows, columns;
     const uint64_t *wanted;
     const gr_real *weights;
     int64_t weights_row;
-    const gr_real *x; /* [lane][WIDE] */
+    const gr_real *x; /* [lane][KEPT_WIDE] */
     gr_real *sums;
 } kept_product;
 
@@ -234,11 +245,11 @@ INLINE void sum_lanes(const int V, const kept_product *p) {
     const gr_real *weights = p->weights;
     gr_real *sums = p->sums;
     for (int64_t row = 0; row < p->rows; row++, weights += p->weights_row) {
-        vector weight[ROW_VECTORS];
+        vector weight[KEPT_VECTORS];
         FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
         weight[V - 1] = load_lanes(weights + (V - 1) * LANES, left);
         for (uint64_t lanes = p->wanted[row]; lanes; lanes &= lanes - 1, sums += LANES) {
-            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * WIDE);
+            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * KEPT_WIDE);
             vector even = weight[0] * load(x), odd = {0};
             FOR_EACH (v, V)
                 if (v % 2)
@@ -257,8 +268,8 @@ typedef void kept_function(const kept_product *p);
         sum_lanes(V, p);                               \
     }
 #define SUMS_NAME(V) sum_lanes_##V,
-EACH_WIDTH(SUMS_OF_LANES)
-static kept_function *const sums_of_lanes[ROW_VECTORS] = {EACH_WIDTH(SUMS_NAME)};
+EACH_KEPT(SUMS_OF_LANES)
+static kept_function *const sums_of_lanes[KEPT_VECTORS] = {EACH_KEPT(SUMS_NAME)};
 
 /* Bit i: whether kept[i] is positive, for i < count, at most TERMS. */
 INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
@@ -296,13 +307,13 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
         return;
     }
     enum { ROWS = 4, MOST_UNITS = 256 }; /* at once */
-    gr_real turned[TERMS * WIDE] ALIGNED;
-    gr_real sums[(ROWS * TERMS + LANES) * LANES] ALIGNED; /* behind the last: any */
-    gr_real values[MOST_UNITS * TERMS + LANES];           /* the sums of all rows, side by side */
+    gr_real turned[KEPT_LANES * KEPT_WIDE] ALIGNED;
+    gr_real sums[(ROWS * KEPT_LANES + LANES) * LANES] ALIGNED; /* behind the last: any */
+    gr_real values[MOST_UNITS * KEPT_LANES + LANES]; /* the sums of all rows, side by side */
     uint64_t wanted[MOST_UNITS];
     const tiling unit_parts = tiling_of(units, MOST_UNITS);
-    const int64_t parts = quotient_up(samples, TERMS);
-    const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
+    const int64_t parts = quotient_up(samples, KEPT_LANES);
+    const tiling vectors = tiling_of(quotient_up(in, LANES), KEPT_VECTORS);
     memset(sums, 0, sizeof sums);
     for (int64_t part = 0; part < probes * parts * unit_parts.tiles; part++) {
         const int64_t lane_part = part / unit_parts.tiles, unit_part = part % unit_parts.tiles;
@@ -314,8 +325,8 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
             wanted[u] = positive_of(count, kept + (unit + u) * samples + sample);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
-            clear_rest(count, columns, turned, WIDE);
-            turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
+            clear_rest(count, columns, turned, KEPT_WIDE);
+            turn(columns, count, x + column * lanes + lane, lanes, turned, KEPT_WIDE);
             gr_real *value = values;
             for (int64_t u = 0; u < some; u += ROWS) {
                 const kept_product p = {.rows = smaller(some - u, ROWS),

@@ -42,6 +42,9 @@ static product_case product_case_create(uint32_t test) {
     /* Many lanes; adjoints with zeros of more units than are turned at once. */
     if (test == 6) c.units = 20, c.in = 30, c.lanes = 300;
     if (test == 7) c.units = 530, c.in = 230, c.lanes = 70;
+    /* Gradients, and tangents that are kept, of more units than are listed at once. */
+    if (test == 11) c.units = 1040, c.in = 100, c.lanes = 19;
+    if (test == 13) c.units = 300, c.in = 530, c.lanes = 20;
     /* Weights whose rows are whole lines of the cache are read where they are. */
     const bool in_lines = test == 9;
     if (in_lines) c.units = 100, c.in = 15 * GR_ALIGNMENT / (int64_t)sizeof(gr_real), c.lanes = 50;
@@ -53,7 +56,8 @@ static product_case product_case_create(uint32_t test) {
     c.probes = c.lanes % 3 == 0 ? 3 : 1;
     c.kept = guarded_normal(c.units * c.lanes / c.probes, test, 7);
     if (test == 7) memset(c.kept.data, 0, c.kept.bytes);
-    const gr_real least = test == 7 || in_lines ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
+    const bool half = test == 7 || test == 11 || test == 13 || in_lines;
+    const gr_real least = half ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
     gr_real *d_out = c.d_out.data;
     for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
         if (d_out[i] < least) d_out[i] = 0;
