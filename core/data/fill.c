@@ -89,6 +89,7 @@ static void fetch_pixels(const uint8_t *pixels, int64_t size) {
 static void fill_pixels(const gr_split *split, gr_part part, const int64_t *positions,
                         int64_t count, gr_real *x) {
     enum { REALS = 6144 };
+    if (count == 0) return;
     const int64_t size = split->dataset->features, members = size / split->groups;
     const int64_t fitting = REALS / count / TILE * TILE, most = fitting > TILE ? fitting : TILE;
     const int64_t lanes = split->linear ? split->linear->vector_lanes : TILE;

@@ -186,6 +186,7 @@ static void labels_of(const gr_split *split, int64_t count, int32_t *labels) {
     int64_t *positions = malloc((size_t)count * sizeof *positions);
     for (int64_t i = 0; i < count; i++) positions[i] = i;
     gr_split_fill(split, GR_PART_TRAINING, positions, count, x, labels, NULL);
+    gr_split_fill(split, GR_PART_TRAINING, positions, 0, x, labels, NULL); /* nothing */
     free(x);
     free(positions);
 }

@@ -15,7 +15,7 @@ IDLE_LOAD = 0.5
 BUSY = 0.97  # a process that ran for less of the time had to share its core
 # Short rounds, so that what else goes on around the machine is the same for both sides of one.
 SECONDS, ROUNDS, QUICK_SECONDS, QUICK_ROUNDS = 0.7, 7, 0.3, 1
-WORKERS_ROUNDS = 16  # of both sides, within one process
+WORKERS_ROUNDS = 16  # rounds' seconds that the process with two workers takes for its own turns
 SERVICE_ROUNDS, QUICK_SERVICE_ITERATIONS = 3, 1000
 
 
