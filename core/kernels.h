@@ -134,17 +134,19 @@ typedef struct gr_kernels {
      * w[u][i]·x[i][lane]; bias may be NULL. */
     void (*multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                      const gr_real *bias, const gr_real *x, gr_real *y);
-    /* y[u][k][s] = Σ w[u][i]·x[i][k][s] where kept[u][s] is positive, elsewhere any number. */
+    /* -- and those of probes, which may be `turned`: x and d_in are [lane][in] then. -- */
+    /* y[u][k][s] = Σ w[u][i]·x[i][k][s] where kept[u][s] is positive, elsewhere any number; where
+     * kept is NULL, everywhere. */
     void (*multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
-                          const gr_real *weights, const gr_real *kept, const gr_real *x,
-                          gr_real *y);
+                          const gr_real *weights, const gr_real *kept, bool turned,
+                          const gr_real *x, gr_real *y);
     /* d_in[i][lane] = Σ w[u][i]·d_out[u][lane]. This and the next may leave out the terms whose
      * d_out is 0, whatever they would be times. */
     void (*multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                                const gr_real *d_out, gr_real *d_in);
+                                const gr_real *d_out, bool turned, gr_real *d_in);
     /* d_weights[u][i] += Σ over lanes of d_out[u][lane]·x[i][lane]. */
     void (*multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                                const gr_real *x, gr_real *d_weights);
+                                bool turned, const gr_real *x, gr_real *d_weights);
     /* sums[f] += Σ of row f of d[features][count]. */
     void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
     /* y = max(x, 0); x and y may be the same array. */
@@ -156,14 +158,15 @@ typedef struct gr_kernels {
     /* out[f][k][s] = scale[f][s]·in[f][k][s]; out may be in. */
     void (*scale)(int64_t features, int64_t probes, int64_t samples, const gr_real *scale,
                   const gr_real *in, gr_real *out);
-    /* -- of input gradients g [features][probes][samples], `stride` reals between features. -- */
+    /* -- of input gradients g [features][probes][samples], `stride` reals between features; or
+     * `turned`, [probes][samples][features], without a stride. -- */
     /* norms[s] = Σ over features and probes of g², for the first `count` samples, summed so that
      * thousands of like terms lose nothing. */
     void (*squared_norms)(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          int64_t count, const gr_real *g, double *norms);
+                          bool turned, int64_t count, const gr_real *g, double *norms);
     /* g[f][k][s] *= factor[s]. */
     void (*scale_samples)(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          const gr_real *factor, gr_real *g);
+                          bool turned, const gr_real *factor, gr_real *g);
     /* d[f][s] += Σ_k a[f][s]·t[f][k][s]·e[f][k][s]. */
     void (*add_products)(int64_t features, int64_t probes, int64_t samples, const gr_real *a,
                          const gr_real *t, const gr_real *e, gr_real *d);

@@ -233,28 +233,38 @@ static void multiply(int64_t units, int64_t in, int64_t lanes, const gr_real *we
 }
 
 static void multiply_kept(int64_t units, int64_t in, int64_t probes, int64_t samples,
-                          const gr_real *weights, const gr_real *kept, const gr_real *x,
-                          gr_real *y) {
+                          const gr_real *weights, const gr_real *kept, bool turned,
+                          const gr_real *x, gr_real *y) {
+    const int64_t lanes = probes * samples;
     (void)kept;
-    multiply(units, in, probes * samples, weights, NULL, x, y);
+    if (!turned) {
+        multiply(units, in, lanes, weights, NULL, x, y);
+        return;
+    }
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t lane = 0; lane < lanes; lane++)
+            y[u * lanes + lane] = (gr_real)lane_product(in, weights + u * in, x + lane * in);
 }
 
 static void multiply_transposed(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                                const gr_real *d_out, gr_real *d_in) {
+                                const gr_real *d_out, bool turned, gr_real *d_in) {
     for (int64_t i = 0; i < in; i++)
         for (int64_t lane = 0; lane < lanes; lane++) {
             double sum = 0;
             for (int64_t u = 0; u < units; u++)
                 sum += (double)weights[u * in + i] * (double)d_out[u * lanes + lane];
-            d_in[i * lanes + lane] = (gr_real)sum;
+            d_in[turned ? lane * in + i : i * lanes + lane] = (gr_real)sum;
         }
 }
 
 static void multiply_accumulate(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                                const gr_real *x, gr_real *d_weights) {
+                                bool turned, const gr_real *x, gr_real *d_weights) {
     for (int64_t u = 0; u < units; u++)
         for (int64_t i = 0; i < in; i++) {
-            const double sum = lane_product(lanes, d_out + u * lanes, x + i * lanes);
+            double sum = 0;
+            for (int64_t lane = 0; lane < lanes; lane++)
+                sum += (double)d_out[u * lanes + lane] *
+                       (double)x[turned ? lane * in + i : i * lanes + lane];
             d_weights[u * in + i] = (gr_real)((double)d_weights[u * in + i] + sum);
         }
 }
@@ -332,20 +342,24 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
 }
 
 static void squared_norms(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          int64_t count, const gr_real *g, double *norms) {
+                          bool turned, int64_t count, const gr_real *g, double *norms) {
     for (int64_t s = 0; s < count; s++) {
         norms[s] = 0;
         for (int64_t f = 0; f < features; f++)
             for (int64_t k = 0; k < probes; k++) {
-                const double value = (double)g[f * stride + k * samples + s];
+                const int64_t lane = k * samples + s;
+                const double value = (double)g[turned ? lane * features + f : f * stride + lane];
                 norms[s] += value * value;
             }
     }
 }
 
 static void scale_samples(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          const gr_real *factor, gr_real *g) {
-    FOR_EACH_LANE (features, probes, samples) g[f * stride + k * samples + s] *= factor[s];
+                          bool turned, const gr_real *factor, gr_real *g) {
+    FOR_EACH_LANE (features, probes, samples) {
+        const int64_t lane = k * samples + s;
+        g[turned ? lane * features + f : f * stride + lane] *= factor[s];
+    }
 }
 
 static void add_products(int64_t features, int64_t probes, int64_t samples, const gr_real *a,

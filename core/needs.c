@@ -36,10 +36,24 @@ static bool couples_samples(const gr_settings *settings) {
     return kind->couples_samples && kind->couples_samples(settings);
 }
 
+/* Whether the network's input is a vector for a layer that may find it turned, and so wide that no
+ * vector of features is largely empty. */
+static bool can_turn(const gr_network *network) {
+    enum { LEAST_FEATURES = 64 };
+    int v = 0; /* the input, perhaps under another shape */
+    while (network->consumers[v] == 1 && v < network->node_count &&
+           network->nodes[v].inputs[0] == v && network->nodes[v].kind->passes_on)
+        v++;
+    return network->consumers[v] == 1 && v < network->node_count &&
+           network->nodes[v].kind->knows_turned &&
+           gr_network_features(network, 0) >= LEAST_FEATURES;
+}
+
 gr_needs gr_needs_of(const gr_network *network, const gr_settings *regularizers, size_t count) {
     gr_needs n = {.network = network,
                   .regularizers = regularizers,
                   .count = count,
+                  .turned = can_turn(network),
                   .couples = network->couples_samples};
     const int64_t outputs = gr_network_outputs(network);
     for (size_t i = 0; i < count; i++) {
@@ -48,6 +62,7 @@ gr_needs gr_needs_of(const gr_network *network, const gr_settings *regularizers,
         n.tangents[i] = tangents_of(settings);
         n.own_probes[i] = own_probes_of(settings, outputs);
         n.lanes[GR_PULLED] += n.probes[i];
+        if (n.probes[i] && !gr_regularizer_kind_of(settings)->knows_turned) n.turned = false;
         n.lanes[GR_PUSHED] += n.tangents[i];
         n.own_lanes += n.own_probes[i];
         if (gr_regularizer_kind_of(settings)->layer_input)

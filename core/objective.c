@@ -268,10 +268,13 @@ static void pull(work *w, gr_real *d) {
     const int last = o->needs.network->node_count;
     const gr_range all = gr_all_nodes(o->needs.network);
     const int64_t samples = w->block->samples, capacity = o->lanes[GR_PULLED]->probes;
+    /* Reals from a lane of the network's input to the next. */
+    const int64_t lane_reals = o->needs.turned ? gr_network_features(o->needs.network, 0) : 1;
     gr_probe_group g = {0};
     while (gr_needs_next_group(&o->needs, capacity, &g)) {
         gr_lanes lanes = *o->lanes[GR_PULLED];
         lanes.probes = g.all;
+        lanes.turned = o->needs.turned;
         int64_t first[GR_MAXIMUM_REGULARIZERS], before = 0;
         for (size_t i = 0; i < o->needs.count; i++) {
             first[i] = before;
@@ -280,12 +283,15 @@ static void pull(work *w, gr_real *d) {
             w->probes[i].first_probe = g.first[i];
             w->probes[i].probes = g.count[i];
             w->probes[i].stride = g.all * samples;
+            w->probes[i].turned = o->needs.turned;
             kind_of(w, i)->cotangent(&w->probes[i], lanes.delta[last] + first[i]);
         }
         gr_pass_probe_backward(&w->pass, &lanes, all);
         for (size_t i = 0; i < o->needs.count; i++)
             if (g.count[i])
-                add_value(w, i, kind_of(w, i)->input(&w->probes[i], lanes.delta[0] + first[i]));
+                add_value(
+                    w, i,
+                    kind_of(w, i)->input(&w->probes[i], lanes.delta[0] + first[i] * lane_reals));
         gr_pass_tangent_accumulate(&w->pass, &lanes, all, true, w->gradients);
         for (size_t i = 0; i < o->needs.count; i++)
             if (g.count[i] && kind_of(w, i)->output)

@@ -204,10 +204,12 @@ void gr_lanes_free(gr_lanes *lanes) {
     free(lanes);
 }
 
-static gr_site site_of(const gr_pass *pass, int i) {
+/* lanes: those of probes, or NULL. */
+static gr_site site_of(const gr_pass *pass, const gr_lanes *lanes, int i) {
     const gr_workspace *w = pass->workspace;
     const gr_node *node = &w->network->nodes[i];
     return (gr_site){.node = node,
+                     .turned = lanes && lanes->turned && w->network->storage[node->inputs[0]] == 0,
                      .kernels = w->kernels,
                      .parameters = pass->parameters,
                      .samples = pass->samples,
@@ -270,9 +272,9 @@ void gr_pass_forward(const gr_pass *pass) {
     memset(w->bent, 0, (size_t)w->network->node_count * sizeof *w->bent);
     for (int i = 0; i < w->network->node_count; i++) {
         if (is_joined(network, i)) continue;
-        gr_site site = site_of(pass, i), pool;
+        gr_site site = site_of(pass, NULL, i), pool;
         const int joined = joined_pool(network, i);
-        if (joined) pool = site_of(pass, joined), site.pool = &pool;
+        if (joined) pool = site_of(pass, NULL, joined), site.pool = &pool;
         if (gr_node_is_sum(site.node))
             w->kernels->add(site.node->out_features * pass->samples, site.in,
                             w->a[site.node->inputs[1]], site.out);
@@ -335,7 +337,7 @@ static void descend_sum(const descent *at, int i) {
 static void descend(const descent *at, int i) {
     const gr_workspace *w = at->pass->workspace;
     if (is_done(at->pass, at->probes, at->range, i)) return;
-    gr_site site = site_of(at->pass, i), pool_site;
+    gr_site site = site_of(at->pass, at->lanes, i), pool_site;
     gr_picked picked;
     int pool = pool_of(at->pass, at->probes, at->range, i);
     if (pool) {
@@ -344,7 +346,7 @@ static void descend(const descent *at, int i) {
     } else if (!at->lanes) {
         if (is_joined(w->network, i)) return;
         pool = joined_pool(w->network, i);
-        if (pool) pool_site = site_of(at->pass, pool), site.pool = &pool_site;
+        if (pool) pool_site = site_of(at->pass, NULL, pool), site.pool = &pool_site;
     }
     const gr_real *d_out = at->d[pool ? pool + 1 : i + 1];
     const gr_node *node = site.node;
@@ -381,6 +383,8 @@ void gr_pass_probe_backward(const gr_pass *pass, const gr_lanes *lanes, gr_range
     descent at = descent_of(pass, lanes->probes, lanes->delta, lanes->scratch);
     at.lanes = lanes;
     at.range = range;
+    /* Pushed lanes have tangents below the first gradient. */
+    at.lowest = lanes->t[0] == lanes->delta[0] ? 0 : pass->workspace->network->first_trained + 1;
     for (int i = range.end - 1; i >= range.first; i--) descend(&at, i);
 }
 
@@ -397,7 +401,7 @@ void gr_pass_backward(const gr_pass *pass, gr_real *gradients) {
 static void ascend(const gr_pass *pass, const gr_lanes *lanes, gr_range range, int i) {
     if (is_done(pass, lanes->probes, range, i)) return;
     const int pool = pool_of(pass, lanes->probes, range, i);
-    gr_site site = site_of(pass, i);
+    gr_site site = site_of(pass, lanes, i);
     gr_picked picked;
     if (pool) picked = picked_of(pass, lanes->pooled_scratch, pool), site.picked = &picked;
     site.kept = kept_of(pass, range, pool ? pool + 1 : i + 1);
@@ -419,7 +423,7 @@ static void accumulate(const gr_pass *pass, const gr_lanes *lanes, gr_range rang
     const gr_workspace *w = pass->workspace;
     if (is_done(pass, lanes->probes, range, i)) return;
     const int pool = pool_of(pass, lanes->probes, range, i);
-    gr_site site = site_of(pass, i);
+    gr_site site = site_of(pass, lanes, i);
     gr_picked picked;
     if (pool) picked = picked_of(pass, lanes->pooled_scratch, pool), site.picked = &picked;
     site.kept = kept_of(pass, range, pool ? pool + 1 : i + 1);

@@ -33,6 +33,7 @@ typedef enum gr_lanes_use {
  * Where lanes are pulled, t[v] is delta[v]. */
 typedef struct gr_lanes {
     int64_t probes; /* in use; at most what it was created for */
+    bool turned;    /* those of the network's input are [probes][samples][features] instead */
     gr_real **delta, **t;
     gr_real *scratch;
     gr_real *pooled_scratch; /* of the pooled kernels; NULL where nothing needs it */
@@ -76,7 +77,8 @@ static inline gr_range gr_all_nodes(const gr_network *network) {
 
 /* a[0] → a[last]. */
 void gr_pass_forward(const gr_pass *pass);
-/* delta at the range's end → delta at its beginning: the adjoint alone, accumulating nothing. */
+/* delta at the range's end → delta at its beginning, or of lanes that were pushed at the output of
+ * the first layer with parameters: the adjoint alone, accumulating nothing. */
 void gr_pass_probe_backward(const gr_pass *pass, const gr_lanes *lanes, gr_range range);
 /* t at the range's beginning → t at its end. */
 void gr_pass_tangent(const gr_pass *pass, const gr_lanes *lanes, gr_range range);

@@ -45,6 +45,7 @@ typedef struct gr_probe_block {
     int64_t probes;                  /* of this regulariser that are worked on now, */
     int64_t first_probe, all_probes; /* from this one on, of so many */
     int64_t stride;                  /* all probes · samples of its set of lanes */
+    bool turned;                     /* g is [probe][sample][feature] */
     int64_t batch_size;              /* of the whole batch: means are over it */
     uint32_t index;                  /* the regulariser's number in the spec */
     gr_draw draw;
@@ -60,6 +61,8 @@ enum { GR_NORMS = 64 };
  * them: summed so that thousands of like terms lose nothing. (core/norms.c) */
 void gr_squared_norms(const gr_probe_block *block, const gr_real *g, int64_t first,
                       double norm[GR_NORMS]);
+/* g *= factor[sample]. */
+void gr_scale_samples(const gr_probe_block *block, const gr_real *factor, gr_real *g);
 
 /* A block of a regulariser that has points of its own, beside those of the loss. */
 typedef struct gr_points_block {
@@ -115,6 +118,7 @@ typedef struct gr_regularizer_kind {
     /* Turns g into u = ∂(weight/B·Σφ)/∂g in place; returns the block's Σφ (unweighted, over
      * samples). */
     double (*input)(const gr_probe_block *block, gr_real *g);
+    bool knows_turned; /* `input` heeds block->turned */
     /* q [outputs][samples] += (∂c/∂z)ᵀ ż. */
     void (*output)(const gr_probe_block *block, const gr_real *t_z, gr_real *q);
     /* Whether a probe's u, value and q need that probe alone: its probes may then be worked on one

@@ -112,60 +112,68 @@ static void multiply(const product *p) {
 /* -- sums within vectors
  * --------------------------------------------------------------------------------- */
 
-/* c[r][v] += Σ a[r][term]·b[v][term]; b [V][SUMMED_TERMS] has zeros after its terms. */
+/* c[r][v] += Σ a[r][term]·b[v][term]. */
 INLINE void sums_tile(const int R, const int V, int64_t terms, const gr_real *a, int64_t a_row,
-                      const gr_real *b, gr_real *c, int64_t c_row) {
+                      const gr_real *b, int64_t b_row, gr_real *c, int64_t c_row) {
     vector sum[TILE_ROWS][TILE_VECTORS] = {{{0}}};
     int64_t term = 0;
     for (; term + LANES <= terms; term += LANES) {
         vector value[TILE_VECTORS];
-        FOR_EACH (v, V) value[v] = load_once(b + v * SUMMED_TERMS + term);
+        FOR_EACH (v, V) value[v] = load_once(b + v * b_row + term);
         FOR_EACH (r, R) {
             const vector factor = load_once(a + r * a_row + term);
             FOR_EACH (v, V) sum[r][v] += factor * value[v];
         }
     }
-    if (term < terms)
+    if (term < terms) {
+        vector value[TILE_VECTORS];
+        FOR_EACH (v, V) value[v] = load_part(b + v * b_row + term, terms - term);
         FOR_EACH (r, R) {
             const vector factor = load_part(a + r * a_row + term, terms - term);
-            FOR_EACH (v, V) sum[r][v] += factor * load(b + v * SUMMED_TERMS + term);
+            FOR_EACH (v, V) sum[r][v] += factor * value[v];
         }
+    }
     FOR_EACH (r, R)
         FOR_EACH (v, V) c[r * c_row + v] += sum_of(sum[r][v]);
 }
 
 /* The same for `rows` rows. */
 INLINE void sums(const int V, int64_t rows, int64_t terms, const gr_real *a, int64_t a_row,
-                 const gr_real *b, gr_real *c, int64_t c_row) {
+                 const gr_real *b, int64_t b_row, gr_real *c, int64_t c_row) {
     int64_t row = 0;
     for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        sums_tile(TILE_ROWS, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+        sums_tile(TILE_ROWS, V, terms, a + row * a_row, a_row, b, b_row, c + row * c_row, c_row);
     for (; row < rows; row++)
-        sums_tile(1, V, terms, a + row * a_row, a_row, b, c + row * c_row, c_row);
+        sums_tile(1, V, terms, a + row * a_row, a_row, b, b_row, c + row * c_row, c_row);
 }
 
-/* y += W x of the lanes from `first` on, at most MOST_SUMMED, over `terms` terms, at most
- * SUMMED_TERMS. */
-static void sum_lanes(int64_t units, int64_t in, int64_t lanes, int64_t first, int64_t terms,
-                      const gr_real *weights, const gr_real *x, gr_real *y) {
-    gr_real turned[MOST_SUMMED + 1][SUMMED_TERMS]; /* never fewer than a tile's vectors */
-    const int64_t count = lanes - first;
-    for (int64_t lane = 0; lane < count; lane++)
-        memset(turned[lane] + terms / LANES * LANES, 0,
-               terms < SUMMED_TERMS ? LANES * sizeof(gr_real) : 0);
-    for (int64_t term = 0; term < terms; term++)
-        for (int64_t lane = 0; lane < count; lane++)
-            turned[lane][term] = x[term * lanes + first + lane];
+/* y[unit][lane] += Σ weights[unit][term]·x[lane][term] for a few lanes. */
+static void sum_lanes(int64_t units, int64_t in, int64_t count, int64_t terms,
+                      const gr_real *weights, const gr_real *x, int64_t x_row, gr_real *y,
+                      int64_t lanes) {
     for (int64_t lane = 0; lane < count;) {
-        const gr_real *b = turned[lane];
-        gr_real *c = y + first + lane;
+        const gr_real *b = x + lane * x_row;
+        gr_real *c = y + lane;
         if (count - lane == 1)
-            sums(1, units, terms, weights, in, b, c, lanes), lane += 1;
+            sums(1, units, terms, weights, in, b, x_row, c, lanes), lane += 1;
         else if (count - lane == 2 || TILE_VECTORS == 2)
-            sums(2, units, terms, weights, in, b, c, lanes), lane += 2;
+            sums(2, units, terms, weights, in, b, x_row, c, lanes), lane += 2;
         else
-            sums(TILE_VECTORS, units, terms, weights, in, b, c, lanes), lane += 3;
+            sums(TILE_VECTORS, units, terms, weights, in, b, x_row, c, lanes), lane += 3;
     }
+}
+
+/* Whether the lanes that fill no vector are summed so. */
+static bool sums_pay(int64_t in, int64_t lanes) {
+    const int64_t left = lanes % LANES;
+    return left > 0 && left <= MOST_SUMMED && in >= LEAST_TERMS;
+}
+
+/* y[unit][lane] = bias[unit] (NULL: 0) for the lanes from `first` on. */
+static void begin_lanes(int64_t units, int64_t lanes, int64_t first, const gr_real *bias,
+                        gr_real *y) {
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t lane = first; lane < lanes; lane++) y[u * lanes + lane] = bias ? bias[u] : 0;
 }
 
 /* -- the products
@@ -173,10 +181,10 @@ static void sum_lanes(int64_t units, int64_t in, int64_t lanes, int64_t first, i
 
 void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                       const gr_real *bias, const gr_real *x, gr_real *y) {
-    const int64_t left = lanes % LANES;
-    const bool summed = left > 0 && left <= MOST_SUMMED && in >= LEAST_TERMS;
+    const bool summed = sums_pay(in, lanes);
+    const int64_t whole = summed ? lanes - lanes % LANES : lanes, left = lanes - whole;
     product p = {.rows = units,
-                 .columns = summed ? lanes - left : lanes,
+                 .columns = whole,
                  .terms = in,
                  .a = weights,
                  .a_row = in,
@@ -190,9 +198,7 @@ void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *w
         multiply(&p);
         return;
     }
-    for (int64_t u = 0; u < units; u++)
-        for (int64_t lane = lanes - left; lane < lanes; lane++)
-            y[u * lanes + lane] = bias ? bias[u] : 0;
+    begin_lanes(units, lanes, whole, bias, y);
     /* Both for some of the terms, whose weights stay in the second-level cache between them. */
     const int64_t blocks = quotient_up(in, SUMMED_TERMS);
     for (int64_t block = 0; block < blocks; block++) {
@@ -202,7 +208,42 @@ void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *w
         p.b = x + term * lanes;
         p.add = block > 0;
         if (p.columns) multiply(&p);
-        sum_lanes(units, in, lanes, lanes - left, p.terms, p.a, p.b, y);
+        gr_real rows[MOST_SUMMED][SUMMED_TERMS];
+        for (int64_t i = 0; i < p.terms; i++)
+            for (int64_t lane = 0; lane < left; lane++)
+                rows[lane][i] = p.b[i * lanes + whole + lane];
+        sum_lanes(units, in, left, p.terms, p.a, *rows, SUMMED_TERMS, y + whole, lanes);
+    }
+}
+
+void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                             const gr_real *x, gr_real *y) {
+    const bool summed = sums_pay(in, lanes);
+    const int64_t whole = summed ? lanes - lanes % LANES : lanes;
+    const int64_t blocks = quotient_up(in, BLOCK_TERMS);
+    begin_lanes(units, lanes, whole, NULL, y);
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t term;
+        const int64_t terms = share_of(in, blocks, block, &term);
+        for (int64_t lane = 0; lane < whole; lane += PANEL) {
+            gr_real columns[BLOCK_TERMS][PANEL];
+            const int64_t count = smaller(whole - lane, PANEL);
+            clear_rest(terms, count, *columns, PANEL);
+            turn(count, terms, x + lane * in + term, in, *columns, PANEL);
+            multiply(&(product){.rows = units,
+                                .columns = count,
+                                .terms = terms,
+                                .a = weights + term,
+                                .a_row = in,
+                                .a_term = 1,
+                                .b = *columns,
+                                .b_term = PANEL,
+                                .add = block > 0,
+                                .c = y + lane,
+                                .c_row = lanes});
+        }
+        sum_lanes(units, in, lanes - whole, terms, weights + term, x + whole * in + term, in,
+                  y + whole, lanes);
     }
 }
 
@@ -211,9 +252,22 @@ INLINE int64_t padded(int64_t count) {
 }
 
 void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                                 const gr_real *d_out, gr_real *d_in) {
+                                 const gr_real *d_out, bool turned, gr_real *d_in) {
     if (KERNEL(sparse_pays)(units, in, lanes, d_out)) {
-        KERNEL(sparse_transposed)(units, in, lanes, weights, d_out, d_in);
+        KERNEL(sparse_transposed)(units, in, lanes, weights, d_out, turned, d_in);
+        return;
+    }
+    if (turned) {
+        multiply(&(product){.rows = lanes,
+                            .columns = in,
+                            .terms = units,
+                            .a = d_out,
+                            .a_row = 1,
+                            .a_term = lanes,
+                            .b = weights,
+                            .b_term = in,
+                            .c = d_in,
+                            .c_row = in});
         return;
     }
     /* Turning takes about as long as so many more units. */
@@ -236,7 +290,7 @@ void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const
     const int64_t blocks = quotient_up(lanes, BLOCK_LANES);
     for (int64_t i = 0; i < in; i += PANEL)
         for (int64_t block = 0; block < blocks; block++) {
-            gr_real turned[BLOCK_LANES][PANEL];
+            gr_real result[BLOCK_LANES][PANEL];
             int64_t lane;
             const int64_t count = share_of(lanes, blocks, block, &lane);
             const int64_t columns = smaller(in - i, PANEL);
@@ -248,36 +302,35 @@ void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const
                                .a_term = lanes,
                                .b = weights + i,
                                .b_term = in,
-                               .c = *turned,
+                               .c = *result,
                                .c_row = PANEL};
             multiply(&p);
-            turn(count, columns, *turned, PANEL, d_in + i * lanes + lane, lanes);
+            turn(count, columns, *result, PANEL, d_in + i * lanes + lane, lanes);
         }
 }
 
 void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                                 const gr_real *x, gr_real *d_weights) {
+                                 bool turned, const gr_real *x, gr_real *d_weights) {
     if (KERNEL(sparse_pays)(units, in, lanes, d_out)) {
-        KERNEL(sparse_accumulate)(units, in, lanes, d_out, x, d_weights);
+        KERNEL(sparse_accumulate)(units, in, lanes, d_out, turned, x, d_weights);
         return;
     }
     const int64_t blocks = quotient_up(lanes, BLOCK_REALS / PANEL);
-    gr_real turned[BLOCK_REALS];
+    gr_real rows[BLOCK_REALS];
     for (int64_t block = 0; block < blocks; block++) {
         int64_t lane;
         const int64_t count = share_of(lanes, blocks, block, &lane);
         const int64_t wide = BLOCK_REALS / count / PANEL * PANEL;
         for (int64_t i = 0; i < in; i += wide) {
             const int64_t columns = smaller(in - i, wide);
-            clear_rest(count, columns, turned, wide);
-            turn(columns, count, x + i * lanes + lane, lanes, turned, wide);
+            lanes_of(x, in, lanes, turned, lane, count, i, columns, rows, wide);
             const product p = {.rows = units,
                                .columns = columns,
                                .terms = count,
                                .a = d_out + lane,
                                .a_row = lanes,
                                .a_term = 1,
-                               .b = turned,
+                               .b = rows,
                                .b_term = wide,
                                .add = true,
                                .c = d_weights + i,

@@ -82,14 +82,35 @@ static inline void clear_rest(int64_t rows, int64_t columns, gr_real *to, int64_
         store(to + row * to_row + columns / LANES * LANES, (vector){0});
 }
 
+/* to[lane][column] of lanes and columns of x from the given ones on, x [in][lanes] or, turned,
+ * [lanes][in]; zeros in the rest of a row's last vector. */
+static inline void lanes_of(const gr_real *x, int64_t in, int64_t lanes, bool turned, int64_t lane,
+                            int64_t count, int64_t column, int64_t columns, gr_real *to,
+                            int64_t to_row) {
+    if (!turned) {
+        clear_rest(count, columns, to, to_row);
+        turn(columns, count, x + column * lanes + lane, lanes, to, to_row);
+        return;
+    }
+    for (int64_t l = 0; l < count; l++) {
+        const gr_real *from = x + (lane + l) * in + column;
+        for (int64_t i = 0; i < columns; i += LANES)
+            store(to + l * to_row + i, load_lanes(from + i, columns - i));
+    }
+}
+
 /* Whether the adjoints d_out [units][lanes] have so many zeros, and the weights [units][in] a
  * shape, that the two products below pay. */
 bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out);
 
+/* y = W x of x [lanes][in]: multiply without bias of gr_kernels, turned. */
+void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                             const gr_real *x, gr_real *y);
+
 /* multiply_transposed and multiply_accumulate of gr_kernels. */
 void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                               const gr_real *d_out, gr_real *d_in);
+                               const gr_real *d_out, bool turned, gr_real *d_in);
 void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                               const gr_real *x, gr_real *d_weights);
+                               bool turned, const gr_real *x, gr_real *d_weights);
 
 #endif

@@ -127,36 +127,42 @@ static void turn_adjoints(int64_t units, int64_t lanes, const gr_real *d_out, in
     }
 }
 
-/* result[lane][column] = Σ weights[unit][column]·d_out[unit][lane] for `wide` columns, or added to
+/* Whether rows `distance` apart can be read where they are: whole lines of the cache, over which
+ * the distance spreads them. */
+INLINE bool spreads(int64_t distance, const gr_real *rows) {
+    return distance % (2 * LINE) == LINE && (uintptr_t)rows % (LINE * sizeof(gr_real)) == 0;
+}
+
+/* result[lane][column] = Σ weights[unit][column]·d_out[unit][lane] for some columns, or added to
  * what is there; the weights' rows are `in` apart. */
 static void add_weights(const turned_adjoints *d_out, const gr_real *weights, int64_t in,
-                        int64_t wide, bool add, gr_real *result) {
+                        int64_t columns, bool add, bool far, gr_real *result, int64_t result_row) {
     gr_real packed[TERMS * WIDE] ALIGNED;
-    /* Rows of whole lines whose distance spreads them over the cache are read where they are. */
-    const bool in_place =
-        in % (2 * LINE) == LINE && (uintptr_t)weights % (LINE * sizeof(gr_real)) == 0;
+    const bool in_place = spreads(in, weights);
     for (int64_t block = 0, unit = 0; block < d_out->blocks.tiles; block++) {
         const int64_t count = size_of(d_out->blocks, block);
         for (int64_t u = 0; u < count && !in_place; u++)
-            for (int64_t v = 0; v < wide; v += LANES)
+            for (int64_t v = 0; v < columns; v += LANES)
                 store(packed + u * WIDE + v, load(weights + (unit + u) * in + v));
         multiply(&(sparse_product){.rows = d_out->lanes,
-                                   .columns = wide,
+                                   .columns = columns,
                                    .terms = d_out->terms[block],
                                    .factors = d_out->d + unit,
                                    .factors_row = UNITS,
                                    .b = in_place ? weights + unit * in : packed,
                                    .b_term = in_place ? in : WIDE,
                                    .add = add || block > 0,
+                                   .far = far,
                                    .c = result,
-                                   .c_row = WIDE});
+                                   .c_row = result_row});
         unit += count;
     }
 }
 
-/* Each lane adds up the weights of its units, [lane][in], which is turned. */
+/* Each lane adds up the weights of its units, [lane][in]; that is turned, unless it is wanted so.
+ */
 void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                               const gr_real *d_out, gr_real *d_in) {
+                               const gr_real *d_out, bool turned, gr_real *d_in) {
     gr_real result[TERMS * WIDE] ALIGNED;
     turned_adjoints d;
     const int64_t lane_blocks = quotient_up(lanes, TERMS), parts = quotient_up(units, UNITS);
@@ -169,10 +175,15 @@ void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const g
         turn_adjoints(some, count, d_out + unit * lanes + lane, lanes, &d);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
-            gr_real *to = d_in + column * lanes + lane;
-            if (add) turn(columns, count, to, lanes, result, WIDE);
-            add_weights(&d, weights + unit * in + column, in, wide, add, result);
-            turn(count, columns, result, WIDE, to, lanes);
+            const gr_real *from = weights + unit * in + column;
+            gr_real *to = d_in + (turned ? lane * in + column : column * lanes + lane);
+            if (turned) {
+                add_weights(&d, from, in, columns, add, true, to, in);
+            } else {
+                if (add) turn(columns, count, to, lanes, result, WIDE);
+                add_weights(&d, from, in, wide, add, false, result, WIDE);
+                turn(count, columns, result, WIDE, to, lanes);
+            }
             column += wide;
         }
     }
@@ -181,9 +192,10 @@ void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const g
 /* The inputs of each unit's lanes are added up: the inputs turned, [lane][in], are the packed rows.
  */
 void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                               const gr_real *x, gr_real *d_weights) {
+                               bool turned, const gr_real *x, gr_real *d_weights) {
     enum { MOST_UNITS = 1024 };
-    gr_real turned[TERMS * WIDE] ALIGNED;
+    gr_real packed[TERMS * WIDE] ALIGNED;
+    const bool in_place = turned && spreads(in, x);
     uint64_t terms[MOST_UNITS];
     const int64_t blocks = quotient_up(lanes, TERMS), parts = quotient_up(units, MOST_UNITS);
     const tiling vectors = tiling_of(quotient_up(in, LANES), ROW_VECTORS);
@@ -195,16 +207,16 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
         for (int64_t u = 0; u < some; u++) terms[u] = terms_of(count, factors + u * lanes);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
-            clear_rest(count, columns, turned, WIDE);
-            turn(columns, count, x + column * lanes + lane, lanes, turned, WIDE);
+            if (!in_place)
+                lanes_of(x, in, lanes, turned, lane, count, column, columns, packed, WIDE);
             /* far: the second-level cache holds no more than a few layers */
             multiply(&(sparse_product){.rows = some,
                                        .columns = columns,
                                        .terms = terms,
                                        .factors = factors,
                                        .factors_row = lanes,
-                                       .b = turned,
-                                       .b_term = WIDE,
+                                       .b = in_place ? x + lane * in + column : packed,
+                                       .b_term = in_place ? in : WIDE,
                                        .add = true,
                                        .far = true,
                                        .c = d_weights + unit * in + column,
@@ -234,7 +246,8 @@ typedef struct kept_product {
     const uint64_t *wanted;
     const gr_real *weights;
     int64_t weights_row;
-    const gr_real *x; /* [lane][KEPT_WIDE] */
+    const gr_real *x;
+    int64_t x_row;
     gr_real *sums;
 } kept_product;
 
@@ -249,7 +262,7 @@ INLINE void sum_lanes(const int V, const kept_product *p) {
         FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
         weight[V - 1] = load_lanes(weights + (V - 1) * LANES, left);
         for (uint64_t lanes = p->wanted[row]; lanes; lanes &= lanes - 1, sums += LANES) {
-            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * KEPT_WIDE);
+            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * p->x_row);
             vector even = weight[0] * load(x), odd = {0};
             FOR_EACH (v, V)
                 if (v % 2)
@@ -299,15 +312,19 @@ static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real 
 }
 
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
-                           const gr_real *weights, const gr_real *kept, const gr_real *x,
-                           gr_real *y) {
+                           const gr_real *weights, const gr_real *kept, bool turned,
+                           const gr_real *x, gr_real *y) {
     const int64_t lanes = probes * samples;
-    if (!kept_pays(units, in, samples, kept)) {
-        KERNEL(multiply)(units, in, lanes, weights, NULL, x, y);
+    if (!kept || !kept_pays(units, in, samples, kept)) {
+        if (turned)
+            KERNEL(multiply_turned)(units, in, lanes, weights, x, y);
+        else
+            KERNEL(multiply)(units, in, lanes, weights, NULL, x, y);
         return;
     }
     enum { ROWS = 4, MOST_UNITS = 256 }; /* at once */
-    gr_real turned[KEPT_LANES * KEPT_WIDE] ALIGNED;
+    gr_real packed[KEPT_LANES * KEPT_WIDE] ALIGNED;
+    const bool in_place = turned && spreads(in, x);
     gr_real sums[(ROWS * KEPT_LANES + LANES) * LANES] ALIGNED; /* behind the last: any */
     gr_real values[MOST_UNITS * KEPT_LANES + LANES]; /* the sums of all rows, side by side */
     uint64_t wanted[MOST_UNITS];
@@ -325,8 +342,8 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
             wanted[u] = positive_of(count, kept + (unit + u) * samples + sample);
         for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
-            clear_rest(count, columns, turned, KEPT_WIDE);
-            turn(columns, count, x + column * lanes + lane, lanes, turned, KEPT_WIDE);
+            if (!in_place)
+                lanes_of(x, in, lanes, turned, lane, count, column, columns, packed, KEPT_WIDE);
             gr_real *value = values;
             for (int64_t u = 0; u < some; u += ROWS) {
                 const kept_product p = {.rows = smaller(some - u, ROWS),
@@ -334,7 +351,8 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
                                         .wanted = wanted + u,
                                         .weights = weights + (unit + u) * in + column,
                                         .weights_row = in,
-                                        .x = turned,
+                                        .x = in_place ? x + lane * in + column : packed,
+                                        .x_row = in_place ? in : KEPT_WIDE,
                                         .sums = sums};
                 sums_of_lanes[wide / LANES - 1](&p);
                 int64_t all = 0;

@@ -49,6 +49,12 @@ static void scale(int64_t features, int64_t probes, int64_t samples, const gr_re
 /* Vectors of samples that are summed at once; rows that are summed in their own precision. */
 enum { NORM_VECTORS = 4, RUN = 16 };
 
+INLINE void add_wide(vector sum, wide_vector total[WIDE_PARTS]) {
+    wide_vector wide[WIDE_PARTS];
+    widen(sum, wide);
+    for (int part = 0; part < (int)WIDE_PARTS; part++) total[part] += wide[part];
+}
+
 INLINE void norms_of(const int V, int64_t features, int64_t probes, int64_t samples, int64_t stride,
                      int64_t count, const gr_real *g, double *norms) {
     wide_vector total[NORM_VECTORS][WIDE_PARTS] = {{{0}}};
@@ -62,11 +68,7 @@ INLINE void norms_of(const int V, int64_t features, int64_t probes, int64_t samp
             }
             if (++k == probes) k = 0, f++;
         }
-        for (int v = 0; v < V; v++) {
-            wide_vector wide[WIDE_PARTS];
-            widen(sum[v], wide);
-            for (int part = 0; part < (int)WIDE_PARTS; part++) total[v][part] += wide[part];
-        }
+        for (int v = 0; v < V; v++) add_wide(sum[v], total[v]);
     }
     double all[NORM_VECTORS * VECTOR_BYTES / sizeof(gr_real)];
     memcpy(all, total, sizeof all);
@@ -83,8 +85,39 @@ NORMS(2)
 NORMS(3)
 NORMS(4)
 
+static double norm_of_row(int64_t count, const gr_real *g) {
+    enum { SIDE_BY_SIDE = 4, STEP = SIDE_BY_SIDE * VECTOR_BYTES / sizeof(gr_real) };
+    wide_vector total[WIDE_PARTS] = {{0}};
+    int64_t i = 0;
+    while (i + STEP <= count) {
+        vector sum[SIDE_BY_SIDE] = {{0}};
+        for (int64_t end = i + RUN * STEP; i < end && i + STEP <= count; i += STEP)
+            for (int v = 0; v < SIDE_BY_SIDE; v++) {
+                const vector value = load(g + i + v * VECTOR_LANES);
+                sum[v] += value * value;
+            }
+        for (int v = 0; v < SIDE_BY_SIDE; v++) add_wide(sum[v], total);
+    }
+    vector rest = {0};
+    for (; i < count; i += VECTOR_LANES) {
+        const vector value = load_lanes(g + i, count - i);
+        rest += value * value;
+    }
+    add_wide(rest, total);
+    double all[VECTOR_BYTES / sizeof(gr_real)], norm = 0;
+    memcpy(all, total, sizeof all);
+    for (size_t part = 0; part < sizeof all / sizeof *all; part++) norm += all[part];
+    return norm;
+}
+
 static void squared_norms(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          int64_t count, const gr_real *g, double *norms) {
+                          bool turned, int64_t count, const gr_real *g, double *norms) {
+    for (int64_t s = 0; turned && s < count; s++) {
+        norms[s] = 0;
+        for (int64_t k = 0; k < probes; k++)
+            norms[s] += norm_of_row(features, g + (k * samples + s) * features);
+    }
+    if (turned) return;
     enum { MOST = NORM_VECTORS * VECTOR_BYTES / sizeof(gr_real) };
     for (; count > 0; count -= MOST, g += MOST, norms += MOST) {
         const int64_t some = count < MOST ? count : MOST;
@@ -99,7 +132,14 @@ static void squared_norms(int64_t features, int64_t probes, int64_t samples, int
 /* What a row's last vector has beyond the row stays as it is, so that only the last row's is a
  * part. Shorter rows would each wait for what was stored into them with the one before. */
 static void scale_samples(int64_t features, int64_t probes, int64_t samples, int64_t stride,
-                          const gr_real *factor, gr_real *g) {
+                          bool turned, const gr_real *factor, gr_real *g) {
+    if (turned) {
+        for (int64_t lane = 0; lane < probes * samples; lane++, g += features) {
+            const vector by = broadcast(factor[lane % samples]);
+            FOR_EACH_VECTOR (f, features) store_lanes(g + f, features - f, by * load(g + f));
+        }
+        return;
+    }
     if (samples < VECTOR_LANES) {
         for (int64_t f = 0; f < features; f++)
             for (int64_t k = 0; k < probes; k++)

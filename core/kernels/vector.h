@@ -397,12 +397,12 @@ void KERNEL(pooled_tangent)(const gr_convolution_shape *convolution, const gr_re
 void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                       const gr_real *bias, const gr_real *x, gr_real *y);
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
-                           const gr_real *weights, const gr_real *kept, const gr_real *x,
-                           gr_real *y);
+                           const gr_real *weights, const gr_real *kept, bool turned,
+                           const gr_real *x, gr_real *y);
 void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                                 const gr_real *d_out, gr_real *d_in);
+                                 const gr_real *d_out, bool turned, gr_real *d_in);
 void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
-                                 const gr_real *x, gr_real *d_weights);
+                                 bool turned, const gr_real *x, gr_real *d_weights);
 void KERNEL(add)(int64_t count, const gr_real *a, const gr_real *b, gr_real *out);
 void KERNEL(moments)(int64_t count, const gr_real *a, double *mean, double *variance);
 void KERNEL(normalize)(int64_t count, const gr_real *a, gr_real center, gr_real scale,

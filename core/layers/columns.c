@@ -100,7 +100,7 @@ void gr_columns_backward(const gr_convolution_shape *c, const gr_kernels *kernel
     for (block b = {0}; next_block(c, lanes, scratch, &b);) {
         take_values(c, &b, d_out);
         kernels->multiply_transposed(c->out_channels, filter_reals(c), pixels(c) * b.lanes, weights,
-                                     b.values, b.columns);
+                                     b.values, false, b.columns);
         FOR_EACH_COLUMN(c, at, pixel) {
             if (pixel < 0) continue;
             gr_real *to = d_in + pixel * lanes + b.first;
@@ -116,6 +116,6 @@ void gr_columns_accumulate(const gr_convolution_shape *c, const gr_kernels *kern
         take_columns(c, &b, in);
         take_values(c, &b, d_out);
         kernels->multiply_accumulate(c->out_channels, filter_reals(c), pixels(c) * b.lanes,
-                                     b.values, b.columns, d_weights);
+                                     b.values, false, b.columns, d_weights);
     }
 }

@@ -302,7 +302,7 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
         gr_columns_backward(&g->shape, site->kernels, weights, lanes, d_out, d_in, site->scratch);
     else if (g->product)
         site->kernels->multiply_transposed(g->forward.out_channels, g->filter_reals,
-                                           g->pixels * lanes, weights, d_out, d_in);
+                                           g->pixels * lanes, weights, d_out, false, d_in);
     else
         site->kernels->convolve(&g->transposed, weights, NULL, lanes, d_out, d_in);
 }
@@ -320,7 +320,7 @@ static void accumulate_filters(const gr_site *site, const gr_convolution *convol
         gr_columns_accumulate(&g->shape, site->kernels, lanes, d_out, in, d_weights, site->scratch);
     else if (g->product)
         site->kernels->multiply_accumulate(convolution->out_channels, g->filter_reals,
-                                           g->pixels * lanes, d_out, in, d_weights);
+                                           g->pixels * lanes, d_out, false, in, d_weights);
     else
         site->kernels->convolve_accumulate(convolution, lanes, d_out, in, d_weights);
     if (d_bias)
@@ -366,7 +366,7 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
     else if (g->product && g->pixels == 1 && site->kept)
         site->kernels->multiply_kept(g->forward.out_channels, g->filter_reals, probes,
                                      site->samples, gr_site_parameter(site, WEIGHT), site->kept,
-                                     t_in, t_out);
+                                     false, t_in, t_out);
     else
         gather(site, probes * site->samples, NULL, t_in, t_out);
 }

@@ -41,14 +41,15 @@ static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, 
     const gr_node *node = site->node;
     site->kernels->multiply_transposed(node->out_features, node->in_features,
                                        probes * site->samples, gr_site_parameter(site, WEIGHT),
-                                       d_out, d_in);
+                                       d_out, site->turned, d_in);
 }
 
 static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out, const gr_real *in,
                        bool tangent, gr_real *gradients) {
     const gr_node *node = site->node;
     const int64_t lanes = probes * site->samples;
-    site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out, in,
+    site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out,
+                                       site->turned, in,
                                        gradients + node->parameters[WEIGHT].offset);
     if (!tangent)
         site->kernels->row_sums(node->out_features, lanes, d_out,
@@ -57,13 +58,9 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
 
 static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr_real *t_out) {
     const gr_node *node = site->node;
-    const gr_real *weights = gr_site_parameter(site, WEIGHT);
-    if (site->kept)
-        site->kernels->multiply_kept(node->out_features, node->in_features, probes, site->samples,
-                                     weights, site->kept, t_in, t_out);
-    else
-        site->kernels->multiply(node->out_features, node->in_features, probes * site->samples,
-                                weights, NULL, t_in, t_out);
+    site->kernels->multiply_kept(node->out_features, node->in_features, probes, site->samples,
+                                 gr_site_parameter(site, WEIGHT), site->kept, site->turned, t_in,
+                                 t_out);
 }
 
 const gr_layer_kind gr_layer_linear = {
@@ -76,4 +73,5 @@ const gr_layer_kind gr_layer_linear = {
     .backward = backward,
     .accumulate = accumulate,
     .tangent = tangent,
+    .knows_turned = true,
 };

@@ -35,7 +35,7 @@ static double layer_input(const gr_probe_block *b, gr_real *g) {
         total += length;
         factor[s] = (gr_real)(b->weight / ((double)b->batch_size * length));
     }
-    b->kernels->scale_samples(b->features, 1, n, n, factor, g);
+    gr_scale_samples(b, factor, g);
     return total;
 }
 

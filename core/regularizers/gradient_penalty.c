@@ -289,11 +289,12 @@ static void cotangent(const gr_probe_block *b, gr_real *c) {
 
 static double input_l1(const gr_probe_block *b, gr_real *g) {
     const int64_t lanes = b->probes * b->loss->samples;
+    const int64_t rows = b->turned ? lanes : b->features, count = b->turned ? b->features : lanes;
     const gr_real factor = (gr_real)(b->weight / (double)b->batch_size);
     double total = 0;
-    for (int64_t f = 0; f < b->features; f++, g += b->stride) {
+    for (int64_t row = 0; row < rows; row++, g += b->turned ? count : b->stride) {
         gr_real sum = 0;
-        for (int64_t i = 0; i < lanes; i++) {
+        for (int64_t i = 0; i < count; i++) {
             sum += g[i] < 0 ? -g[i] : g[i];
             g[i] = g[i] > 0 ? factor : g[i] < 0 ? -factor : 0;
         }
@@ -328,7 +329,7 @@ static double input(const gr_probe_block *b, gr_real *g) {
         total += excess * excess;
         factor[s] = (gr_real)(2 * scale * excess / length);
     }
-    b->kernels->scale_samples(b->features, b->probes, n, b->stride, factor, g);
+    gr_scale_samples(b, factor, g);
     return total;
 }
 
@@ -500,6 +501,7 @@ const gr_regularizer_kind gr_regularizer_gradient_penalty = {
     .probes = probes,
     .cotangent = cotangent,
     .input = input,
+    .knows_turned = true,
     .output = output,
     .separable = separable,
     .couples_samples = couples_samples,

@@ -206,31 +206,35 @@ static void test_norms_and_scale_samples(void **state) {
     const gr_kernels *const *set = runnable_sets(&sets);
     for (uint32_t test = 0; test < ELEMENTWISE_CASES; test++) {
         lane_case c = lane_case_create(test);
-        if (test % 4 == 0) c.features = 3000;
+        if (test % 4 <= 1) c.features = 3000;
         if (test % 3 == 0) c.samples = chosen(test, 7, 1, 150);
         const int64_t stride = (c.probes + chosen(test, 8, 0, 2)) * c.samples;
         const int64_t first = chosen(test, 9, 0, (int64_t)c.samples - 1);
         const int64_t count = chosen(test, 10, 1, c.samples - first);
-        guarded g = guarded_normal(c.features * stride, test, 1);
+        const bool turned = test % 2;
+        const int64_t reals = c.features * (turned ? c.probes * c.samples : stride);
+        guarded g = guarded_normal(reals, test, 1);
         guarded factor = guarded_normal(c.samples, test, 2), scaled = guarded_copy(&g);
-        gr_kernels_reference.scale_samples(c.features, c.probes, c.samples, stride, factor.data,
-                                           scaled.data);
+        gr_kernels_reference.scale_samples(c.features, c.probes, c.samples, stride, turned,
+                                           factor.data, scaled.data);
         double wanted[150], got[150 + 1];
-        const gr_real *from = (const gr_real *)g.data + first;
-        gr_kernels_reference.squared_norms(c.features, c.probes, c.samples, stride, count, from,
-                                           wanted);
+        const gr_real *from = (const gr_real *)g.data + first * (turned ? c.features : 1);
+        gr_kernels_reference.squared_norms(c.features, c.probes, c.samples, stride, turned, count,
+                                           from, wanted);
         for (int i = 0; i < sets; i++) {
             char what[256];
             set_name(set[i], "squared_norms", c.shape, what);
             got[count] = -1;
-            set[i]->squared_norms(c.features, c.probes, c.samples, stride, count, from, got);
+            set[i]->squared_norms(c.features, c.probes, c.samples, stride, turned, count, from,
+                                  got);
             assert_true(got[count] == -1);
             for (int64_t s = 0; s < count; s++) /* sixteen terms are added in gr_real */
                 if (!(fabs(got[s] - wanted[s]) <= 17 * UNIT_ROUNDOFF * wanted[s]))
                     fail_msg("%s: %.17g, not %.17g", what, got[s], wanted[s]);
             set_name(set[i], "scale_samples", c.shape, what);
             guarded same = guarded_copy(&g);
-            set[i]->scale_samples(c.features, c.probes, c.samples, stride, factor.data, same.data);
+            set[i]->scale_samples(c.features, c.probes, c.samples, stride, turned, factor.data,
+                                  same.data);
             assert_exactly(what, &same, &scaled);
             guarded_free(&same);
         }

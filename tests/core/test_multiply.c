@@ -16,6 +16,7 @@ enum { CASES = 120 };
 typedef struct product_case {
     int64_t units, in, lanes;
     int64_t probes; /* of which the lanes are those of as many samples each */
+    bool turned;    /* x, and the result of the adjoint, are [lanes][in] */
     guarded weights, bias, x, d_out, kept;
     char shape[96];
 } product_case;
@@ -45,13 +46,13 @@ static product_case product_case_create(uint32_t test) {
     /* Gradients, and tangents that are kept, of more units than are listed at once. */
     if (test == 11) c.units = 1040, c.in = 100, c.lanes = 19;
     if (test == 13) c.units = 300, c.in = 530, c.lanes = 20;
-    /* Weights whose rows are whole lines of the cache are read where they are. */
+    /* Rows of whole lines of the cache are read where they are. */
     const bool in_lines = test == 9;
     if (in_lines) c.units = 100, c.in = 15 * GR_ALIGNMENT / (int64_t)sizeof(gr_real), c.lanes = 50;
     c.weights = guarded_normal(c.units * c.in, test, 1);
-    if (in_lines) align(&c.weights);
     c.bias = guarded_normal(c.units, test, 2);
     c.x = guarded_normal(c.in * c.lanes, test, 3);
+    if (in_lines) align(&c.weights), align(&c.x);
     c.d_out = guarded_normal(c.units * c.lanes, test, 4);
     c.probes = c.lanes % 3 == 0 ? 3 : 1;
     c.kept = guarded_normal(c.units * c.lanes / c.probes, test, 7);
@@ -61,8 +62,6 @@ static product_case product_case_create(uint32_t test) {
     gr_real *d_out = c.d_out.data;
     for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
         if (d_out[i] < least) d_out[i] = 0;
-    snprintf(c.shape, sizeof c.shape, "case %u: %lld units, %lld inputs, %lld lanes", test,
-             (long long)c.units, (long long)c.in, (long long)c.lanes);
     return c;
 }
 
@@ -93,11 +92,16 @@ static void forward_without_bias(const gr_kernels *set, const product_case *c, g
     set->multiply(c->units, c->in, c->lanes, c->weights.data, NULL, c->x.data, result->data);
 }
 
+static void forward_all(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply_kept(c->units, c->in, c->probes, c->lanes / c->probes, c->weights.data, NULL,
+                       c->turned, c->x.data, result->data);
+}
+
 /* Where nothing is kept the result may be any number: 0 here. */
 static void forward_kept(const gr_kernels *set, const product_case *c, guarded *result) {
     const int64_t samples = c->lanes / c->probes;
     set->multiply_kept(c->units, c->in, c->probes, samples, c->weights.data, c->kept.data,
-                       c->x.data, result->data);
+                       c->turned, c->x.data, result->data);
     const gr_real *kept = c->kept.data;
     gr_real *y = result->data;
     for (int64_t i = 0; i < c->units * c->lanes; i++)
@@ -105,12 +109,13 @@ static void forward_kept(const gr_kernels *set, const product_case *c, guarded *
 }
 
 static void transposed(const gr_kernels *set, const product_case *c, guarded *result) {
-    set->multiply_transposed(c->units, c->in, c->lanes, c->weights.data, c->d_out.data,
+    set->multiply_transposed(c->units, c->in, c->lanes, c->weights.data, c->d_out.data, c->turned,
                              result->data);
 }
 
 static void accumulated(const gr_kernels *set, const product_case *c, guarded *result) {
-    set->multiply_accumulate(c->units, c->in, c->lanes, c->d_out.data, c->x.data, result->data);
+    set->multiply_accumulate(c->units, c->in, c->lanes, c->d_out.data, c->turned, c->x.data,
+                             result->data);
 }
 
 /* `before`: what is there before; the sum of `terms` products, or of one more. */
@@ -141,12 +146,18 @@ static void compare(product_function *function, const char *kernel, const produc
 
 static void test_products(void **state) {
     (void)state;
-    for (uint32_t test = 0; test < CASES; test++) {
-        product_case c = product_case_create(test), size = product_case_absolute(&c);
+    for (uint32_t test = 0; test < 2 * CASES; test++) {
+        product_case c = product_case_create(test / 2);
+        c.turned = test % 2;
+        snprintf(c.shape, sizeof c.shape, "case %u: %lld units, %lld inputs, %lld lanes%s",
+                 test / 2, (long long)c.units, (long long)c.in, (long long)c.lanes,
+                 c.turned ? ", turned" : "");
+        product_case size = product_case_absolute(&c);
         guarded y = guarded_unwritten(c.units * c.lanes), d_in = guarded_unwritten(c.in * c.lanes);
-        guarded d_weights = guarded_normal(c.units * c.in, test, 5);
+        guarded d_weights = guarded_normal(c.units * c.in, test / 2, 5);
         compare(forward, "multiply", &c, &size, &y, (double)c.in + 1);
         compare(forward_without_bias, "multiply", &c, &size, &y, (double)c.in);
+        compare(forward_all, "multiply_kept without kept", &c, &size, &y, (double)c.in);
         compare(forward_kept, "multiply_kept", &c, &size, &y, (double)c.in);
         compare(transposed, "multiply_transposed", &c, &size, &d_in, (double)c.units);
         compare(accumulated, "multiply_accumulate", &c, &size, &d_weights, (double)c.lanes + 1);
