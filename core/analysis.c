@@ -162,7 +162,7 @@ void gr_trained_fill(gr_trained *t, gr_part part, int64_t first, int64_t count) 
     const int64_t size = gr_split_size(t->split, part);
     t->samples = count - first < t->capacity ? count - first : t->capacity;
     for (int64_t s = 0; s < t->samples; s++) t->positions[s] = gr_spread(first + s, count, size);
-    gr_split_fill(t->split, part, t->positions, t->samples, t->x, t->labels, t->targets);
+    gr_split_fill(t->split, part, t->positions, t->samples, false, t->x, t->labels, t->targets);
 }
 
 static gr_pass pass_of(const gr_trained *t) {

@@ -169,7 +169,12 @@ gr_status gr_gradients(const gr_settings *model, const gr_settings *loss,
     gr_objective_result result = {0};
     for (int64_t first = 0; first < b.samples; first += block) {
         const int64_t samples = b.samples - first < block ? b.samples - first : block;
-        transpose(samples, features, b.x + first * features, gr_objective_input(objective));
+        bool turned;
+        gr_real *x = gr_objective_input(objective, &turned);
+        if (turned)
+            memcpy(x, b.x + first * features, (size_t)(samples * features) * sizeof *x);
+        else
+            transpose(samples, features, b.x + first * features, x);
         if (!labels) transpose(samples, outputs, b.targets + first * outputs, targets);
         for (int64_t k = 0; b.derivatives && k < outputs; k++)
             for (int64_t f = 0; f < features; f++)

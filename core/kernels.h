@@ -91,6 +91,9 @@ typedef struct gr_kernels {
      * before. Returns how many i it has done from 0 on: whole vectors of them. */
     int64_t (*standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
                            int64_t stride, gr_real *x);
+    /* The same of one row, x[i]. */
+    int64_t (*standardize_row)(const uint8_t *row, int64_t count, double factor, double term,
+                               gr_real *x);
     /* to[e][s] = from[e][s] + factor·N(0, 1) of samples first_sample + s and elements e: numbers of
      * gr_random_normal, but for roundings of double. `from` may be `to`, or NULL: without it. */
     void (*add_normals)(const gr_random *random, uint32_t first_sample, int64_t samples,
@@ -130,11 +133,11 @@ typedef struct gr_kernels {
                                 const gr_real *d_out, const gr_real *in, gr_real *d_weights,
                                 gr_real *scratch);
 
-    /* A linear layer's products; weights are [units][in]. y[u][lane] = bias[u] + Σ
-     * w[u][i]·x[i][lane]; bias may be NULL. */
+    /* -- a linear layer's products; weights are [units][in]. x and d_in may be `turned`: they are
+     * [lane][in] then. -- */
+    /* y[u][lane] = bias[u] + Σ w[u][i]·x[i][lane]; bias may be NULL. */
     void (*multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                     const gr_real *bias, const gr_real *x, gr_real *y);
-    /* -- and those of probes, which may be `turned`: x and d_in are [lane][in] then. -- */
+                     const gr_real *bias, bool turned, const gr_real *x, gr_real *y);
     /* y[u][k][s] = Σ w[u][i]·x[i][k][s] where kept[u][s] is positive, elsewhere any number; where
      * kept is NULL, everywhere. */
     void (*multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,

@@ -108,6 +108,11 @@ static int64_t standardize(const uint8_t *const *rows, int64_t count, double fac
     return count;
 }
 
+static int64_t standardize_row(const uint8_t *row, int64_t count, double factor, double term,
+                               gr_real *x) {
+    return standardize(&row, count, factor, term, 1, x);
+}
+
 static void add_normals(const gr_random *random, uint32_t first_sample, int64_t samples,
                         int64_t elements, double factor, const gr_real *from, gr_real *to) {
     for (int64_t i = 0; i < samples * elements; i++) {
@@ -222,12 +227,13 @@ static void winograd_accumulate(const gr_convolution_shape *c, int64_t lanes, co
 }
 
 static void multiply(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                     const gr_real *bias, const gr_real *x, gr_real *y) {
+                     const gr_real *bias, bool turned, const gr_real *x, gr_real *y) {
     for (int64_t u = 0; u < units; u++)
         for (int64_t lane = 0; lane < lanes; lane++) {
             double sum = bias ? (double)bias[u] : 0;
             for (int64_t i = 0; i < in; i++)
-                sum += (double)weights[u * in + i] * (double)x[i * lanes + lane];
+                sum += (double)weights[u * in + i] *
+                       (double)x[turned ? lane * in + i : i * lanes + lane];
             y[u * lanes + lane] = (gr_real)sum;
         }
 }
@@ -235,15 +241,8 @@ static void multiply(int64_t units, int64_t in, int64_t lanes, const gr_real *we
 static void multiply_kept(int64_t units, int64_t in, int64_t probes, int64_t samples,
                           const gr_real *weights, const gr_real *kept, bool turned,
                           const gr_real *x, gr_real *y) {
-    const int64_t lanes = probes * samples;
     (void)kept;
-    if (!turned) {
-        multiply(units, in, lanes, weights, NULL, x, y);
-        return;
-    }
-    for (int64_t u = 0; u < units; u++)
-        for (int64_t lane = 0; lane < lanes; lane++)
-            y[u * lanes + lane] = (gr_real)lane_product(in, weights + u * in, x + lane * in);
+    multiply(units, in, probes * samples, weights, NULL, turned, x, y);
 }
 
 static void multiply_transposed(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
@@ -624,6 +623,7 @@ const gr_kernels gr_kernels_reference = {
     .vector_lanes = 1,
     .cache_bytes = 1 << 19,
     .standardize = standardize,
+    .standardize_row = standardize_row,
     .add_normals = add_normals,
     .dropout_mask = dropout_mask,
     .convolve = convolve,

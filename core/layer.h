@@ -82,7 +82,8 @@ typedef struct gr_site {
     bool training;
     gr_real *buffers; /* the network's; changed by a training pass; NULL: none are kept */
     gr_draw draw;
-    bool turned;       /* for kinds that know it: d_in and t_in are [probe][sample][in_feature] */
+    bool in_turned;    /* for kinds that know it: a_in is [sample][in_feature], */
+    bool turned;       /* d_in and t_in of probes are [probe][sample][in_feature] */
     const gr_real *in; /* a_in  [in_features][samples] */
     gr_real *out;      /* a_out [out_features][samples] */
     /* Not NULL: d_out and t_out are those of the max-pool that alone reads the output. */
@@ -142,7 +143,7 @@ struct gr_layer_kind {
     /* out may be in, d_in may be d_out, t_out may be t_in; such a kind has neither parameters nor
      * curvature. */
     bool in_place;
-    bool knows_turned; /* backward, tangent and accumulate of a tangent heed gr_site.turned */
+    bool knows_turned; /* its functions heed gr_site.in_turned and gr_site.turned */
     bool passes_on;    /* in place, and no number changes in any pass: only the shape does */
     bool reads_output; /* others than forward read a_out: the next layer must not overwrite it */
 };

@@ -31,6 +31,11 @@ static bool is_separable(const gr_settings *settings) {
     return kind->separable && kind->separable(settings);
 }
 
+static bool reads_input(const gr_settings *settings) {
+    const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
+    return kind->inputs || kind->tangents || gr_has_own_points(settings);
+}
+
 static bool couples_samples(const gr_settings *settings) {
     const gr_regularizer_kind *kind = gr_regularizer_kind_of(settings);
     return kind->couples_samples && kind->couples_samples(settings);
@@ -53,7 +58,8 @@ gr_needs gr_needs_of(const gr_network *network, const gr_settings *regularizers,
     gr_needs n = {.network = network,
                   .regularizers = regularizers,
                   .count = count,
-                  .turned = can_turn(network),
+                  .turned_input = can_turn(network),
+                  .turned_lanes = can_turn(network),
                   .couples = network->couples_samples};
     const int64_t outputs = gr_network_outputs(network);
     for (size_t i = 0; i < count; i++) {
@@ -62,7 +68,8 @@ gr_needs gr_needs_of(const gr_network *network, const gr_settings *regularizers,
         n.tangents[i] = tangents_of(settings);
         n.own_probes[i] = own_probes_of(settings, outputs);
         n.lanes[GR_PULLED] += n.probes[i];
-        if (n.probes[i] && !gr_regularizer_kind_of(settings)->knows_turned) n.turned = false;
+        if (n.probes[i] && !gr_regularizer_kind_of(settings)->knows_turned) n.turned_lanes = false;
+        if (reads_input(settings)) n.turned_input = false;
         n.lanes[GR_PUSHED] += n.tangents[i];
         n.own_lanes += n.own_probes[i];
         if (gr_regularizer_kind_of(settings)->layer_input)

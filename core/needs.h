@@ -21,9 +21,11 @@ typedef struct gr_needs {
     int64_t own_probes[GR_MAXIMUM_REGULARIZERS];
     int64_t lanes[GR_LANE_SETS]; /* of all, for each sample */
     int64_t own_lanes;           /* likewise */
-    bool turned;                 /* the pulled lanes are (gr_lanes) */
-    bool own_points;             /* some need a forward pass at points of their own */
-    bool couples;                /* samples act on each other: a block is a whole batch */
+    /* What is turned, [sample][feature], since a linear layer wants it so and nothing else reads
+     * it: the network's input (gr_workspace), and what pulled lanes have there (gr_lanes). */
+    bool turned_input, turned_lanes;
+    bool own_points; /* some need a forward pass at points of their own */
+    bool couples;    /* samples act on each other: a block is a whole batch */
 } gr_needs;
 
 /* count: at most GR_MAXIMUM_REGULARIZERS. */

@@ -133,6 +133,7 @@ static gr_status allocate(gr_objective *o, int64_t samples, gr_error *error) {
                      : NULL;
     GR_TRY(
         gr_workspace_create(network, samples, gr_needs_any_lanes(n), lent, &o->workspace, error));
+    o->workspace->turned = n->turned_input;
     if (n->own_points)
         GR_TRY(
             gr_workspace_create(network, samples, n->own_lanes > 0, NULL, &o->own_points, error));
@@ -191,7 +192,8 @@ gr_real *gr_objective_state(gr_objective *o, int64_t *count) {
     return o->state;
 }
 
-gr_real *gr_objective_input(gr_objective *o) {
+gr_real *gr_objective_input(gr_objective *o, bool *turned) {
+    *turned = o->workspace->turned;
     return o->workspace->a[0];
 }
 
@@ -247,7 +249,7 @@ static void prepare(work *w) {
                                         .batch_size = w->block->batch_size,
                                         .index = (uint32_t)i,
                                         .draw = w->block->draw,
-                                        .x = o->workspace->a[0],
+                                        .x = o->needs.turned_input ? NULL : o->workspace->a[0],
                                         .given = o->given_probe,
                                         .derivatives = w->block->derivatives,
                                         .scratch = o->scratch};
@@ -269,12 +271,12 @@ static void pull(work *w, gr_real *d) {
     const gr_range all = gr_all_nodes(o->needs.network);
     const int64_t samples = w->block->samples, capacity = o->lanes[GR_PULLED]->probes;
     /* Reals from a lane of the network's input to the next. */
-    const int64_t lane_reals = o->needs.turned ? gr_network_features(o->needs.network, 0) : 1;
+    const int64_t lane_reals = o->needs.turned_lanes ? gr_network_features(o->needs.network, 0) : 1;
     gr_probe_group g = {0};
     while (gr_needs_next_group(&o->needs, capacity, &g)) {
         gr_lanes lanes = *o->lanes[GR_PULLED];
         lanes.probes = g.all;
-        lanes.turned = o->needs.turned;
+        lanes.turned = o->needs.turned_lanes;
         int64_t first[GR_MAXIMUM_REGULARIZERS], before = 0;
         for (size_t i = 0; i < o->needs.count; i++) {
             first[i] = before;
@@ -283,7 +285,7 @@ static void pull(work *w, gr_real *d) {
             w->probes[i].first_probe = g.first[i];
             w->probes[i].probes = g.count[i];
             w->probes[i].stride = g.all * samples;
-            w->probes[i].turned = o->needs.turned;
+            w->probes[i].turned = o->needs.turned_lanes;
             kind_of(w, i)->cotangent(&w->probes[i], lanes.delta[last] + first[i]);
         }
         gr_pass_probe_backward(&w->pass, &lanes, all);

@@ -60,8 +60,9 @@ const gr_kernels *gr_objective_kernels(const gr_objective *objective);
 /* What the regularisers keep from step to step, *count reals: part of a checkpoint. */
 gr_real *gr_objective_state(gr_objective *objective, int64_t *count);
 
-/* Where a block's inputs go: [features][samples of the block]. */
-gr_real *gr_objective_input(gr_objective *objective);
+/* Where a block's inputs go: [features][samples of the block], or where *turned
+ * [samples][features], which never changes. */
+gr_real *gr_objective_input(gr_objective *objective, bool *turned);
 
 /* gradients [parameters] and result += the share of the block whose inputs are in
  * gr_objective_input. */

@@ -208,8 +208,10 @@ void gr_lanes_free(gr_lanes *lanes) {
 static gr_site site_of(const gr_pass *pass, const gr_lanes *lanes, int i) {
     const gr_workspace *w = pass->workspace;
     const gr_node *node = &w->network->nodes[i];
+    const bool reads_input = w->network->storage[node->inputs[0]] == 0;
     return (gr_site){.node = node,
-                     .turned = lanes && lanes->turned && w->network->storage[node->inputs[0]] == 0,
+                     .in_turned = reads_input && w->turned,
+                     .turned = reads_input && lanes && lanes->turned,
                      .kernels = w->kernels,
                      .parameters = pass->parameters,
                      .samples = pass->samples,

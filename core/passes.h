@@ -10,6 +10,7 @@ typedef struct gr_workspace {
     const gr_network *network;
     const gr_kernels *kernels;
     int64_t samples; /* capacity */
+    bool turned;     /* the network's input is [samples][features] instead: see gr_needs */
     gr_real **a;     /* by value: activations, [features][samples] */
     gr_real **d;     /* by value: the ordinary adjoint; values share memory as it becomes free */
     gr_real **bend;  /* by node: what curvature adds to the adjoint of its input; NULL: none */

@@ -140,7 +140,7 @@ bool gr_predictor_next(gr_predictor *predictor, gr_predictions *predictions) {
     if (count > predictor->block) count = predictor->block;
     if (count <= 0) return false;
     for (int64_t i = 0; i < count; i++) predictor->positions[i] = predictor->position + i;
-    gr_split_fill(predictor->split, predictor->part, predictor->positions, count,
+    gr_split_fill(predictor->split, predictor->part, predictor->positions, count, false,
                   predictor->workspace->a[0], predictor->labels, predictor->targets);
     answer(predictor, count, predictions);
     const int64_t *indices = gr_split_indices(predictor->split, predictor->part);

@@ -49,7 +49,7 @@ typedef struct gr_probe_block {
     int64_t batch_size;              /* of the whole batch: means are over it */
     uint32_t index;                  /* the regulariser's number in the spec */
     gr_draw draw;
-    const gr_real *x;     /* [features][samples]: the points */
+    const gr_real *x; /* [features][samples]: the points; NULL where no regulariser needs them */
     const gr_real *given; /* [outputs], instead of the drawn vector of the random probe; or NULL */
     const gr_real *derivatives; /* [outputs][features][samples]: of the truth, where the data knows
                                    it; or NULL */

@@ -216,9 +216,10 @@ static gr_status step(gr_training *training, gr_error *error) {
         if (training->derivatives)
             gr_split_fill_derivatives(training->split, GR_PART_TRAINING, positions + first, samples,
                                       training->derivatives);
-        gr_split_fill_augmented(training->split, iteration, positions + first, samples,
-                                gr_objective_input(training->objective), training->labels,
-                                training->targets);
+        bool turned;
+        gr_real *x = gr_objective_input(training->objective, &turned);
+        gr_split_fill_augmented(training->split, iteration, positions + first, samples, turned, x,
+                                training->labels, training->targets);
         gr_objective_block(training->objective, training->parameters, &block, training->gradients,
                            &result);
     }
@@ -343,8 +344,10 @@ static gr_status evaluate(gr_training *training, gr_progress *progress, gr_error
         int64_t samples = e->size - e->position;
         if (samples > training->block_samples) samples = training->block_samples;
         for (int64_t i = 0; i < samples; i++) training->positions[i] = e->position + i;
-        gr_split_fill(training->split, e->part, training->positions, samples,
-                      gr_objective_input(training->objective), training->labels, training->targets);
+        bool turned;
+        gr_real *x = gr_objective_input(training->objective, &turned);
+        gr_split_fill(training->split, e->part, training->positions, samples, turned, x,
+                      training->labels, training->targets);
         const gr_block block = {.samples = samples,
                                 .batch_size = samples,
                                 .labels = training->classification ? training->labels : NULL,

@@ -36,7 +36,8 @@ static gr_status fill(const gr_split *split, gr_part part, int features, int64_t
     const bool there = values && positions;
     for (int64_t i = 0; there && i < count; i++) positions[i] = i;
     if (there)
-        gr_split_fill(split, part, positions, count, values, NULL, values + features * count);
+        gr_split_fill(split, part, positions, count, false, values, NULL,
+                      values + features * count);
     for (int64_t i = 0; there && i < count; i++) {
         for (int j = 0; j < features; j++) x[i * features + j] = (double)values[j * count + i];
         y[i] = (double)values[features * count + i];

@@ -76,8 +76,8 @@ static void fill_segments(gr_trained *t, int64_t first, int64_t count, gr_real *
             const int64_t other = gr_random_below(&random, sample, 1, size - 1);
             t->positions[s] = pass ? one : other + (other >= one);
         }
-        gr_split_fill(t->split, GR_PART_TRAINING, t->positions, t->samples, pass ? t->x : others,
-                      t->labels, t->targets);
+        gr_split_fill(t->split, GR_PART_TRAINING, t->positions, t->samples, false,
+                      pass ? t->x : others, t->labels, t->targets);
     }
     for (int64_t s = 0; s < t->samples; s++) {
         const gr_real share = (gr_real)gr_random_uniform(&random, (uint32_t)(first + s), 2);

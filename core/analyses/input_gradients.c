@@ -122,8 +122,8 @@ static gr_status run(const gr_settings *settings, gr_trained *t, gr_error *error
     for (int64_t first = 0; first < s.count; first += t->samples) {
         GR_TRY(gr_trained_go_on(t, error));
         t->samples = s.count - first < t->capacity ? s.count - first : t->capacity;
-        gr_split_fill(t->split, GR_PART_TEST, s.positions + first, t->samples, t->x, t->labels,
-                      t->targets);
+        gr_split_fill(t->split, GR_PART_TEST, s.positions + first, t->samples, false, t->x,
+                      t->labels, t->targets);
         gr_trained_forward(t);
         gr_trained_loss(t);
         const gr_real *g = gr_trained_loss_gradient(t);

@@ -69,7 +69,7 @@ static void draw_path(gr_trained *t, int64_t index, path *p) {
     memset(p->center, 0, 3 * (size_t)t->features * sizeof *p->center);
     for (int i = 0; i < 3; i++) {
         const double angle = turn * i / 3;
-        gr_split_fill(t->split, GR_PART_TEST, &at[i], 1, t->x, t->labels, t->targets);
+        gr_split_fill(t->split, GR_PART_TEST, &at[i], 1, false, t->x, t->labels, t->targets);
         for (int64_t f = 0; f < t->features; f++) {
             const double value = (double)t->x[f];
             p->center[f] += value / 3;

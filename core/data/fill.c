@@ -1,6 +1,6 @@
-/* Batches: from rows of bytes or numbers, a sample each, to standardised numbers with the samples
- * innermost. This runs in every training iteration, so samples go in tiles: each tile reads its
- * rows once and writes whole cache lines. */
+/* Batches: from rows of bytes or numbers, a sample each, to standardised numbers, mostly with the
+ * samples innermost. This runs in every training iteration, so samples go in tiles: each tile reads
+ * its rows once and writes whole cache lines. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -10,6 +10,15 @@
 #include "core/random.h"
 
 enum { TILE = 16 };
+
+/* Reals from one to the next in a batch. */
+typedef struct distances {
+    int64_t feature, lane;
+} distances;
+
+static distances distances_of(const gr_split *split, int64_t count, bool turned) {
+    return turned ? (distances){1, split->dataset->features} : (distances){count, 1};
+}
 
 static const gr_samples *samples_of(const gr_split *split, gr_part part) {
     return split->from_test_samples[part] ? &split->dataset->test : &split->dataset->training;
@@ -46,13 +55,14 @@ static void standardize(const gr_split *split, int64_t group, const uint8_t *con
 
 /* All features from rows of numbers. */
 static void fill_tile_values(const gr_split *split, const double *const *rows, int width,
-                             int64_t stride, gr_real *x) {
+                             distances at, gr_real *x) {
     int64_t members = split->dataset->features / split->groups, feature = 0;
     for (int64_t group = 0; group < split->groups; group++) {
         const double mean = split->mean[group], deviation = split->deviation[group];
         for (int64_t end = feature + members; feature < end; feature++)
             for (int lane = 0; lane < width; lane++)
-                x[feature * stride + lane] = (gr_real)((rows[lane][feature] - mean) / deviation);
+                x[feature * at.feature + lane * at.lane] =
+                    (gr_real)((rows[lane][feature] - mean) / deviation);
     }
 }
 
@@ -115,8 +125,26 @@ static void fill_pixels(const gr_split *split, gr_part part, const int64_t *posi
     }
 }
 
+/* A sample after the other, while the pixels of the next one come. */
+static void fill_pixels_turned(const gr_split *split, gr_part part, const int64_t *positions,
+                               int64_t count, gr_real *x) {
+    const int64_t size = split->dataset->features, members = size / split->groups;
+    const uint8_t *all = samples_of(split, part)->pixels;
+    for (int64_t i = 0; i < count; i++) {
+        const uint8_t *row = all + split->indices[part][positions[i]] * size;
+        if (i + 1 < count) fetch_pixels(all + split->indices[part][positions[i + 1]] * size, size);
+        for (int64_t group = 0; group < split->groups; group++, row += members, x += members) {
+            int64_t done = 0;
+            if (split->linear)
+                done = split->linear->standardize_row(row, members, split->factor[group],
+                                                      split->term[group], x);
+            for (; done < members; done++) x[done] = split->level[group][row[done]];
+        }
+    }
+}
+
 static void fill_values(const gr_split *split, gr_part part, const int64_t *positions,
-                        int64_t count, gr_real *x) {
+                        int64_t count, distances at, gr_real *x) {
     const double *values = samples_of(split, part)->values;
     for (int64_t first = 0; first < count; first += TILE) {
         const double *rows[TILE];
@@ -124,16 +152,18 @@ static void fill_values(const gr_split *split, gr_part part, const int64_t *posi
         for (int lane = 0; lane < width; lane++)
             rows[lane] =
                 values + split->indices[part][positions[first + lane]] * split->dataset->features;
-        fill_tile_values(split, rows, width, count, x + first);
+        fill_tile_values(split, rows, width, at, x + first * at.lane);
     }
 }
 
 void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
-                   gr_real *x, int32_t *labels, gr_real *targets) {
-    if (samples_of(split, part)->pixels)
-        fill_pixels(split, part, positions, count, x);
+                   bool turned, gr_real *x, int32_t *labels, gr_real *targets) {
+    if (!samples_of(split, part)->pixels)
+        fill_values(split, part, positions, count, distances_of(split, count, turned), x);
+    else if (turned)
+        fill_pixels_turned(split, part, positions, count, x);
     else
-        fill_values(split, part, positions, count, x);
+        fill_pixels(split, part, positions, count, x);
     fill_labels(split, part, positions, count, labels);
     fill_targets(split, part, positions, count, targets);
 }
@@ -172,11 +202,13 @@ static inline gr_real standardized(const gr_split *split, int64_t group, int64_t
 }
 
 void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int64_t *positions,
-                             int64_t count, gr_real *x, int32_t *labels, gr_real *targets) {
+                             int64_t count, bool turned, gr_real *x, int32_t *labels,
+                             gr_real *targets) {
     if (split->shift <= 0 && !split->flip) {
-        gr_split_fill(split, GR_PART_TRAINING, positions, count, x, labels, targets);
+        gr_split_fill(split, GR_PART_TRAINING, positions, count, turned, x, labels, targets);
         return;
     }
+    const distances to = distances_of(split, count, turned);
     const int64_t *shape = split->dataset->information.input_shape.size;
     int64_t channels = shape[0], height = shape[1], width = shape[2];
     int64_t members = split->dataset->features / split->groups;
@@ -196,7 +228,7 @@ void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int
                 int64_t feature = (channel * height + row) * width;
                 for (int64_t column = 0; column < width; column++, feature++) {
                     int64_t at = clamp(column - right, width);
-                    x[feature * count + lane] = standardized(
+                    x[feature * to.feature + lane * to.lane] = standardized(
                         split, feature / members, from + (mirrored ? width - 1 - at : at));
                 }
             }

@@ -179,8 +179,9 @@ static void begin_lanes(int64_t units, int64_t lanes, int64_t first, const gr_re
 /* -- the products
  * ---------------------------------------------------------------------------------------- */
 
-void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                      const gr_real *bias, const gr_real *x, gr_real *y) {
+/* x is [in][lane]. */
+static void multiply_plain(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                           const gr_real *bias, const gr_real *x, gr_real *y) {
     const bool summed = sums_pay(in, lanes);
     const int64_t whole = summed ? lanes - lanes % LANES : lanes, left = lanes - whole;
     product p = {.rows = units,
@@ -216,12 +217,13 @@ void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *w
     }
 }
 
-void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                             const gr_real *x, gr_real *y) {
+/* The same of x [lane][in]. */
+static void multiply_turned(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                            const gr_real *bias, const gr_real *x, gr_real *y) {
     const bool summed = sums_pay(in, lanes);
     const int64_t whole = summed ? lanes - lanes % LANES : lanes;
     const int64_t blocks = quotient_up(in, BLOCK_TERMS);
-    begin_lanes(units, lanes, whole, NULL, y);
+    begin_lanes(units, lanes, whole, bias, y);
     for (int64_t block = 0; block < blocks; block++) {
         int64_t term;
         const int64_t terms = share_of(in, blocks, block, &term);
@@ -238,6 +240,7 @@ void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_
                                 .a_term = 1,
                                 .b = *columns,
                                 .b_term = PANEL,
+                                .start = bias,
                                 .add = block > 0,
                                 .c = y + lane,
                                 .c_row = lanes});
@@ -245,6 +248,11 @@ void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_
         sum_lanes(units, in, lanes - whole, terms, weights + term, x + whole * in + term, in,
                   y + whole, lanes);
     }
+}
+
+void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
+                      const gr_real *bias, bool turned, const gr_real *x, gr_real *y) {
+    (turned ? multiply_turned : multiply_plain)(units, in, lanes, weights, bias, x, y);
 }
 
 INLINE int64_t padded(int64_t count) {

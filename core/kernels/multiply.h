@@ -103,10 +103,6 @@ static inline void lanes_of(const gr_real *x, int64_t in, int64_t lanes, bool tu
  * shape, that the two products below pay. */
 bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out);
 
-/* y = W x of x [lanes][in]: multiply without bias of gr_kernels, turned. */
-void KERNEL(multiply_turned)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                             const gr_real *x, gr_real *y);
-
 /* multiply_transposed and multiply_accumulate of gr_kernels. */
 void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                const gr_real *d_out, bool turned, gr_real *d_in);

@@ -316,10 +316,7 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
                            const gr_real *x, gr_real *y) {
     const int64_t lanes = probes * samples;
     if (!kept || !kept_pays(units, in, samples, kept)) {
-        if (turned)
-            KERNEL(multiply_turned)(units, in, lanes, weights, x, y);
-        else
-            KERNEL(multiply)(units, in, lanes, weights, NULL, x, y);
+        KERNEL(multiply)(units, in, lanes, weights, NULL, turned, x, y);
         return;
     }
     enum { ROWS = 4, MOST_UNITS = 256 }; /* at once */

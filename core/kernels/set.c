@@ -442,6 +442,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .vector_lanes = VECTOR_LANES,
     .cache_bytes = VECTOR_BYTES == 64 ? 1 << 20 : 1 << 19,
     .standardize = KERNEL(standardize),
+    .standardize_row = KERNEL(standardize_row),
     .add_normals = KERNEL(add_normals),
     .dropout_mask = KERNEL(dropout_mask),
     .convolve = KERNEL(convolve),

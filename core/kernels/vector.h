@@ -367,6 +367,8 @@ void KERNEL(dropout_mask)(const gr_random *random, uint32_t first_sample, int64_
                           int64_t elements, uint32_t threshold, gr_real kept, gr_real *factors);
 int64_t KERNEL(standardize)(const uint8_t *const *rows, int64_t count, double factor, double term,
                             int64_t stride, gr_real *x);
+int64_t KERNEL(standardize_row)(const uint8_t *row, int64_t count, double factor, double term,
+                                gr_real *x);
 void KERNEL(convolve)(const gr_convolution *convolution, const gr_real *weights,
                       const gr_real *bias, int64_t lanes, const gr_real *in, gr_real *out);
 void KERNEL(convolve_accumulate)(const gr_convolution *convolution, int64_t lanes,
@@ -395,7 +397,7 @@ void KERNEL(pooled_tangent)(const gr_convolution_shape *convolution, const gr_re
                             const gr_real *kept, const gr_real *t_in, gr_real *t_pooled,
                             gr_real *scratch);
 void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
-                      const gr_real *bias, const gr_real *x, gr_real *y);
+                      const gr_real *bias, bool turned, const gr_real *x, gr_real *y);
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
                            const gr_real *weights, const gr_real *kept, bool turned,
                            const gr_real *x, gr_real *y);

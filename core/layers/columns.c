@@ -85,7 +85,7 @@ void gr_columns_forward(const gr_convolution_shape *c, const gr_kernels *kernels
     for (block b = {0}; next_block(c, lanes, scratch, &b);) {
         take_columns(c, &b, in);
         kernels->multiply(c->out_channels, filter_reals(c), pixels(c) * b.lanes, weights, bias,
-                          b.columns, b.values);
+                          false, b.columns, b.values);
         for (int64_t i = 0; i < c->out_channels * pixels(c); i++)
             memcpy(out + i * lanes + b.first, b.values + i * b.lanes,
                    (size_t)b.lanes * sizeof *out);

@@ -209,7 +209,7 @@ static void sum_filters(const gr_site *site, const gr_convolution *convolution, 
     const geometry *g = site->node->geometry;
     if (g->product)
         site->kernels->multiply(convolution->out_channels, g->filter_reals, g->pixels * lanes,
-                                weights, bias, in, out);
+                                weights, bias, false, in, out);
     else
         site->kernels->convolve(convolution, weights, bias, lanes, in, out);
 }

@@ -34,7 +34,7 @@ static void forward(const gr_site *site) {
     const gr_node *node = site->node;
     site->kernels->multiply(node->out_features, node->in_features, site->samples,
                             gr_site_parameter(site, WEIGHT), gr_site_parameter(site, BIAS),
-                            site->in, site->out);
+                            site->in_turned, site->in, site->out);
 }
 
 static void backward(const gr_site *site, int64_t probes, const gr_real *d_out, gr_real *d_in) {
@@ -49,7 +49,7 @@ static void accumulate(const gr_site *site, int64_t probes, const gr_real *d_out
     const gr_node *node = site->node;
     const int64_t lanes = probes * site->samples;
     site->kernels->multiply_accumulate(node->out_features, node->in_features, lanes, d_out,
-                                       site->turned, in,
+                                       tangent ? site->turned : site->in_turned, in,
                                        gradients + node->parameters[WEIGHT].offset);
     if (!tangent)
         site->kernels->row_sums(node->out_features, lanes, d_out,

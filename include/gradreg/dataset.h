@@ -63,18 +63,19 @@ void gr_split_free(gr_split *split);
 int64_t gr_split_size(const gr_split *split, gr_part part);
 
 /* Standardised inputs of `count` samples, x: [features][count] (features outermost, lanes
- * innermost), and their labels [count] (classification) or targets [targets][count] (regression;
- * the other pointer may be NULL). `positions` are indices within the part, each in 0 …
- * gr_split_size - 1. */
+ * innermost) or `turned`, [count][features], and their labels [count] (classification) or targets
+ * [targets][count] (regression; the other pointer may be NULL). `positions` are indices within the
+ * part, each in 0 … gr_split_size - 1. */
 void gr_split_fill(const gr_split *split, gr_part part, const int64_t *positions, int64_t count,
-                   gr_real *x, int32_t *labels, gr_real *targets);
+                   bool turned, gr_real *x, int32_t *labels, gr_real *targets);
 
 /* As gr_split_fill for training samples, each changed at random as the settings' "augment" says: a
  * function of (the experiment's seed, iteration, position) alone. The same as gr_split_fill where
  * nothing is to be changed, so a training fills its batches with this one, and what it evaluates
  * with the other. */
 void gr_split_fill_augmented(const gr_split *split, int64_t iteration, const int64_t *positions,
-                             int64_t count, gr_real *x, int32_t *labels, gr_real *targets);
+                             int64_t count, bool turned, gr_real *x, int32_t *labels,
+                             gr_real *targets);
 
 /* The derivatives of the data set's truth (without noise) with respect to the standardised inputs,
  * [targets][features][count], of samples that gr_split_fill would give. Only where the data set

@@ -127,7 +127,7 @@ static void test_fill(void **state) {
             int32_t untouched = -77;
             for (int k = 0; k < COUNT; k++) positions[k] = part == 0 ? k : (k * 7 + 3) % 60;
             y[COUNT] = z[2 * COUNT] = -77;
-            gr_split_fill(split, (gr_part)part, positions, COUNT, x, &untouched, y);
+            gr_split_fill(split, (gr_part)part, positions, COUNT, false, x, &untouched, y);
             gr_split_fill_derivatives(split, (gr_part)part, positions, COUNT, z);
             assert_true(y[COUNT] == (gr_real)-77 && z[2 * COUNT] == (gr_real)-77);
             assert_int_equal(untouched, -77);
@@ -157,7 +157,7 @@ static void test_fill(void **state) {
             }
             gr_real augmented[2 * COUNT], again[COUNT];
             if (part == GR_PART_TRAINING) {
-                gr_split_fill_augmented(split, 4, positions, COUNT, augmented, NULL, again);
+                gr_split_fill_augmented(split, 4, positions, COUNT, false, augmented, NULL, again);
                 assert_memory_equal(augmented, x, sizeof x);
                 assert_memory_equal(again, y, sizeof again);
             }

@@ -42,6 +42,12 @@ static void test_standardize(void **state) {
                                 2 * UNIT_ROUNDOFF * (fabs(wanted) + 1e-9));
                 }
             guarded_check(&x, "standardize");
+            guarded row = guarded_unwritten(done);
+            assert_int_equal(set[i]->standardize_row(rows[0], count, factor, term, row.data), done);
+            for (int64_t f = 0; f < done; f++)
+                assert_true(((const gr_real *)row.data)[f] == got[f * stride]);
+            guarded_check(&row, "standardize_row");
+            guarded_free(&row);
             guarded_free(&x);
             for (int64_t lane = 0; lane < lanes; lane++) free(rows[lane]);
         }

@@ -84,12 +84,13 @@ static void product_case_clear(product_case *c) {
 typedef void product_function(const gr_kernels *set, const product_case *c, guarded *result);
 
 static void forward(const gr_kernels *set, const product_case *c, guarded *result) {
-    set->multiply(c->units, c->in, c->lanes, c->weights.data, c->bias.data, c->x.data,
+    set->multiply(c->units, c->in, c->lanes, c->weights.data, c->bias.data, c->turned, c->x.data,
                   result->data);
 }
 
 static void forward_without_bias(const gr_kernels *set, const product_case *c, guarded *result) {
-    set->multiply(c->units, c->in, c->lanes, c->weights.data, NULL, c->x.data, result->data);
+    set->multiply(c->units, c->in, c->lanes, c->weights.data, NULL, c->turned, c->x.data,
+                  result->data);
 }
 
 static void forward_all(const gr_kernels *set, const product_case *c, guarded *result) {

@@ -41,12 +41,13 @@ static const char regularizers[] =
     "[{type: jacreg, weight: 1}, {type: gradient_penalty, probe: random, per: sample, weight: 1}, "
     "{type: random_onehot, weight: 1}, {type: datagrad, shape: two_sided, weight: 1}, "
     "{type: frobreg, projections: 3, weight: 1}, {type: weight_decay, weight: 0.1}]";
-enum { REGULARIZERS = 6 };
 
 typedef struct answer {
     gr_objective_result result;
     gr_real *gradients;
     int64_t count;
+    int regularizers;
+    bool turned; /* the inputs are [sample][feature] */
 } answer;
 
 /* They begin as zeros, which would hide whose they are. */
@@ -77,16 +78,17 @@ static answer evaluate_of(const char *model_text, const char *regularizers_text,
     guarded x = guarded_normal(features * BATCH, 1, 2);
     gr_network_initialize(network, 5, parameters.data);
     fill_biases(network, parameters.data);
-    answer a = {.count = network->parameter_count};
+    answer a = {.count = network->parameter_count, .regularizers = (int)count};
     a.gradients = calloc((size_t)a.count + GR_SLACK_BYTES, sizeof *a.gradients);
     assert_non_null(a.gradients);
+    gr_real *input = gr_objective_input(objective, &a.turned);
     for (int64_t first = 0; first < BATCH; first += block) {
         const int64_t samples = BATCH - first < block ? BATCH - first : block;
         int32_t labels[BATCH];
         for (int64_t s = 0; s < samples; s++) {
             labels[s] = (int32_t)((first + s) % OUTPUTS);
             for (int64_t f = 0; f < features; f++)
-                gr_objective_input(objective)[f * samples + s] =
+                input[a.turned ? s * features + f : f * samples + s] =
                     ((const gr_real *)x.data)[f * BATCH + first + s];
         }
         gr_objective_block(
@@ -125,7 +127,7 @@ static void assert_alike(const answer *a, const answer *b) {
     assert_near(sqrt(difference / norm), 0, BLOCK_TOLERANCE);
     assert_near(b->result.loss, a->result.loss, BLOCK_TOLERANCE * a->result.loss);
     assert_near(b->result.total, a->result.total, BLOCK_TOLERANCE * a->result.total);
-    for (int i = 0; i < REGULARIZERS; i++) {
+    for (int i = 0; i < a->regularizers; i++) {
         assert_true(a->result.values[i] > 0);
         assert_near(b->result.values[i], a->result.values[i],
                     BLOCK_TOLERANCE * a->result.values[i]);
@@ -148,6 +150,46 @@ static void test_blocks(void **state) {
     (void)state;
     check_blocks(layers);
     check_blocks(products);
+}
+
+/* A first linear layer that finds the inputs turned, and those of probes where the penalties know
+ * it, against one that does not, since something stands before it. */
+static void test_turned(void **state) {
+    (void)state;
+    static const struct {
+        const char *penalties;
+        bool turned; /* nothing else reads the inputs */
+    } cases[] = {
+        {"[]", true},
+        {regularizers, true},
+        {"[{type: gradient_penalty, probe: softmax, norm: l1, weight: 1}, {type: datagrad, weight: "
+         "2}]",
+         true},
+        {"[{type: derivative_sparsity, weight: 1}, {type: datagrad, weight: 2}]", true},
+        {"[{type: tangent_prop, weight: 1}, {type: jacreg, weight: 1}]", false},
+        {"[{type: gradient_penalty, probe: loss, at: mixup, weight: 1}, {type: spectreg, weight: "
+         "1}]",
+         false},
+        {"[{type: contractive, weight: 1}, {type: datagrad, weight: 1}]", true},
+    };
+    static const char *const hidden[] = {"relu", "tanh"};
+    for (size_t which = 0; which < 2 * sizeof cases / sizeof *cases; which++) {
+        answer answers[2];
+        for (int apart = 0; apart < 2; apart++) {
+            char text[400];
+            snprintf(text, sizeof text,
+                     "{input_shape: [2, 9, 9], layers: [{type: flatten}, {type: %s}, "
+                     "{type: linear, units: 100}, {type: %s}, {type: linear, units: 30}, "
+                     "{type: relu}, {type: linear, units: 4}]}",
+                     apart ? "dropout, rate: 0" : "flatten", hidden[which % 2]);
+            answers[apart] = evaluate_of(text, cases[which / 2].penalties, BATCH);
+        }
+        assert_int_equal(answers[0].turned, cases[which / 2].turned);
+        assert_false(answers[1].turned);
+        assert_alike(&answers[1], &answers[0]);
+        free(answers[0].gradients);
+        free(answers[1].gradients);
+    }
 }
 
 static void test_kernel_sets(void **state) {
@@ -306,7 +348,9 @@ static void test_saturated_softmax(void **state) {
         gr_real *values = parameters.data;
         for (int i = 0; i < 6; i++) values[i] = i < 4 ? (gr_real)w[i] : 0;
         memset(gradients.data, 0, gradients.bytes);
-        gr_objective_input(objective)[0] = gr_objective_input(objective)[1] = 1;
+        bool turned;
+        gr_real *input = gr_objective_input(objective, &turned);
+        input[0] = input[1] = 1;
         const int32_t label = 0;
         gr_objective_result result = {0};
         gr_objective_block(objective, parameters.data,
@@ -441,6 +485,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_classes),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_turned),
         cmocka_unit_test(test_kernel_sets),
         cmocka_unit_test(test_joined_pool),
         cmocka_unit_test(test_biases_and_constant_cotangents),

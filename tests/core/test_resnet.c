@@ -69,7 +69,8 @@ static gr_real *train(const char *regularizer, double totals[STEPS]) {
     for (int t = 0; t < STEPS; t++) {
         gr_objective_result result = {0};
         memset(gradients, 0, parameters * sizeof *gradients);
-        memcpy(gr_objective_input(objective), x, FEATURES * SAMPLES * sizeof *x);
+        bool turned;
+        memcpy(gr_objective_input(objective, &turned), x, FEATURES * SAMPLES * sizeof *x);
         /* One draw for all steps, so that the random probe's objective stays the same too. */
         const gr_block all = {
             .samples = SAMPLES, .batch_size = SAMPLES, .draw = {.seed = 2}, .labels = labels};

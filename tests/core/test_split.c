@@ -185,8 +185,8 @@ static void labels_of(const gr_split *split, int64_t count, int32_t *labels) {
     gr_real *x = malloc((size_t)count * FEATURES * sizeof *x);
     int64_t *positions = malloc((size_t)count * sizeof *positions);
     for (int64_t i = 0; i < count; i++) positions[i] = i;
-    gr_split_fill(split, GR_PART_TRAINING, positions, count, x, labels, NULL);
-    gr_split_fill(split, GR_PART_TRAINING, positions, 0, x, labels, NULL); /* nothing */
+    gr_split_fill(split, GR_PART_TRAINING, positions, count, false, x, labels, NULL);
+    gr_split_fill(split, GR_PART_TRAINING, positions, 0, false, x, labels, NULL); /* nothing */
     free(x);
     free(positions);
 }
@@ -263,9 +263,16 @@ static void test_fill_against_reference(void **state) {
                     positions[k] = (k * 7 + 3) % gr_split_size(split, (gr_part)part);
                 x[count * FEATURES] = -77; /* nothing is written beyond */
                 labels[count] = -77;
-                gr_split_fill(split, (gr_part)part, positions, count, x, labels, NULL);
+                gr_split_fill(split, (gr_part)part, positions, count, false, x, labels, NULL);
                 assert_true(x[count * FEATURES] == (gr_real)-77);
                 assert_int_equal(labels[count], -77);
+                gr_real turned[50 * FEATURES + 1];
+                turned[count * FEATURES] = -77;
+                gr_split_fill(split, (gr_part)part, positions, count, true, turned, labels, NULL);
+                assert_true(turned[count * FEATURES] == (gr_real)-77);
+                for (int64_t f = 0; f < FEATURES; f++)
+                    for (int k = 0; k < count; k++)
+                        assert_true(turned[k * FEATURES + f] == x[f * count + k]);
                 const gr_samples *samples =
                     part == GR_PART_TEST ? &dataset->test : &dataset->training;
                 for (int k = 0; k < count; k += 5) {
@@ -296,7 +303,7 @@ static void test_standardized_moments(void **state) {
     gr_real *x = malloc(COUNT * FEATURES * sizeof *x);
     double sum = 0, squares = 0;
     for (int i = 0; i < COUNT; i++) positions[i] = i;
-    gr_split_fill(split, GR_PART_TRAINING, positions, COUNT, x, NULL, NULL);
+    gr_split_fill(split, GR_PART_TRAINING, positions, COUNT, false, x, NULL, NULL);
     for (int i = 0; i < COUNT * FEATURES; i++) {
         sum += (double)x[i];
         squares += (double)x[i] * (double)x[i];
@@ -321,16 +328,20 @@ static void test_augmentation(void **state) {
     static gr_real x[COUNT * FEATURES], y[COUNT * FEATURES], z[COUNT * FEATURES];
     int32_t labels[COUNT], plain_labels[COUNT];
     for (int i = 0; i < COUNT; i++) positions[i] = i, reversed[COUNT - 1 - i] = i;
-    gr_split_fill(plain, GR_PART_TRAINING, positions, COUNT, x, plain_labels, NULL);
-    gr_split_fill_augmented(plain, 3, positions, COUNT, y, labels, NULL);
+    gr_split_fill(plain, GR_PART_TRAINING, positions, COUNT, false, x, plain_labels, NULL);
+    gr_split_fill_augmented(plain, 3, positions, COUNT, false, y, labels, NULL);
     assert_memory_equal(x, y, sizeof x); /* nothing was asked for */
 
     /* Every sample is one of the possible changes of itself, and each of them occurs. */
     bool occurred[2][3][3] = {0};
     for (int64_t iteration = 0; iteration < 10; iteration++) {
-        gr_split_fill_augmented(split, iteration, positions, COUNT, y, labels, NULL);
+        gr_split_fill_augmented(split, iteration, positions, COUNT, false, y, labels, NULL);
         assert_memory_equal(labels, plain_labels, sizeof labels);
-        gr_split_fill_augmented(split, iteration, reversed, COUNT, z, NULL, NULL);
+        gr_split_fill_augmented(split, iteration, positions, COUNT, true, z, NULL, NULL);
+        for (int f = 0; f < FEATURES; f++)
+            for (int lane = 0; lane < COUNT; lane++)
+                assert_true(z[lane * FEATURES + f] == y[f * COUNT + lane]);
+        gr_split_fill_augmented(split, iteration, reversed, COUNT, false, z, NULL, NULL);
         for (int lane = 0; lane < COUNT; lane++) {
             int matches = 0;
             for (int change = 0; change < 18; change++) {

@@ -151,7 +151,7 @@ static void test_csv_regression(void **state) {
     gr_split_standardization(split, &mean, &deviation, &count);
     assert_int_equal(count, 3); /* per feature */
     for (int i = 0; i < 24; i++) positions[i] = i;
-    gr_split_fill(split, GR_PART_TRAINING, positions, 24, x, NULL, y);
+    gr_split_fill(split, GR_PART_TRAINING, positions, 24, false, x, NULL, y);
     for (int i = 0; i < 24; i++) {
         double row = (double)x[i] * deviation[0] + mean[0], b = (double)x[48 + i] * deviation[2];
         assert_true(row * 10 > (double)y[i] - 1e-3 && row * 10 < (double)y[i] + 1e-3);

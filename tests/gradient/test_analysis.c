@@ -186,7 +186,7 @@ static void norms_at(subject *s, const double *x, int label, double smoothing, d
 static void sample_at(const subject *s, gr_part part, int64_t position, double *x, int *label) {
     int32_t drawn = 0;
     double targets[16];
-    gr_split_fill(s->split, part, &position, 1, x, &drawn, targets);
+    gr_split_fill(s->split, part, &position, 1, false, x, &drawn, targets);
     *label = drawn;
 }
 
