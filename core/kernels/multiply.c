@@ -8,7 +8,7 @@
 
 enum { PANEL = TILE_VECTORS * LANES };
 /* Terms whose panel of vectors stays in the first-level cache; lanes that are turned at once. */
-enum { BLOCK_TERMS = 128, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
+enum { BLOCK_TERMS = 160, BLOCK_LANES = 64, BLOCK_REALS = 6144 };
 /* Lanes that are left over are summed within vectors, up to so many and for so many terms. */
 enum { MOST_SUMMED = LANES / 2, LEAST_TERMS = 4 * LANES, SUMMED_TERMS = 512 };
 
@@ -223,7 +223,6 @@ static void multiply_turned(int64_t units, int64_t in, int64_t lanes, const gr_r
     const bool summed = sums_pay(in, lanes);
     const int64_t whole = summed ? lanes - lanes % LANES : lanes;
     const int64_t blocks = quotient_up(in, BLOCK_TERMS);
-    begin_lanes(units, lanes, whole, bias, y);
     for (int64_t block = 0; block < blocks; block++) {
         int64_t term;
         const int64_t terms = share_of(in, blocks, block, &term);
@@ -245,9 +244,9 @@ static void multiply_turned(int64_t units, int64_t in, int64_t lanes, const gr_r
                                 .c = y + lane,
                                 .c_row = lanes});
         }
-        sum_lanes(units, in, lanes - whole, terms, weights + term, x + whole * in + term, in,
-                  y + whole, lanes);
     }
+    begin_lanes(units, lanes, whole, bias, y);
+    sum_lanes(units, in, lanes - whole, in, weights, x + whole * in, in, y + whole, lanes);
 }
 
 void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
