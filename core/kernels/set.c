@@ -391,7 +391,7 @@ INLINE vector adam_rule(const portion *p, vector g, const gr_real *constants) {
     const vector second = mean(beta2, get(p, moments[1]), g * g);
     set(p, moments[0], first);
     set(p, moments[1], second);
-    return step_size * first / (square_root(second) * second_correction + epsilon);
+    return quotient(step_size * first, square_root(second) * second_correction + epsilon);
 }
 
 static double adam(const gr_step *step, gr_real beta1, gr_real beta2, gr_real step_size,
@@ -425,7 +425,7 @@ INLINE vector rmsprop_rule(const portion *p, vector g, const gr_real *constants)
                   kept = constants[3];
     gr_real *const *moments = p->step->moments;
     const vector squares = mean(alpha, get(p, moments[0]), g * g);
-    const vector velocity = kept * get(p, moments[1]) + g / (square_root(squares) + epsilon);
+    const vector velocity = kept * get(p, moments[1]) + quotient(g, square_root(squares) + epsilon);
     set(p, moments[0], squares);
     set(p, moments[1], velocity);
     return rate * velocity;
