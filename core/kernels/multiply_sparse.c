@@ -136,7 +136,7 @@ INLINE bool spreads(int64_t distance, const gr_real *rows) {
 /* result[lane][column] = Σ weights[unit][column]·d_out[unit][lane] for some columns, or added to
  * what is there; the weights' rows are `in` apart. */
 static void add_weights(const turned_adjoints *d_out, const gr_real *weights, int64_t in,
-                        int64_t columns, bool add, bool far, gr_real *result, int64_t result_row) {
+                        int64_t columns, bool add, gr_real *result, int64_t result_row) {
     gr_real packed[TERMS * WIDE] ALIGNED;
     const bool in_place = spreads(in, weights);
     for (int64_t block = 0, unit = 0; block < d_out->blocks.tiles; block++) {
@@ -152,7 +152,6 @@ static void add_weights(const turned_adjoints *d_out, const gr_real *weights, in
                                    .b = in_place ? weights + unit * in : packed,
                                    .b_term = in_place ? in : WIDE,
                                    .add = add || block > 0,
-                                   .far = far,
                                    .c = result,
                                    .c_row = result_row});
         unit += count;
@@ -178,10 +177,10 @@ void KERNEL(sparse_transposed)(int64_t units, int64_t in, int64_t lanes, const g
             const gr_real *from = weights + unit * in + column;
             gr_real *to = d_in + (turned ? lane * in + column : column * lanes + lane);
             if (turned) {
-                add_weights(&d, from, in, columns, add, true, to, in);
+                add_weights(&d, from, in, columns, add, to, in);
             } else {
                 if (add) turn(columns, count, to, lanes, result, WIDE);
-                add_weights(&d, from, in, wide, add, false, result, WIDE);
+                add_weights(&d, from, in, wide, add, result, WIDE);
                 turn(count, columns, result, WIDE, to, lanes);
             }
             column += wide;
