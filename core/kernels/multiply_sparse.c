@@ -83,25 +83,24 @@ INLINE uint64_t terms_of(int64_t count, const gr_real *d) {
     return count < TERMS ? terms & (((uint64_t)1 << count) - 1) : terms;
 }
 
-static int64_t zeros_of(int64_t count, const gr_real *d) {
-    enum { SOME = 4096 };
-    int64_t zeros = 0;
-    for (int64_t from = 0; from < count; from += SOME) {
-        int32_t of_some = 0;
-        for (int64_t i = from; i < smaller(from + SOME, count); i++) of_some += d[i] == 0;
-        zeros += of_some;
-    }
-    return zeros;
-}
-
 /* Whether a product is so large that leaving a part out pays. */
 static bool is_large(int64_t units, int64_t in, int64_t lanes) {
     enum { LEAST = 16, LEAST_IN = 96 };
     return units >= LEAST && lanes >= LEAST && in >= LEAST_IN;
 }
 
+/* Whether at most three fifths of d's numbers are not 0, or positive: judged by every fourth
+ * vector.
+ */
+INLINE bool are_few(uint64_t (*bits)(vector), int64_t count, const gr_real *d) {
+    int64_t found = 0, seen = 0;
+    for (int64_t i = 0; i + LANES <= count; i += 4 * LANES, seen += LANES)
+        found += __builtin_popcountll(bits(load(d + i)));
+    return 5 * found <= 3 * seen;
+}
+
 bool KERNEL(sparse_pays)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out) {
-    return is_large(units, in, lanes) && zeros_of(units * lanes, d_out) >= units * lanes * 2 / 5;
+    return is_large(units, in, lanes) && are_few(not_zero, units * lanes, d_out);
 }
 
 /* Adjoints of at most UNITS units in at most TERMS lanes, turned: [lane][unit], and which are not
@@ -283,11 +282,14 @@ typedef void kept_function(const kept_product *p);
 EACH_KEPT(SUMS_OF_LANES)
 static kept_function *const sums_of_lanes[KEPT_VECTORS] = {EACH_KEPT(SUMS_NAME)};
 
+INLINE uint64_t positive(vector v) {
+    return bits_of(greater(v, (vector){0}));
+}
+
 /* Bit i: whether kept[i] is positive, for i < count, at most TERMS. */
 INLINE uint64_t positive_of(int64_t count, const gr_real *kept) {
     uint64_t bits = 0;
-    for (int64_t i = 0; i < count; i += LANES)
-        bits |= bits_of(greater(load(kept + i), (vector){0})) << i;
+    for (int64_t i = 0; i < count; i += LANES) bits |= positive(load(kept + i)) << i;
     return count < TERMS ? bits & (((uint64_t)1 << count) - 1) : bits;
 }
 
@@ -304,10 +306,8 @@ static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real 
     /* Adding up a vector's lanes takes as long as the products that are saved of so many inputs: of
      * sixteen lanes so long that it was measured as a loss below, of fewer as none. */
     enum { LEAST_KEPT_IN = LANES < 16 ? 0 : 32 * LANES };
-    if (!is_large(units, in, samples) || in < LEAST_KEPT_IN) return false;
-    int64_t positive = 0;
-    for (int64_t i = 0; i < units * samples; i++) positive += kept[i] > 0;
-    return positive <= units * samples * 3 / 5;
+    return is_large(units, in, samples) && in >= LEAST_KEPT_IN &&
+           are_few(positive, units * samples, kept);
 }
 
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
