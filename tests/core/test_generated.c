@@ -128,6 +128,10 @@ static void test_fill(void **state) {
             for (int k = 0; k < COUNT; k++) positions[k] = part == 0 ? k : (k * 7 + 3) % 60;
             y[COUNT] = z[2 * COUNT] = -77;
             gr_split_fill(split, (gr_part)part, positions, COUNT, false, x, &untouched, y);
+            gr_real turned[2 * COUNT];
+            gr_split_fill(split, (gr_part)part, positions, COUNT, true, turned, NULL, y);
+            for (int k = 0; k < COUNT; k++)
+                for (int j = 0; j < 2; j++) assert_true(turned[k * 2 + j] == x[j * COUNT + k]);
             gr_split_fill_derivatives(split, (gr_part)part, positions, COUNT, z);
             assert_true(y[COUNT] == (gr_real)-77 && z[2 * COUNT] == (gr_real)-77);
             assert_int_equal(untouched, -77);

@@ -310,8 +310,8 @@ static void test_adam_first_step(void **state) {
 }
 
 /* However a set divides, it rounds as a division does; and where the mean of squares has become
- * infinite, the parameter stays. With one moment's beta for each step, what is divided is known to
- * the bit. */
+ * infinite, the parameter stays. From moments of zero and parameters of zero what is divided, and
+ * so the step, is known to the bit. */
 static void test_quotients(void **state) {
     (void)state;
     enum { SAMPLES = 20000 };
