@@ -3,8 +3,10 @@
  * What the library (0.9.75) does not do and the files here therefore do: it bounds a request's
  * whole time (the library's timeout bounds only silence) by a clock thread that shuts sockets down;
  * it sees that the client of a suspended stream has left; it resumes every stream before the stop
- * (the library aborts over a suspended one); it parses the request's target itself (the library's
- * own path ends at an encoded NUL). */
+ * (the library aborts over a suspended one); it refuses new connections by itself during the stop
+ * (MHD_quiesce_daemon and the library's threads both take the listening socket out of epoll, and
+ * whichever comes second aborts); it parses the request's target itself (the library's own path
+ * ends at an encoded NUL). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +42,17 @@ static int thread_count(const http_options *options) {
 }
 
 static void server_free(http_server *server) {
-    if (server->options.listener >= 0) close(server->options.listener);
     pthread_cond_destroy(&server->stop_clock);
     pthread_mutex_destroy(&server->mutex);
     free(server->listen_host);
     free(server);
+}
+
+/* Nobody is let in during the stop: the connection is closed at once. */
+static enum MHD_Result on_accept(void *context, const struct sockaddr *address, socklen_t length) {
+    const http_server *server = context;
+    (void)address, (void)length;
+    return atomic_load(&server->stopping) ? MHD_NO : MHD_YES;
 }
 
 gr_status http_start(const http_options *options, http_server **result, gr_error *error) {
@@ -81,21 +89,22 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
     const struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0,
-        NULL, NULL, http_on_request, server, MHD_OPTION_ARRAY, tls ? tls_options : no_options,
-        MHD_OPTION_LISTEN_SOCKET, server->options.listener, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)thread_count(&server->options), MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)server->options.maximum_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, http_on_target, server,
-        MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
-        http_on_completed, server, MHD_OPTION_END);
+        on_accept, server, http_on_request, server, MHD_OPTION_ARRAY,
+        tls ? tls_options : no_options, MHD_OPTION_LISTEN_SOCKET, server->options.listener,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)thread_count(&server->options),
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->options.maximum_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, http_on_target, server, MHD_OPTION_NOTIFY_CONNECTION,
+        http_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
+        MHD_OPTION_END);
     if (server->daemon == NULL) {
+        const int reason = errno;
+        close(options->listener);
         server_free(server);
         return gr_fail(error, GR_IO, "the HTTP server could not be started%s: %s",
-                       tls ? " (with TLS)" : "", strerror(errno));
+                       tls ? " (with TLS)" : "", strerror(reason));
     }
     if (pthread_create(&server->clock, NULL, http_run_clock, server) != 0) {
-        MHD_quiesce_daemon(
-            server->daemon); /* which leaves closing the listening socket to server_free */
         MHD_stop_daemon(server->daemon);
         server_free(server);
         return gr_fail(error, GR_IO, "the HTTP server's clock could not be started");
@@ -106,7 +115,6 @@ gr_status http_start(const http_options *options, http_server **result, gr_error
 
 void http_stop(http_server *server) {
     if (server == NULL) return;
-    MHD_quiesce_daemon(server->daemon);
     atomic_store(&server->stopping, true);
     /* The clock wakes streams at each turn while `stopping`; they end themselves. Idle connections
      * are cut. */
@@ -129,6 +137,6 @@ void http_stop(http_server *server) {
     pthread_cond_signal(&server->stop_clock);
     pthread_mutex_unlock(&server->mutex);
     pthread_join(server->clock, NULL);
-    MHD_stop_daemon(server->daemon);
+    MHD_stop_daemon(server->daemon); /* closes the listening socket too */
     server_free(server);
 }

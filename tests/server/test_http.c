@@ -564,6 +564,56 @@ static void test_stop_with_busy_threads(void **state) {
     for (int i = 0; i < STREAMS + SLOW; i++) close(clients[i]);
 }
 
+/* -- a stop while clients keep coming: each is answered or closed, none is kept, nothing breaks.
+ * -------------------------------------------------------------------------------------------- */
+typedef struct caller {
+    pthread_t thread;
+    uint16_t port;
+    atomic_bool ends;
+    int kept; /* connections that were neither answered nor closed within the patience */
+} caller;
+
+static void *keep_calling(void *context) {
+    caller *self = context;
+    const struct timeval patience = {.tv_sec = 5};
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(self->port),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    while (!atomic_load(&self->ends)) {
+        char byte;
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        if (connect(client, (const struct sockaddr *)&address, sizeof address) == 0) {
+            say(client, "GET /things HTTP/1.1\r\n" HOST "\r\n");
+            self->kept += recv(client, &byte, 1, 0) < 0 && (errno == EAGAIN || errno == EINTR);
+        }
+        close(client);
+    }
+    return NULL;
+}
+
+static void test_stops_while_clients_come(void **state) {
+    (void)state;
+    enum { STOPS = 150, CALLERS = 4 };
+    for (int i = 0; i < STOPS; i++) {
+        caller callers[CALLERS] = {0};
+        void *started;
+        assert_int_equal(start(&started, 600, 40), 0);
+        for (int k = 0; k < CALLERS; k++) {
+            callers[k].port = ((fixture *)started)->port;
+            assert_int_equal(pthread_create(&callers[k].thread, NULL, keep_calling, &callers[k]),
+                             0);
+        }
+        usleep(3000);
+        http_stop(((fixture *)started)->server);
+        for (int k = 0; k < CALLERS; k++) atomic_store(&callers[k].ends, true);
+        for (int k = 0; k < CALLERS; k++) {
+            pthread_join(callers[k].thread, NULL);
+            assert_int_equal(callers[k].kept, 0);
+        }
+    }
+}
+
 #define LIVE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -584,6 +634,7 @@ int main(void) {
         LIVE(test_stalled_stream_is_cut),
         cmocka_unit_test_setup_teardown(test_stop_with_open_streams, set_up_long, tear_down),
         cmocka_unit_test_setup_teardown(test_stop_with_busy_threads, set_up_long, tear_down),
+        cmocka_unit_test(test_stops_while_clients_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
