@@ -150,6 +150,11 @@ typedef struct gr_kernels {
     /* d_weights[u][i] += Σ over lanes of d_out[u][lane]·x[i][lane]. */
     void (*multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,
                                 bool turned, const gr_real *x, gr_real *d_weights);
+    /* multiply_accumulate and multiply_kept, which read the same x; y may be d_out. */
+    void (*multiply_kept_and_accumulate)(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                                         const gr_real *weights, const gr_real *kept,
+                                         const gr_real *d_out, bool turned, const gr_real *x,
+                                         gr_real *y, gr_real *d_weights);
     /* sums[f] += Σ of row f of d[features][count]. */
     void (*row_sums)(int64_t features, int64_t count, const gr_real *d, gr_real *sums);
     /* y = max(x, 0); x and y may be the same array. */

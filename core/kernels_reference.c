@@ -268,6 +268,14 @@ static void multiply_accumulate(int64_t units, int64_t in, int64_t lanes, const 
         }
 }
 
+static void multiply_kept_and_accumulate(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                                         const gr_real *weights, const gr_real *kept,
+                                         const gr_real *d_out, bool turned, const gr_real *x,
+                                         gr_real *y, gr_real *d_weights) {
+    multiply_accumulate(units, in, probes * samples, d_out, turned, x, d_weights);
+    multiply_kept(units, in, probes, samples, weights, kept, turned, x, y);
+}
+
 static void row_sums(int64_t features, int64_t count, const gr_real *d, gr_real *sums) {
     for (int64_t f = 0; f < features; f++) {
         double sum = (double)sums[f];
@@ -636,6 +644,7 @@ const gr_kernels gr_kernels_reference = {
     .multiply_kept = multiply_kept,
     .multiply_transposed = multiply_transposed,
     .multiply_accumulate = multiply_accumulate,
+    .multiply_kept_and_accumulate = multiply_kept_and_accumulate,
     .row_sums = row_sums,
     .relu = relu,
     .tanh = smooth_tanh,

@@ -32,7 +32,6 @@ typedef struct sparse_product {
     const gr_real *factors, *b;
     int64_t factors_row, b_term; /* strides */
     bool add;
-    bool far; /* what is there is not in the first-level cache: fetched a row ahead */
     gr_real *c;
     int64_t c_row;
 } sparse_product;
@@ -41,7 +40,7 @@ INLINE void add_terms(const int V, const sparse_product *p) {
     const gr_real *factors = p->factors, *b = p->b;
     const int64_t factors_row = p->factors_row, b_term = p->b_term, c_row = p->c_row;
     const int64_t left = p->columns - (V - 1) * LANES;
-    const bool add = p->add, far = p->far;
+    const bool add = p->add;
     gr_real *c = p->c;
     for (int64_t row = 0; row < p->rows; row++, factors += factors_row, c += c_row) {
         vector sum[ROW_VECTORS];
@@ -49,8 +48,6 @@ INLINE void add_terms(const int V, const sparse_product *p) {
             FOR_EACH (v, V) sum[v] = load(c + v * LANES);
         else
             FOR_EACH (v, V) sum[v] = (vector){0};
-        if (far)
-            FOR_EACH (v, V) __builtin_prefetch(c + c_row + v * LANES, 1);
         for (uint64_t terms = p->terms[row]; terms; terms &= terms - 1) {
             const int term = __builtin_ctzll(terms);
             const vector factor = broadcast(factors[term]);
@@ -207,7 +204,6 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
             const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
             if (!in_place)
                 lanes_of(x, in, lanes, turned, lane, count, column, columns, packed, WIDE);
-            /* far: the second-level cache holds no more than a few layers */
             multiply(&(sparse_product){.rows = some,
                                        .columns = columns,
                                        .terms = terms,
@@ -216,7 +212,6 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
                                        .b = in_place ? x + lane * in + column : packed,
                                        .b_term = in_place ? in : WIDE,
                                        .add = true,
-                                       .far = true,
                                        .c = d_weights + unit * in + column,
                                        .c_row = in});
             column += wide;
@@ -224,8 +219,9 @@ void KERNEL(sparse_accumulate)(int64_t units, int64_t in, int64_t lanes, const g
     }
 }
 
-/* -- tangents that a relu lets through
- * --------------------------------------------------------------------- */
+/* -- tangents that a relu lets through, alone or with the gradient that reads the same inputs
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* Vectors of weights in registers: the more, the fewer sums within vectors there are to add up; and
  * lanes at once, so that their columns fit the first-level cache. */
@@ -236,9 +232,8 @@ enum { KEPT_VECTORS = 17, KEPT_LANES = 32 };
 enum { KEPT_VECTORS = ROW_VECTORS, KEPT_LANES = TERMS };
 #define EACH_KEPT(X) EACH_WIDTH(X)
 #endif
-enum { KEPT_WIDE = KEPT_VECTORS * LANES };
 
-/* Some columns of some rows of weights, and the lanes whose sums are wanted of each row. */
+/* Some columns of the weights' rows, and of each row the lanes whose sums are wanted. */
 typedef struct kept_product {
     int64_t rows, columns;
     const uint64_t *wanted;
@@ -246,41 +241,92 @@ typedef struct kept_product {
     int64_t weights_row;
     const gr_real *x;
     int64_t x_row;
-    gr_real *sums;
+    bool add;
+    gr_real *values; /* the sums of all rows' wanted lanes, side by side */
+    /* With gradients: d_weights[row] += Σ over the wanted lanes of d_out[row][lane]·x[lane]. */
+    const gr_real *d_out;
+    int64_t d_out_row;
+    gr_real *d_weights;
 } kept_product;
 
-/* sums: of one row after the other, for each wanted lane, a vector whose lanes add up to
- * Σ weights[row][column]·x[lane][column]. */
-INLINE void sum_lanes(const int V, const kept_product *p) {
+/* values = Σ weights[row][column]·x[lane][column], or added to what is there: a vector for each,
+ * whose lanes are added up at a row's end. What the row after the next will read is fetched
+ * between the products, a piece for each lane: all at once it would be in their way. */
+INLINE void add_lanes(const int V, const bool accumulates, const kept_product *p) {
+    enum { AHEAD = 2 };
     const int64_t left = p->columns - (V - 1) * LANES;
-    const gr_real *weights = p->weights;
-    gr_real *sums = p->sums;
-    for (int64_t row = 0; row < p->rows; row++, weights += p->weights_row) {
-        vector weight[KEPT_VECTORS];
+    const gr_real *weights = p->weights, *d_out = p->d_out;
+    gr_real *values = p->values, *d_weights = p->d_weights;
+    gr_real sums[TERMS * LANES] ALIGNED = {0};
+    for (int64_t row = 0; row < p->rows; row++) {
+        const int64_t count = __builtin_popcountll(p->wanted[row]);
+        const gr_real *ahead = weights + AHEAD * p->weights_row;
+        const gr_real *gradient_ahead = d_weights + AHEAD * p->weights_row;
+        const int64_t step = count ? V * LANES / count : 0;
+        gr_real *sum = sums;
+        vector weight[KEPT_VECTORS], gradient[ROW_VECTORS];
         FOR_EACH (v, V - 1) weight[v] = load(weights + v * LANES);
         weight[V - 1] = load_lanes(weights + (V - 1) * LANES, left);
-        for (uint64_t lanes = p->wanted[row]; lanes; lanes &= lanes - 1, sums += LANES) {
-            const gr_real *x = fixed(p->x + __builtin_ctzll(lanes) * p->x_row);
-            vector even = weight[0] * load(x), odd = {0};
-            FOR_EACH (v, V)
-                if (v % 2)
-                    odd += weight[v] * load(x + v * LANES);
-                else if (v)
-                    even += weight[v] * load(x + v * LANES);
-            store(sums, even + odd);
+        if (accumulates) {
+            FOR_EACH (v, V - 1) gradient[v] = load(d_weights + v * LANES);
+            gradient[V - 1] = load_lanes(d_weights + (V - 1) * LANES, left);
         }
+        for (uint64_t lanes = p->wanted[row]; lanes; lanes &= lanes - 1, sum += LANES) {
+            const int lane = __builtin_ctzll(lanes);
+            const gr_real *x = fixed(p->x + lane * p->x_row);
+            const vector factor = accumulates ? broadcast(d_out[lane]) : (vector){0};
+            __builtin_prefetch(ahead), ahead += step;
+            if (accumulates) __builtin_prefetch(gradient_ahead, 1), gradient_ahead += step;
+            vector even = {0}, odd = {0};
+            FOR_EACH (v, V) {
+                const vector value = accumulates ? load_once(x + v * LANES) : load(x + v * LANES);
+                if (v == 0)
+                    even = weight[v] * value;
+                else if (v % 2)
+                    odd += weight[v] * value;
+                else
+                    even += weight[v] * value;
+                if (accumulates) gradient[v] += factor * value;
+            }
+            store(sum, even + odd);
+        }
+        if (accumulates) {
+            FOR_EACH (v, V - 1) store(d_weights + v * LANES, gradient[v]);
+            store_lanes(d_weights + (V - 1) * LANES, left, gradient[V - 1]);
+            d_weights += p->weights_row;
+            d_out += p->d_out_row;
+        }
+        for (int64_t i = 0; i < count; i += LANES) {
+            vector total = sums_at(sums + i * LANES);
+            if (p->add) total += load(values + i);
+            store_lanes(values + i, count - i, total);
+        }
+        values += count;
+        weights += p->weights_row;
     }
 }
 
 typedef void kept_function(const kept_product *p);
 
-#define SUMS_OF_LANES(V)                               \
-    static void sum_lanes_##V(const kept_product *p) { \
-        sum_lanes(V, p);                               \
+#define VALUES(V)                                      \
+    static void add_lanes_##V(const kept_product *p) { \
+        add_lanes(V, false, p);                        \
     }
-#define SUMS_NAME(V) sum_lanes_##V,
-EACH_KEPT(SUMS_OF_LANES)
-static kept_function *const sums_of_lanes[KEPT_VECTORS] = {EACH_KEPT(SUMS_NAME)};
+#define VALUES_AND_GRADIENT(V)                                      \
+    static void add_lanes_and_gradient_##V(const kept_product *p) { \
+        add_lanes(V, true, p);                                      \
+    }
+#define VALUES_NAME(V) add_lanes_##V,
+#define VALUES_AND_GRADIENT_NAME(V) add_lanes_and_gradient_##V,
+EACH_KEPT(VALUES)
+EACH_WIDTH(VALUES_AND_GRADIENT)
+static kept_function *const values_alone[KEPT_VECTORS] = {EACH_KEPT(VALUES_NAME)};
+static kept_function *const values_and_gradients[ROW_VECTORS] = {
+    EACH_WIDTH(VALUES_AND_GRADIENT_NAME)};
+
+static void add_up(kept_function *const *of_vectors, const kept_product *p) {
+    of_vectors[quotient_up(p->columns, LANES) - 1](p);
+}
 
 INLINE uint64_t positive(vector v) {
     return bits_of(greater(v, (vector){0}));
@@ -302,6 +348,62 @@ static void spread(int64_t count, uint64_t bits, const gr_real *values, gr_real 
     }
 }
 
+/* y, a block of units and lanes at a time, and d_weights, where `accumulates`. y may be d_out: what
+ * a block has of it is read before it is written. */
+INLINE void multiply_some(const bool accumulates, int64_t units, int64_t in, int64_t probes,
+                          int64_t samples, const gr_real *weights, const gr_real *kept,
+                          const gr_real *d_out, bool turned, const gr_real *x, gr_real *y,
+                          gr_real *d_weights) {
+    enum { MOST_UNITS = 256 }; /* at once */
+    const int64_t lanes = probes * samples;
+    const int most_vectors = accumulates ? ROW_VECTORS : KEPT_VECTORS;
+    const int most_lanes = accumulates ? TERMS : KEPT_LANES, packed_row = most_vectors * LANES;
+    gr_real packed[TERMS * KEPT_VECTORS * LANES] ALIGNED;
+    const bool in_place = turned && spreads(in, x);
+    gr_real values[MOST_UNITS * TERMS + LANES];
+    uint64_t wanted[MOST_UNITS];
+    const tiling unit_parts = tiling_of(units, MOST_UNITS);
+    const int64_t parts = quotient_up(samples, most_lanes);
+    const tiling vectors = tiling_of(quotient_up(in, LANES), most_vectors);
+    for (int64_t part = 0; part < probes * parts * unit_parts.tiles; part++) {
+        const int64_t lane_part = part / unit_parts.tiles, unit_part = part % unit_parts.tiles;
+        int64_t sample;
+        const int64_t count = share_of(samples, parts, lane_part % parts, &sample);
+        const int64_t lane = lane_part / parts * samples + sample;
+        const int64_t unit = first_of(unit_parts, unit_part), some = size_of(unit_parts, unit_part);
+        for (int64_t u = 0; u < some; u++) {
+            wanted[u] = positive_of(count, kept + (unit + u) * samples + sample);
+            if (accumulates) wanted[u] |= terms_of(count, d_out + (unit + u) * lanes + lane);
+        }
+        for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
+            const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
+            if (!in_place)
+                lanes_of(x, in, lanes, turned, lane, count, column, columns, packed, packed_row);
+            kept_product p = {.rows = some,
+                              .columns = columns,
+                              .wanted = wanted,
+                              .weights = weights + unit * in + column,
+                              .weights_row = in,
+                              .x = in_place ? x + lane * in + column : packed,
+                              .x_row = in_place ? in : packed_row,
+                              .add = column > 0,
+                              .values = values};
+            if (accumulates) {
+                p.d_out = d_out + unit * lanes + lane;
+                p.d_out_row = lanes;
+                p.d_weights = d_weights + unit * in + column;
+            }
+            add_up(accumulates ? values_and_gradients : values_alone, &p);
+            column += wide;
+        }
+        const gr_real *value = values;
+        for (int64_t u = 0; u < some; u++) {
+            spread(count, wanted[u], value, y + (unit + u) * lanes + lane);
+            value += __builtin_popcountll(wanted[u]);
+        }
+    }
+}
+
 static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real *kept) {
     /* Adding up a vector's lanes takes as long as the products that are saved of so many inputs: of
      * sixteen lanes so long that it was measured as a loss below, of fewer as none. */
@@ -313,62 +415,29 @@ static bool kept_pays(int64_t units, int64_t in, int64_t samples, const gr_real 
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
                            const gr_real *weights, const gr_real *kept, bool turned,
                            const gr_real *x, gr_real *y) {
-    const int64_t lanes = probes * samples;
-    if (!kept || !kept_pays(units, in, samples, kept)) {
-        KERNEL(multiply)(units, in, lanes, weights, NULL, turned, x, y);
+    if (kept && kept_pays(units, in, samples, kept))
+        multiply_some(false, units, in, probes, samples, weights, kept, NULL, turned, x, y, NULL);
+    else
+        KERNEL(multiply)(units, in, probes * samples, weights, NULL, turned, x, y);
+}
+
+/* Whether both pay as one: the registers have to hold a row of weights and one of sums. */
+static bool both_pay(int64_t units, int64_t in, int64_t probes, int64_t samples,
+                     const gr_real *kept, const gr_real *d_out) {
+    return LANES >= 16 && is_large(units, in, samples) &&
+           are_few(positive, units * samples, kept) &&
+           are_few(not_zero, units * probes * samples, d_out);
+}
+
+void KERNEL(multiply_kept_and_accumulate)(int64_t units, int64_t in, int64_t probes,
+                                          int64_t samples, const gr_real *weights,
+                                          const gr_real *kept, const gr_real *d_out, bool turned,
+                                          const gr_real *x, gr_real *y, gr_real *d_weights) {
+    if (kept && both_pay(units, in, probes, samples, kept, d_out)) {
+        multiply_some(true, units, in, probes, samples, weights, kept, d_out, turned, x, y,
+                      d_weights);
         return;
     }
-    enum { ROWS = 4, MOST_UNITS = 256 }; /* at once */
-    gr_real packed[KEPT_LANES * KEPT_WIDE] ALIGNED;
-    const bool in_place = turned && spreads(in, x);
-    gr_real sums[(ROWS * KEPT_LANES + LANES) * LANES] ALIGNED; /* behind the last: any */
-    gr_real values[MOST_UNITS * KEPT_LANES + LANES]; /* the sums of all rows, side by side */
-    uint64_t wanted[MOST_UNITS];
-    const tiling unit_parts = tiling_of(units, MOST_UNITS);
-    const int64_t parts = quotient_up(samples, KEPT_LANES);
-    const tiling vectors = tiling_of(quotient_up(in, LANES), KEPT_VECTORS);
-    memset(sums, 0, sizeof sums);
-    for (int64_t part = 0; part < probes * parts * unit_parts.tiles; part++) {
-        const int64_t lane_part = part / unit_parts.tiles, unit_part = part % unit_parts.tiles;
-        int64_t sample;
-        const int64_t count = share_of(samples, parts, lane_part % parts, &sample);
-        const int64_t lane = lane_part / parts * samples + sample;
-        const int64_t unit = first_of(unit_parts, unit_part), some = size_of(unit_parts, unit_part);
-        for (int64_t u = 0; u < some; u++)
-            wanted[u] = positive_of(count, kept + (unit + u) * samples + sample);
-        for (int64_t i = 0, column = 0; i < vectors.tiles; i++) {
-            const int64_t wide = size_of(vectors, i) * LANES, columns = smaller(in - column, wide);
-            if (!in_place)
-                lanes_of(x, in, lanes, turned, lane, count, column, columns, packed, KEPT_WIDE);
-            gr_real *value = values;
-            for (int64_t u = 0; u < some; u += ROWS) {
-                const kept_product p = {.rows = smaller(some - u, ROWS),
-                                        .columns = columns,
-                                        .wanted = wanted + u,
-                                        .weights = weights + (unit + u) * in + column,
-                                        .weights_row = in,
-                                        .x = in_place ? x + lane * in + column : packed,
-                                        .x_row = in_place ? in : KEPT_WIDE,
-                                        .sums = sums};
-                sums_of_lanes[wide / LANES - 1](&p);
-                int64_t all = 0;
-                for (int64_t row = 0; row < p.rows; row++)
-                    all += __builtin_popcountll(p.wanted[row]);
-                for (int64_t j = 0; j < all; j += LANES) {
-                    vector v[LANES];
-                    FOR_EACH (l, LANES) v[l] = load(sums + (j + l) * LANES);
-                    vector sum = sums_of(v);
-                    if (column) sum += load(value + j);
-                    store_lanes(value + j, all - j, sum);
-                }
-                value += all;
-            }
-            column += wide;
-        }
-        const gr_real *value = values;
-        for (int64_t u = 0; u < some; u++) {
-            spread(count, wanted[u], value, y + (unit + u) * lanes + lane);
-            value += __builtin_popcountll(wanted[u]);
-        }
-    }
+    KERNEL(multiply_accumulate)(units, in, probes * samples, d_out, turned, x, d_weights);
+    KERNEL(multiply_kept)(units, in, probes, samples, weights, kept, turned, x, y);
 }

@@ -455,6 +455,7 @@ const gr_kernels SET(GR_KERNEL_SET) = {
     .multiply_kept = KERNEL(multiply_kept),
     .multiply_transposed = KERNEL(multiply_transposed),
     .multiply_accumulate = KERNEL(multiply_accumulate),
+    .multiply_kept_and_accumulate = KERNEL(multiply_kept_and_accumulate),
     .row_sums = row_sums,
     .relu = relu,
     .tanh = KERNEL(tanh),

@@ -366,14 +366,38 @@ INLINE void transpose(vector v[]) {
             exchange(d, &v[i], &v[i | d]);
 }
 
-/* Of VECTOR_LANES vectors, which change: lane l of the result is the sum of vector l's lanes. */
-INLINE vector sums_of(vector v[]) {
-    _Pragma("GCC unroll 4") for (int d = (int)VECTOR_LANES / 2; d > 0; d /= 2)
+INLINE vector sums_from(const int first, vector v[]) {
+    _Pragma("GCC unroll 4") for (int d = first; d > 0; d /= 2)
         _Pragma("GCC unroll 16") for (int i = 0; i < d; i++) {
         exchange(d, &v[i], &v[i | d]);
         v[i] += v[i | d];
     }
     return v[0];
+}
+
+/* Of VECTOR_LANES vectors, which change: lane l of the result is the sum of vector l's lanes. */
+INLINE vector sums_of(vector v[]) {
+    return sums_from((int)VECTOR_LANES / 2, v);
+}
+
+/* The same of vectors that lie behind each other. */
+INLINE vector sums_at(const gr_real *vectors) {
+    vector v[VECTOR_BYTES / sizeof(gr_real)];
+#if defined(GR_KERNEL_SET_avx512) && !defined(GR_DOUBLE)
+    /* The first step by loads of halves, which spare half of its shuffles. */
+    _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) {
+        const gr_real *a = vectors + i * 16, *b = a + 8 * 16;
+        v[i] = (vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a)),
+                                          _mm256_loadu_ps(b), 1) +
+               (vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a + 8)),
+                                          _mm256_loadu_ps(b + 8), 1);
+    }
+    return sums_from(4, v);
+#else
+    _Pragma("GCC unroll 16") for (int i = 0; i < (int)VECTOR_LANES; i++) v[i] =
+        load(vectors + i * VECTOR_LANES);
+    return sums_of(v);
+#endif
 }
 
 gr_smooth KERNEL(tanh), KERNEL(sigmoid), KERNEL(softplus), KERNEL(elu);
@@ -417,6 +441,10 @@ void KERNEL(multiply)(int64_t units, int64_t in, int64_t lanes, const gr_real *w
 void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t samples,
                            const gr_real *weights, const gr_real *kept, bool turned,
                            const gr_real *x, gr_real *y);
+void KERNEL(multiply_kept_and_accumulate)(int64_t units, int64_t in, int64_t probes,
+                                          int64_t samples, const gr_real *weights,
+                                          const gr_real *kept, const gr_real *d_out, bool turned,
+                                          const gr_real *x, gr_real *y, gr_real *d_weights);
 void KERNEL(multiply_transposed)(int64_t units, int64_t in, int64_t lanes, const gr_real *weights,
                                  const gr_real *d_out, bool turned, gr_real *d_in);
 void KERNEL(multiply_accumulate)(int64_t units, int64_t in, int64_t lanes, const gr_real *d_out,

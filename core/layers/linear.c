@@ -63,6 +63,20 @@ static void tangent(const gr_site *site, int64_t probes, const gr_real *t_in, gr
                                  t_out);
 }
 
+static void tangent_and_accumulate(const gr_site *site, int64_t probes, const gr_real *d_out,
+                                   const gr_real *t_in, gr_real *bend, bool add, gr_real *t_out,
+                                   gr_real *gradients) {
+    (void)bend, (void)add; /* linear */
+    const gr_node *node = site->node;
+    if (t_out)
+        site->kernels->multiply_kept_and_accumulate(node->out_features, node->in_features, probes,
+                                                    site->samples, gr_site_parameter(site, WEIGHT),
+                                                    site->kept, d_out, site->turned, t_in, t_out,
+                                                    gradients + node->parameters[WEIGHT].offset);
+    else
+        accumulate(site, probes, d_out, t_in, true, gradients);
+}
+
 const gr_layer_kind gr_layer_linear = {
     .kind = {.name = "linear",
              .help = "a fully connected layer with bias",
@@ -73,5 +87,6 @@ const gr_layer_kind gr_layer_linear = {
     .backward = backward,
     .accumulate = accumulate,
     .tangent = tangent,
+    .tangent_and_accumulate = tangent_and_accumulate,
     .knows_turned = true,
 };

@@ -46,6 +46,8 @@ static product_case product_case_create(uint32_t test) {
     /* Gradients, and tangents that are kept, of more units than are listed at once. */
     if (test == 11) c.units = 1040, c.in = 100, c.lanes = 19;
     if (test == 13) c.units = 300, c.in = 530, c.lanes = 20;
+    /* Probes with more samples than a mask has bits. */
+    if (test == 15) c.units = 40, c.in = 230, c.lanes = 210;
     /* Rows of whole lines of the cache are read where they are. */
     const bool in_lines = test == 9;
     if (in_lines) c.units = 100, c.in = 15 * GR_ALIGNMENT / (int64_t)sizeof(gr_real), c.lanes = 50;
@@ -57,7 +59,7 @@ static product_case product_case_create(uint32_t test) {
     c.probes = c.lanes % 3 == 0 ? 3 : 1;
     c.kept = guarded_normal(c.units * c.lanes / c.probes, test, 7);
     if (test == 7) memset(c.kept.data, 0, c.kept.bytes);
-    const bool half = test == 7 || test == 11 || test == 13 || in_lines;
+    const bool half = test == 7 || test == 11 || test == 13 || test == 15 || in_lines;
     const gr_real least = half ? 0 : (gr_real)chosen(test, 6, -4, 8) / 4;
     gr_real *d_out = c.d_out.data;
     for (int64_t i = 0; test % 2 && i < c.units * c.lanes; i++)
@@ -99,14 +101,17 @@ static void forward_all(const gr_kernels *set, const product_case *c, guarded *r
 }
 
 /* Where nothing is kept the result may be any number: 0 here. */
-static void forward_kept(const gr_kernels *set, const product_case *c, guarded *result) {
+static void clear_unkept(const product_case *c, gr_real *y) {
     const int64_t samples = c->lanes / c->probes;
-    set->multiply_kept(c->units, c->in, c->probes, samples, c->weights.data, c->kept.data,
-                       c->turned, c->x.data, result->data);
     const gr_real *kept = c->kept.data;
-    gr_real *y = result->data;
     for (int64_t i = 0; i < c->units * c->lanes; i++)
         if (!(kept[i / c->lanes * samples + i % samples] > 0)) y[i] = 0;
+}
+
+static void forward_kept(const gr_kernels *set, const product_case *c, guarded *result) {
+    set->multiply_kept(c->units, c->in, c->probes, c->lanes / c->probes, c->weights.data,
+                       c->kept.data, c->turned, c->x.data, result->data);
+    clear_unkept(c, result->data);
 }
 
 static void transposed(const gr_kernels *set, const product_case *c, guarded *result) {
@@ -117,6 +122,25 @@ static void transposed(const gr_kernels *set, const product_case *c, guarded *re
 static void accumulated(const gr_kernels *set, const product_case *c, guarded *result) {
     set->multiply_accumulate(c->units, c->in, c->lanes, c->d_out.data, c->turned, c->x.data,
                              result->data);
+}
+
+/* The products of the adjoints and where they are, as they may be. */
+static void forward_of_both(const gr_kernels *set, const product_case *c, guarded *result) {
+    guarded d_weights = guarded_normal(c->units * c->in, 1, 5);
+    memcpy(result->data, c->d_out.data, result->bytes);
+    set->multiply_kept_and_accumulate(c->units, c->in, c->probes, c->lanes / c->probes,
+                                      c->weights.data, c->kept.data, result->data, c->turned,
+                                      c->x.data, result->data, d_weights.data);
+    clear_unkept(c, result->data);
+    guarded_free(&d_weights);
+}
+
+static void gradient_of_both(const gr_kernels *set, const product_case *c, guarded *result) {
+    guarded y = guarded_unwritten(c->units * c->lanes);
+    set->multiply_kept_and_accumulate(c->units, c->in, c->probes, c->lanes / c->probes,
+                                      c->weights.data, c->kept.data, c->d_out.data, c->turned,
+                                      c->x.data, y.data, result->data);
+    guarded_free(&y);
 }
 
 /* `before`: what is there before; the sum of `terms` products, or of one more. */
@@ -162,6 +186,9 @@ static void test_products(void **state) {
         compare(forward_kept, "multiply_kept", &c, &size, &y, (double)c.in);
         compare(transposed, "multiply_transposed", &c, &size, &d_in, (double)c.units);
         compare(accumulated, "multiply_accumulate", &c, &size, &d_weights, (double)c.lanes + 1);
+        compare(forward_of_both, "multiply_kept_and_accumulate", &c, &size, &y, (double)c.in);
+        compare(gradient_of_both, "multiply_kept_and_accumulate", &c, &size, &d_weights,
+                (double)c.lanes + 1);
         guarded *const all[] = {&y, &d_in, &d_weights};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) guarded_free(all[i]);
         product_case_clear(&c);
