@@ -421,12 +421,23 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
         KERNEL(multiply)(units, in, probes * samples, weights, NULL, turned, x, y);
 }
 
-/* Whether both pay as one: the registers have to hold a row of weights and one of sums. */
+/* Whether both pay as one: registers hold a row of weights and one of sums, the inputs are enough
+ * for the sums within vectors, and the lanes of either are few, judged by every fourth unit. */
 static bool both_pay(int64_t units, int64_t in, int64_t probes, int64_t samples,
                      const gr_real *kept, const gr_real *d_out) {
-    return LANES >= 16 && is_large(units, in, samples) &&
-           are_few(positive, units * samples, kept) &&
-           are_few(not_zero, units * probes * samples, d_out);
+    enum { ENOUGH = LANES >= 16, LEAST_BOTH_IN = 10 * LANES };
+    if (!ENOUGH || in < LEAST_BOTH_IN || !is_large(units, in, samples)) return false;
+    int64_t found = 0, seen = 0;
+    for (int64_t u = 0; u < units; u += 4)
+        for (int64_t s = 0; s < samples; s += TERMS) {
+            const int64_t count = smaller(samples - s, TERMS);
+            const uint64_t wanted = positive_of(count, kept + u * samples + s);
+            const gr_real *d = d_out + u * probes * samples + s;
+            for (int64_t k = 0; k < probes; k++, d += samples)
+                found += __builtin_popcountll(wanted | terms_of(count, d));
+            seen += probes * count;
+        }
+    return 5 * found <= 3 * seen;
 }
 
 void KERNEL(multiply_kept_and_accumulate)(int64_t units, int64_t in, int64_t probes,
