@@ -172,24 +172,44 @@ static void test_turned(void **state) {
          false},
         {"[{type: contractive, weight: 1}, {type: datagrad, weight: 1}]", true},
     };
-    static const char *const hidden[] = {"relu", "tanh"};
-    for (size_t which = 0; which < 2 * sizeof cases / sizeof *cases; which++) {
+    enum { HIDDEN = 3 };
+    static const char *const hidden[HIDDEN] = {
+        "{type: linear, units: 100}, {type: relu}, {type: linear, units: 30}, {type: relu}, ",
+        "{type: linear, units: 100}, {type: tanh}, {type: linear, units: 30}, {type: relu}, ", ""};
+    for (size_t which = 0; which < HIDDEN * sizeof cases / sizeof *cases; which++) {
         answer answers[2];
         for (int apart = 0; apart < 2; apart++) {
             char text[400];
             snprintf(text, sizeof text,
-                     "{input_shape: [2, 9, 9], layers: [{type: flatten}, {type: %s}, "
-                     "{type: linear, units: 100}, {type: %s}, {type: linear, units: 30}, "
-                     "{type: relu}, {type: linear, units: 4}]}",
-                     apart ? "dropout, rate: 0" : "flatten", hidden[which % 2]);
-            answers[apart] = evaluate_of(text, cases[which / 2].penalties, BATCH);
+                     "{input_shape: [2, 9, 9], layers: [{type: flatten}, {type: %s}, %s"
+                     "{type: linear, units: 4}]}",
+                     apart ? "dropout, rate: 0" : "flatten", hidden[which % HIDDEN]);
+            answers[apart] = evaluate_of(text, cases[which / HIDDEN].penalties, BATCH);
         }
-        assert_int_equal(answers[0].turned, cases[which / 2].turned);
+        assert_int_equal(answers[0].turned, cases[which / HIDDEN].turned);
         assert_false(answers[1].turned);
         assert_alike(&answers[1], &answers[0]);
         free(answers[0].gradients);
         free(answers[1].gradients);
     }
+}
+
+/* Tangents that a relu and others read are all made: as where something stands before the relu. */
+static void test_read_twice(void **state) {
+    (void)state;
+    static const char relu[] = "{type: relu}", nothing[] = "{type: dropout, rate: 0}";
+    answer answers[2];
+    for (int apart = 0; apart < 2; apart++) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "{input_shape: [2, 17, 17], layers: [{type: flatten}, {type: linear, units: 60}, "
+                 "{type: residual, body: [%s, %s, {type: linear, units: 60}]}, "
+                 "{type: linear, units: 4}]}",
+                 apart ? nothing : relu, apart ? relu : nothing);
+        answers[apart] = evaluate_of(text, "[{type: datagrad, weight: 2}]", BATCH);
+    }
+    assert_alike(&answers[1], &answers[0]);
+    for (int apart = 0; apart < 2; apart++) free(answers[apart].gradients);
 }
 
 static void test_kernel_sets(void **state) {
@@ -486,6 +506,7 @@ int main(void) {
         cmocka_unit_test(test_many_classes),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_turned),
+        cmocka_unit_test(test_read_twice),
         cmocka_unit_test(test_kernel_sets),
         cmocka_unit_test(test_joined_pool),
         cmocka_unit_test(test_biases_and_constant_cotangents),
