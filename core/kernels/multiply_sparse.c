@@ -261,7 +261,7 @@ INLINE void add_lanes(const int V, const bool accumulates, const kept_product *p
     for (int64_t row = 0; row < p->rows; row++) {
         const int64_t count = __builtin_popcountll(p->wanted[row]);
         const gr_real *ahead = weights + AHEAD * p->weights_row;
-        const gr_real *gradient_ahead = d_weights + AHEAD * p->weights_row;
+        const gr_real *gradient_ahead = accumulates ? d_weights + AHEAD * p->weights_row : NULL;
         const int64_t step = count ? V * LANES / count : 0;
         gr_real *sum = sums;
         vector weight[KEPT_VECTORS], gradient[ROW_VECTORS];
@@ -421,12 +421,13 @@ void KERNEL(multiply_kept)(int64_t units, int64_t in, int64_t probes, int64_t sa
         KERNEL(multiply)(units, in, probes * samples, weights, NULL, turned, x, y);
 }
 
-/* Whether both pay as one: registers hold a row of weights and one of sums, the inputs are enough
- * for the sums within vectors, and the lanes of either are few, judged by every fourth unit. */
+/* Whether both pay as one: where registers hold a row of weights and one of sums, where the inputs
+ * are so many that the sums within vectors cost less than is saved, and where the lanes that either
+ * wants are few, judged by every fourth unit. */
 static bool both_pay(int64_t units, int64_t in, int64_t probes, int64_t samples,
                      const gr_real *kept, const gr_real *d_out) {
-    enum { ENOUGH = LANES >= 16, LEAST_BOTH_IN = 10 * LANES };
-    if (!ENOUGH || in < LEAST_BOTH_IN || !is_large(units, in, samples)) return false;
+    enum { ENOUGH_REGISTERS = LANES >= 16, LEAST_BOTH_IN = 10 * LANES };
+    if (!ENOUGH_REGISTERS || in < LEAST_BOTH_IN || !is_large(units, in, samples)) return false;
     int64_t found = 0, seen = 0;
     for (int64_t u = 0; u < units; u += 4)
         for (int64_t s = 0; s < samples; s += TERMS) {
