@@ -14,11 +14,13 @@ export function keepPlaces() {
     if (restoring) return;
     timer = setTimeout(() => history.replaceState({...history.state, top: Math.round(scrollY)}, ''), PAUSE);
   }, {passive: true});
+  // From here on it would be written into another entry. (The event "hashchange" comes later, after other tasks.)
+  addEventListener('popstate', () => clearTimeout(timer));
 }
 
 // Scrolls to `top` as soon as `content` is long enough, unless the person moves first.
 export function scrollToPlace(top, content, signal) {
-  clearTimeout(timer); // it would write into the new entry
+  clearTimeout(timer); // of a movement of the page that was left
   restoring = top > 0;
   scrollTo(0, top);
   if (!restoring) return;
