@@ -36,9 +36,12 @@ gr_pooled_way gr_pooled_way_of(int64_t lanes, const gr_convolution_shape *c, int
     return rows_pay(lanes, c) ? GR_POOLED_BY_ROWS : GR_POOLED_BY_CHANNELS;
 }
 
-bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *c, int64_t probes) {
+bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *c, int64_t probes,
+                    int64_t samples) {
     const int64_t lanes = kernels->vector_lanes;
     if (gr_pooled_way_of(lanes, c, probes) != GR_POOLED_BY_CHANNELS) return true;
+    /* Only with the zeros that a relu behind makes is it less work than Winograd's algorithm. */
+    if (!c->rectified && gr_winograd_pays(c, probes * samples)) return false;
     /* As by rows, with room for more channels; and the second-level cache holds the gradient. */
     enum { MOST_SUMS = 1 << 16 };
     const int64_t room = (c->in_channels + lanes - 1) / lanes * lanes;

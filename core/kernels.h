@@ -59,6 +59,7 @@ typedef struct gr_convolution_shape {
     int64_t out_channels, out_rows, out_columns;
     int64_t kernel, stride, padding;
     int64_t window, step, pooled_rows, pooled_columns; /* 0 without a pool */
+    bool rectified; /* a relu alone reads the pool: half of what it passes back are zeros */
 } gr_convolution_shape;
 
 enum {
@@ -285,10 +286,11 @@ static inline int64_t gr_pooled_row_vectors(int64_t vector_lanes, const gr_convo
                                             int64_t more) {
     return ((c->kernel + more) * c->in_channels + vector_lanes - 1) / vector_lanes;
 }
-/* Whether the pooled kernels are the faster ones for so many probes, or with one for the ordinary
- * adjoint. A rule on shapes: it must not depend on a timing. */
+/* Whether the pooled kernels are the faster ones for so many probes of each of so many samples, or
+ * with one probe for the ordinary adjoint. A rule on shapes: it must not depend on a timing. Where
+ * they are not for a number of samples, they may still be for fewer. */
 bool gr_pooled_pays(const gr_kernels *kernels, const gr_convolution_shape *convolution,
-                    int64_t probes);
+                    int64_t probes, int64_t samples);
 /* Reals of scratch that they need for so many probes. */
 int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_convolution_shape *convolution,
                           int64_t probes);

@@ -139,6 +139,9 @@ struct gr_layer_kind {
     /* The greatest stretch of f, |f(a) - f(b)| / |a - b| in the l2 norm; NULL: f is affine in
      * evaluation, so that it is the largest singular value of J. */
     double (*stretch)(const gr_node *node);
+    /* Whether f works on each element by itself and never falls, so that it may change places with
+     * a max-pool; NULL: it may not. */
+    bool (*rises)(const gr_settings *settings);
 
     /* out may be in, d_in may be d_out, t_out may be t_in; such a kind has neither parameters nor
      * curvature. */
@@ -150,6 +153,8 @@ struct gr_layer_kind {
 
 /* The stretch of a layer that enlarges no difference, and makes some no smaller. */
 double gr_stretch_one(const gr_node *node);
+/* Of a function that never falls, whatever its settings. */
+bool gr_always_rises(const gr_settings *settings);
 
 /* The table's row of a layer kind, from its public half. */
 static inline const gr_layer_kind *gr_layer_kind_of(const gr_kind *kind) {

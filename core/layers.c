@@ -25,3 +25,8 @@ double gr_stretch_one(const gr_node *node) {
     (void)node;
     return 1;
 }
+
+bool gr_always_rises(const gr_settings *settings) {
+    (void)settings;
+    return true;
+}

@@ -104,14 +104,20 @@ static gr_status add_residual(gr_network *network, const gr_settings *layer, con
     return GR_OK;
 }
 
-/* The layer that takes place `i`: a relu before a maxpool2d changes places with it, since the
- * maximum of rectified values is the rectified maximum, and there are fewer of the latter. Where a
- * window has a positive value, its winner is the same; where it has none, no derivative passes the
- * relu. */
+/* Whether layer i changes places with the max-pool behind it: where f never falls, the maximum of f
+ * is f of the maximum, and there are fewer of the latter. Where f rises, a window's winner is the
+ * same; where it does not, as a relu below 0 or a tanh that is 1 in all digits, no derivative
+ * passes. */
+static bool is_put_off(const gr_settings *layers, size_t count, size_t i) {
+    if (i + 1 >= count || layers[i + 1].kind != &gr_layer_maxpool2d.kind) return false;
+    const gr_layer_kind *kind = gr_layer_kind_of(layers[i].kind);
+    return kind->rises && kind->rises(&layers[i]);
+}
+
+/* The layer that takes place `i`. */
 static size_t layer_at(const gr_settings *layers, size_t count, size_t i) {
-    const gr_kind *const relu = &gr_layer_relu.kind, *const maximum = &gr_layer_maxpool2d.kind;
-    if (i + 1 < count && layers[i].kind == relu && layers[i + 1].kind == maximum) return i + 1;
-    if (i > 0 && layers[i - 1].kind == relu && layers[i].kind == maximum) return i - 1;
+    if (is_put_off(layers, count, i)) return i + 1;
+    if (i > 0 && is_put_off(layers, count, i - 1)) return i - 1;
     return i;
 }
 

@@ -88,6 +88,13 @@ static void assign_slots(gr_network *network, const span *spans, int *busy) {
     for (int v = 0; v <= last; v++) network->slot[v] = network->slot[network->storage[v]];
 }
 
+/* Whether a relu alone reads value v. */
+static bool feeds_relu(const gr_network *network, int v) {
+    for (int i = v; i < network->node_count && network->consumers[v] == 1; i++)
+        if (network->nodes[i].inputs[0] == v) return network->nodes[i].kind == &gr_layer_relu;
+    return false;
+}
+
 gr_status gr_network_assign_storage(gr_network *network, gr_error *error) {
     const int last = network->node_count;
     for (int i = 0; i < last; i++)
@@ -106,8 +113,10 @@ gr_status gr_network_assign_storage(gr_network *network, gr_error *error) {
     }
     for (int i = 1; i < last; i++) {
         const int input = network->nodes[i].inputs[0];
-        if (input > 0 && network->consumers[input] == 1)
-            gr_window_pair(&network->nodes[input - 1], &network->nodes[i]);
+        if (input == 0 || network->consumers[input] > 1) continue;
+        gr_node *maker = &network->nodes[input - 1];
+        gr_window_pair(maker, &network->nodes[i]);
+        if (maker->pool == i) maker->pooled->rectified = feeds_relu(network, i + 1);
     }
     span *spans = calloc((size_t)last + 1, sizeof *spans);
     int *busy = calloc((size_t)last + 1, sizeof *busy);

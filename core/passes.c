@@ -67,14 +67,15 @@ static void lay_out_descent(arena_layout *layout, gr_workspace *w) {
     w->scratch = place(layout, real_bytes(w->network->scratch_features * w->samples));
 }
 
-/* What the pooled kernels need for as many probes, or fewer; 0: nothing, they are not used. */
+/* What the pooled kernels need for as many probes, or fewer, and any number of samples; 0: nothing,
+ * they are not used. */
 static int64_t pooled_scratch(const gr_network *network, int64_t probes) {
     const gr_kernels *kernels = gr_kernels_choose();
     int64_t reals = 0;
     for (int i = 0; i < network->node_count; i++) {
         const gr_node *node = &network->nodes[i];
         for (int64_t k = 1; node->pool && k <= probes; k++) {
-            if (!gr_pooled_pays(kernels, node->pooled, k)) continue;
+            if (!gr_pooled_pays(kernels, node->pooled, k, 1)) continue;
             const int64_t needed = gr_pooled_scratch(kernels, node->pooled, k);
             if (needed > reals) reals = needed;
         }
@@ -230,8 +231,8 @@ static gr_site site_of(const gr_pass *pass, const gr_lanes *lanes, int i) {
 static int pool_of(const gr_pass *pass, int64_t probes, gr_range range, int i) {
     const gr_workspace *w = pass->workspace;
     const gr_node *node = &w->network->nodes[i];
-    const bool pooled =
-        node->pool && node->pool < range.end && gr_pooled_pays(w->kernels, node->pooled, probes);
+    const bool pooled = node->pool && node->pool < range.end &&
+                        gr_pooled_pays(w->kernels, node->pooled, probes, pass->samples);
     return pooled ? node->pool : 0;
 }
 

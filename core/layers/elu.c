@@ -12,5 +12,6 @@ const gr_layer_kind gr_layer_elu = {
     .backward = gr_elementwise_apply,
     .tangent = gr_elementwise_apply,
     .stretch = gr_stretch_one,
+    .rises = gr_always_rises,
     .curvature = gr_elementwise_curvature,
 };

@@ -28,6 +28,10 @@ static void forward(const gr_site *site) {
     }
 }
 
+static bool rises(const gr_settings *settings) {
+    return gr_number(settings, SLOPE) >= 0;
+}
+
 const gr_layer_kind gr_layer_leaky_relu = {
     .kind = {.name = "leaky_relu",
              .help = "x above 0, slope times x below",
@@ -38,4 +42,5 @@ const gr_layer_kind gr_layer_leaky_relu = {
     .backward = gr_elementwise_apply,
     .tangent = gr_elementwise_apply,
     .stretch = gr_stretch_one,
+    .rises = rises,
 };

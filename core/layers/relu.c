@@ -22,6 +22,7 @@ const gr_layer_kind gr_layer_relu = {
     .backward = mask,
     .tangent = mask,
     .stretch = gr_stretch_one,
+    .rises = gr_always_rises,
     .in_place = true,
     .reads_output = true,
 };

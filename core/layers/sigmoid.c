@@ -18,4 +18,5 @@ const gr_layer_kind gr_layer_sigmoid = {
     .tangent = gr_elementwise_apply,
     .curvature = gr_elementwise_curvature,
     .stretch = stretch,
+    .rises = gr_always_rises,
 };

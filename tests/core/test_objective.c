@@ -269,6 +269,34 @@ static void test_joined_pool(void **state) {
         }
 }
 
+/* A max-pool that takes the place of the activation before it changes nothing: as where something
+ * stands between them, and with a leaky_relu that falls, which keeps its place. Few channels and
+ * many, which the second convolution works on by another algorithm where no relu follows the pool.
+ */
+static void test_pool_before_activation(void **state) {
+    (void)state;
+    static const char *const activations[] = {"{type: relu}",     "{type: tanh}",
+                                              "{type: sigmoid}",  "{type: leaky_relu, slope: 0.2}",
+                                              "{type: softplus}", "{type: leaky_relu, slope: -0.5}",
+                                              "{type: elu}",      "{type: leaky_relu, slope: 0}"};
+    static const char nothing[] = "{type: dropout, rate: 0}";
+    for (size_t i = 0; i < 2 * sizeof activations / sizeof *activations; i++) {
+        const char *activation = activations[i / 2];
+        answer answers[2];
+        for (int apart = 0; apart < 2; apart++) {
+            char text[400];
+            snprintf(text, sizeof text,
+                     "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: %d, kernel: 3, "
+                     "padding: same}, {type: conv2d, filters: 16, kernel: 3, padding: same}, %s, "
+                     "%s, {type: maxpool2d}, {type: flatten}, {type: linear, units: 4}]}",
+                     i % 2 ? 16 : 3, apart ? activation : nothing, apart ? nothing : activation);
+            answers[apart] = evaluate_of(text, regularizers, BATCH);
+        }
+        assert_alike(&answers[1], &answers[0]);
+        for (int apart = 0; apart < 2; apart++) free(answers[apart].gradients);
+    }
+}
+
 /* Piecewise linear from end to end, with every layer that is. */
 static const char piecewise[] =
     "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: 5, kernel: 3, padding: same}, "
@@ -509,6 +537,7 @@ int main(void) {
         cmocka_unit_test(test_read_twice),
         cmocka_unit_test(test_kernel_sets),
         cmocka_unit_test(test_joined_pool),
+        cmocka_unit_test(test_pool_before_activation),
         cmocka_unit_test(test_biases_and_constant_cotangents),
         cmocka_unit_test(test_saturated_softmax),
         cmocka_unit_test(test_block_rule),
