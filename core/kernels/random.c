@@ -6,20 +6,64 @@
 
 enum { LANES = 32 };
 
-/* Philox4x32-10: the counters' words in place. */
-INLINE void philox(const uint32_t key[2], uint32_t words[4][LANES]) {
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < GR_PHILOX_ROUNDS; round++) {
-        for (int l = 0; l < LANES; l++)
-            gr_philox_round(k0, k1, &words[0][l], &words[1][l], &words[2][l], &words[3][l]);
-        gr_philox_next_key(&k0, &k1);
+/* Where the numbers of the lanes belong, which are drawn at a time: to all samples of an element,
+ * then to those of the next. */
+typedef struct places {
+    int64_t samples;                 /* of an element */
+    int64_t elements_on, samples_on; /* what LANES places further on is */
+    int64_t sample[LANES], element[LANES];
+} places;
+
+INLINE void first_places(int64_t samples, places *at) {
+    at->samples = samples;
+    at->elements_on = LANES / samples;
+    at->samples_on = LANES % samples;
+    for (int l = 0; l < LANES; l++) at->sample[l] = l % samples, at->element[l] = l / samples;
+}
+
+INLINE void next_places(places *at) {
+    for (int l = 0; l < LANES; l++) {
+        const int64_t sample = at->sample[l] + at->samples_on;
+        const bool wraps = sample >= at->samples;
+        at->sample[l] = wraps ? sample - at->samples : sample;
+        at->element[l] += at->elements_on + wraps;
     }
 }
 
-/* Uniform on [0, 1), 53 bits, by conversions of signed 32-bit integers, which every set has. */
-INLINE double uniform_of(uint32_t high, uint32_t low) {
-    const double upper = (double)(int32_t)(high ^ 0x80000000u) + 0x1p31;
-    return upper * 0x1p-32 + (double)(int32_t)(low >> 11) * 0x1p-53;
+/* Philox4x32-10 of (element, sample, iteration, stream): four words for each lane, in the lower
+ * halves. */
+INLINE void draw(const gr_random *random, uint32_t first_sample, const places *at,
+                 uint64_t drawn[4][LANES]) {
+    enum { EACH = VECTOR_BYTES / sizeof(uint64_t) };
+    for (int l = 0; l < LANES; l += EACH) {
+        words w[4] = {*(const words *)(at->element + l),
+                      *(const words *)(at->sample + l) + (uint64_t)first_sample,
+                      (words){0} + random->iteration, (words){0} + random->stream};
+        uint32_t k0 = random->key[0], k1 = random->key[1];
+        for (int round = 0; round < GR_PHILOX_ROUNDS; round++) {
+            const words p0 = product_of_words(w[0], GR_PHILOX_FACTOR_0),
+                        p1 = product_of_words(w[2], GR_PHILOX_FACTOR_1);
+            w[0] = upper_words(p1) ^ w[1] ^ (uint64_t)k0;
+            w[1] = p1;
+            w[2] = upper_words(p0) ^ w[3] ^ (uint64_t)k1;
+            w[3] = p0;
+            gr_philox_next_key(&k0, &k1);
+        }
+        for (int i = 0; i < 4; i++) *(words *)(drawn[i] + l) = w[i];
+    }
+}
+
+/* A word as a number: the lowest digits of 2^52 + word. */
+INLINE double number_of(uint64_t word) {
+    const uint64_t bits = word | 0x4330000000000000u;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x - 0x1p52;
+}
+
+/* Uniform on [0, 1), 53 bits. */
+INLINE double uniform_of(uint64_t high, uint64_t low) {
+    return number_of(high & 0xffffffffu) * 0x1p-32 + number_of((low & 0xffffffffu) >> 11) * 0x1p-53;
 }
 
 /* terms[0]·z^(count - 1) + … + terms[count - 1], by Horner's scheme. */
@@ -72,26 +116,21 @@ INLINE double cosine(double u) {
 void KERNEL(add_normals)(const gr_random *random, uint32_t first_sample, int64_t samples,
                          int64_t elements, double factor, const gr_real *from, gr_real *to) {
     const int64_t count = samples * elements;
-    int64_t sample = 0;
-    uint32_t element = 0;
-    for (int64_t done = 0; done < count; done += LANES) {
-        uint32_t words[4][LANES];
-        double values[LANES];
-        for (int l = 0; l < LANES; l++) {
-            words[0][l] = element;
-            words[1][l] = first_sample + (uint32_t)sample;
-            words[2][l] = random->iteration;
-            words[3][l] = random->stream;
-            if (++sample == samples) sample = 0, element++;
-        }
-        philox(random->key, words);
+    places at;
+    first_places(samples, &at);
+    for (int64_t done = 0; done < count; done += LANES, next_places(&at)) {
+        uint64_t drawn[4][LANES];
+        double normals[LANES];
+        gr_real values[LANES];
+        draw(random, first_sample, &at, drawn);
         for (int l = 0; l < LANES; l++)
-            values[l] = sqrt(-2 * logarithm(1 - uniform_of(words[0][l], words[1][l])));
-        for (int l = 0; l < LANES; l++)
-            values[l] *= factor * cosine(uniform_of(words[2][l], words[3][l]));
+            normals[l] = sqrt(-2 * logarithm(1 - uniform_of(drawn[0][l], drawn[1][l]))) *
+                         (factor * cosine(uniform_of(drawn[2][l], drawn[3][l])));
+        for (int l = 0; l < LANES; l++) values[l] = (gr_real)normals[l];
         const int64_t left = count - done < LANES ? count - done : LANES;
-        for (int64_t l = 0; l < left; l++)
-            to[done + l] = (from ? from[done + l] : 0) + (gr_real)values[l];
+        if (from)
+            for (int64_t l = 0; l < left; l++) values[l] += from[done + l];
+        memcpy(to + done, values, (size_t)left * sizeof *to);
     }
 }
 
@@ -99,20 +138,14 @@ void KERNEL(dropout_mask)(const gr_random *random, uint32_t first_sample, int64_
                           int64_t elements, uint32_t threshold, gr_real kept, gr_real *factors) {
     const int64_t blocks = (elements + 3) / 4;
     int64_t sample = 0, block = 0; /* of the first lane */
-    while (block < blocks) {
-        uint32_t words[4][LANES];
+    places at;
+    for (first_places(samples, &at); block < blocks; next_places(&at)) {
+        uint64_t drawn[4][LANES];
         gr_real values[4][LANES];
-        int64_t of_lane = sample, block_of_lane = block;
-        for (int l = 0; l < LANES; l++) {
-            words[0][l] = (uint32_t)block_of_lane;
-            words[1][l] = first_sample + (uint32_t)of_lane;
-            words[2][l] = random->iteration;
-            words[3][l] = random->stream;
-            if (++of_lane == samples) of_lane = 0, block_of_lane++;
-        }
-        philox(random->key, words);
+        draw(random, first_sample, &at, drawn);
         for (int i = 0; i < 4; i++)
-            for (int l = 0; l < LANES; l++) values[i][l] = words[i][l] < threshold ? 0 : kept;
+            for (int l = 0; l < LANES; l++)
+                values[i][l] = (uint32_t)drawn[i][l] < threshold ? 0 : kept;
         /* A block's elements are rows of samples. */
         for (int64_t l = 0; l < LANES && block < blocks;) {
             const int64_t left = samples - sample, count = left < LANES - l ? left : LANES - l;

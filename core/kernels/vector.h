@@ -8,8 +8,10 @@
 
 #include "core/kernels.h"
 
-#ifndef GR_KERNEL_SET_baseline
+#if !defined(GR_KERNEL_SET_baseline)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #if defined(GR_KERNEL_SET_avx512)
@@ -79,6 +81,34 @@ typedef int32_t integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
 INLINE integers same_index(int32_t i) {
     return i - (integers){0};
+}
+
+/* Words of 32 bits, each in the lower half of a lane of 64; the upper half has no meaning. */
+typedef uint64_t words
+    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(uint64_t)), may_alias));
+
+/* All 64 bits of each word's product. */
+INLINE words product_of_words(words a, uint32_t factor) {
+#if defined(GR_KERNEL_SET_avx512)
+    return (words)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(factor));
+#elif defined(GR_KERNEL_SET_avx2)
+    return (words)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(factor));
+#elif defined(__SSE2__)
+    return (words)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(factor));
+#else
+    return (a & 0xffffffffu) * factor;
+#endif
+}
+
+/* The upper halves. A shift would wait for the unit that multiplies. */
+INLINE words upper_words(words a) {
+#if defined(GR_KERNEL_SET_avx512)
+    return (words)_mm512_shuffle_epi32((__m512i)a, _MM_PERM_DDBB);
+#elif defined(GR_KERNEL_SET_avx2)
+    return (words)_mm256_shuffle_epi32((__m256i)a, 0xf5);
+#else
+    return a >> 32;
+#endif
 }
 
 /* Lane l is a[from[l]], or b[from[l] - VECTOR_LANES]. */
