@@ -8,10 +8,8 @@
 
 #include "core/kernels.h"
 
-#if !defined(GR_KERNEL_SET_baseline)
+#ifdef __SSE2__
 #include <immintrin.h>
-#elif defined(__SSE2__)
-#include <emmintrin.h>
 #endif
 
 #if defined(GR_KERNEL_SET_avx512)
