@@ -73,8 +73,8 @@ int64_t gr_pooled_scratch(const gr_kernels *kernels, const gr_convolution_shape 
     const int64_t square = gr_pooled_row_vectors(lanes, c, c->window - 1) * lanes;
     const int64_t by_rows =
         4 * lanes * ((rows + c->window) * columns * c->in_channels + square + 2 * lanes) +
-        c->out_channels * ((c->window * wide + 2 * c->kernel) * square + 2 * 4 * lanes) + 3 * 64 +
-        windows;
+        c->out_channels * (c->window * wide + 2 * c->kernel) * square + 4 * 64 +
+        lanes * 3 * windows * filters + windows;
     const gr_pooled_way way = gr_pooled_way_of(lanes, c, probes);
     return way == GR_POOLED_BY_PROBES ? by_probes
            : way == GR_POOLED_BY_ROWS ? by_rows

@@ -5,9 +5,7 @@
 #include "core/kernels/pooled_images.h"
 
 enum {
-    OUTPUTS = 8, /* of a tangent at once: they share the weights that are loaded */
-    FILTERS = 1024 / VECTOR_BYTES, /* of an adjoint at once: whole vectors; their weights for the
-                                      rows that are summed take two thirds of the first cache */
+    OUTPUTS = 8,  /* of a tangent at once: they share the weights that are loaded */
     TOGETHER = 2, /* lanes whose picks are one list: long lists, and images that the first cache
                      holds with the sums */
 };
@@ -25,7 +23,7 @@ typedef struct areas {
                                          of all vectors */
     int64_t filter, weights_plane;    /* reals: of a vector of a filter's weights, and of all
                                          filters' */
-    int64_t features, pooled_stride, filters; /* the latter for whole vectors */
+    int64_t features, pooled_stride;
     gr_real *image;   /* [lane][vector][row][column][channel of the vector], with the padding */
     gr_real *weights; /* [vector][filter][row of taps][column of taps][channel of the vector]; for
                          adjoints with window - 1 zeros before and behind the taps of an axis */
@@ -35,16 +33,9 @@ typedef struct areas {
     pick *picks;      /* [lane][feature] */
     int32_t *place;   /* of each pick in `pooled` */
     int32_t *first;   /* [lane][channel + 1] */
-    gr_real *delta;   /* [lane][window][filter], with room for whole vectors of filters: those that
-                         are not 0 of each block of FILTERS, from the block's first on */
-    int32_t *offset;  /* the same */
-    int32_t *found;   /* [lane][window][block of filters]: how many */
-    int32_t *corner;  /* [window] */
+    window_lists lists;
+    int32_t *corner; /* [window] */
 } areas;
-
-static int64_t blocks_of(const gr_convolution_shape *c) {
-    return (c->out_channels + FILTERS - 1) / FILTERS;
-}
 
 /* margin: zeros before and behind the taps of an axis of the weights. */
 static areas areas_of(const gr_convolution_shape *c, int64_t margin, gr_real *scratch) {
@@ -53,7 +44,6 @@ static areas areas_of(const gr_convolution_shape *c, int64_t margin, gr_real *sc
     const int64_t windows = c->pooled_rows * c->pooled_columns;
     areas a = {.image = scratch};
     a.features = c->out_channels * windows;
-    a.filters = (c->out_channels + L - 1) / L * L;
     a.pooled_stride = (a.features + L - 1) / L * L;
     a.vectors = (c->in_channels + L - 1) / L;
     a.row = columns * L;
@@ -65,13 +55,11 @@ static areas areas_of(const gr_convolution_shape *c, int64_t margin, gr_real *sc
     a.sums = a.weights + a.vectors * a.weights_plane;
     a.totals = a.sums + a.vectors * c->out_channels * c->kernel * c->kernel * L;
     a.pooled = a.totals + (a.totals - a.sums);
-    a.delta = a.pooled + L * a.pooled_stride;
-    a.picks = (pick *)(void *)(a.delta + L * windows * a.filters);
+    a.lists = lists_of(c, a.pooled + L * a.pooled_stride);
+    a.picks = (pick *)(void *)(a.lists.found + L * windows * blocks_of(c));
     a.first = (int32_t *)(a.picks + L * (a.features + 1));
     a.place = a.first + L * (c->out_channels + 1);
-    a.offset = a.place + L * (a.features + 1);
-    a.found = a.offset + L * windows * a.filters;
-    a.corner = a.found + L * windows * blocks_of(c);
+    a.corner = a.place + L * (a.features + 1);
     return a;
 }
 
@@ -370,49 +358,6 @@ void KERNEL(pooled_tangent_by_channels)(const gr_convolution_shape *c, const gr_
 /* -- the adjoint of the input: of a window, all filters' picks go to one square of pixels
  * ------------ */
 
-/* For each window of each lane the filters whose adjoint is not 0: that, and what the first pixel
- * of the square has for a weight. */
-static void list_windows(const gr_convolution_shape *c, const chunk *part, const int32_t *winner,
-                         const gr_real *d_pooled, const areas *a) {
-    const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
-    const int64_t blocks = blocks_of(c);
-    const int64_t windows = c->pooled_rows * c->pooled_columns;
-    const window_steps steps = steps_of(c->window, L, wide * L);
-    const integers origin = same_index((int32_t)(margin * (wide + 1) * L));
-    for (int64_t w = 0; w < windows; w++)
-        for (int64_t f = 0; f < c->out_channels; f += L) {
-            vector delta[L], offset[L];
-            FOR_EACH (i, L) {
-                delta[i] = offset[i] = (vector){0};
-                if (f + i >= c->out_channels) continue;
-                const int64_t at = (f + i) * windows + w;
-                delta[i] = load(d_pooled + at * part->lanes + part->first);
-                offset[i] =
-                    (vector)(origin - distance(&steps,
-                                               winner + at * part->samples + part->first_sample,
-                                               part->count));
-            }
-            transpose(delta);
-            transpose(offset);
-            const int64_t block = f / FILTERS, origin_of_f = f % FILTERS * a->filter;
-            for (int64_t j = 0; j < part->count; j++) {
-                const int64_t first = (j * windows + w) * a->filters + block * FILTERS;
-                int32_t *found = a->found + (j * windows + w) * blocks + block;
-                gr_real d[L];
-                int32_t o[L];
-                store(d, delta[j]);
-                store_indices(o, L, (integers)offset[j]);
-                int64_t n = first + (f % FILTERS ? *found : 0);
-                for (int64_t i = 0; i < L; i++) { /* no branch on what cannot be foreseen */
-                    a->delta[n] = d[i];
-                    a->offset[n] = o[i] + (int32_t)(origin_of_f + i * a->filter);
-                    n += d[i] != 0;
-                }
-                *found = (int32_t)(n - first);
-            }
-        }
-}
-
 /* image += Σ over the filters of adjoint times weight: W pixels of R rows of a window's square. */
 INLINE void add_square(const int R, const int W, const gr_real *delta, const int32_t *offset,
                        int64_t filters, const gr_real *weights, int64_t weights_row, gr_real *image,
@@ -443,12 +388,13 @@ INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas 
             for (int64_t y = 0; y < W; y += R) {
                 const gr_real *weights =
                     a->weights + v * a->weights_plane + f * a->filter + y * weights_row;
-                const gr_real *delta = a->delta + j * windows * a->filters + f;
-                const int32_t *offset = a->offset + j * windows * a->filters + f;
-                const int32_t *found = a->found + j * windows * blocks + f / FILTERS;
+                const window_lists *lists = &a->lists;
+                const gr_real *delta = lists->delta + j * windows * lists->filters + f;
+                const int32_t *offset = lists->offset + j * windows * lists->filters + f;
+                const int32_t *found = lists->found + j * windows * blocks + f / FILTERS;
                 gr_real *to = a->image + j * a->image_stride + v * a->plane + y * a->row;
                 for (int64_t w = 0; w < windows;
-                     w++, delta += a->filters, offset += a->filters, found += blocks)
+                     w++, delta += lists->filters, offset += lists->filters, found += blocks)
                     if (y + R <= W)
                         add_square(R, W, delta, offset, *found, weights, weights_row,
                                    to + a->corner[w], a->row);
@@ -461,11 +407,14 @@ INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas 
 void KERNEL(pooled_backward_by_channels)(const gr_convolution_shape *c, const gr_real *weights,
                                          int64_t probes, int64_t samples, const int32_t *winner,
                                          const gr_real *d_pooled, gr_real *d_in, gr_real *scratch) {
-    const areas a = areas_of(c, c->window - 1, scratch);
-    arrange_weights(c, weights, c->window - 1, &a);
+    const int64_t margin = c->window - 1, wide = c->kernel + 2 * margin;
+    const areas a = areas_of(c, margin, scratch);
+    const window_steps steps = steps_of(c->window, -L, -wide * L);
+    arrange_weights(c, weights, margin, &a);
     find_corners(c, L, a.row, a.corner);
     FOR_EACH_CHUNK (part, L, probes, samples) {
-        list_windows(c, &part, winner, d_pooled, &a);
+        list_windows(c, &part, winner, d_pooled, &steps, a.filter, margin * (wide + 1) * L,
+                     &a.lists);
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
         for (int64_t j = 0; j < part.count; j++) {
             const int64_t side = c->kernel + c->window - 1;

@@ -24,10 +24,10 @@ typedef struct areas {
                                   [filter][row of taps, window - 1 of zeros before and behind][…] */
     gr_real *sums;             /* [filter][row of taps][vector]: of the gradient of L lanes */
     gr_real *totals;           /* … and of all: sums of sums keep more digits than long ones */
-    gr_real *delta;            /* [filter][lane] of a window, or a block's */
-    gr_real *value;            /* of a block: tangents */
-    int32_t *offset;           /* as delta */
-    int32_t *corner;           /* [window] */
+    gr_real *delta, *value;    /* of a block: adjoints, tangents, */
+    int32_t *offset;           /* and where they read */
+    window_lists lists;
+    int32_t *corner; /* [window] */
 } areas;
 
 static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
@@ -45,10 +45,10 @@ static areas areas_of(const gr_convolution_shape *c, gr_real *scratch) {
     a.sums = a.weights + c->window * a.shift;
     a.totals = a.sums + c->out_channels * c->kernel * a.vectors * L;
     a.delta = a.totals + (a.totals - a.sums);
-    const int64_t pairs = c->out_channels * LANES > BLOCK ? c->out_channels * LANES : BLOCK;
-    a.value = a.delta + pairs;
+    a.value = a.delta + BLOCK;
     a.offset = (int32_t *)(void *)(a.value + BLOCK);
-    a.corner = a.offset + pairs;
+    a.lists = lists_of(c, a.value + 2 * BLOCK);
+    a.corner = a.lists.found + L * c->pooled_rows * c->pooled_columns * blocks_of(c);
     return a;
 }
 
@@ -68,50 +68,58 @@ INLINE integers images_of(const areas *a, int64_t first) {
     for (int64_t first = 0, next_ = 0; next_ < (reals); \
          next_ += L, first = next_ + L <= (reals) || (reals) < L ? next_ : (reals)-L)
 
-/* Where the real at `r` of row y of the image is among the features. */
-INLINE int64_t feature_of(const gr_convolution_shape *c, int64_t y, int64_t r) {
-    const int64_t channel = c->in_channels == 1 ? 0 : r % c->in_channels;
-    const int64_t x = c->in_channels == 1 ? r : r / c->in_channels;
-    return (channel * c->in_rows + y) * c->in_columns + x;
+/* Where a part's reals of row y are among the arrays of lanes; the last again where there are no
+ * more. */
+INLINE void find_lanes(const gr_convolution_shape *c, const chunk *part, int64_t y, int64_t r,
+                       int64_t at[L]) {
+    const int64_t channels = c->in_channels, reals = c->in_columns * channels;
+    int64_t channel = r % channels, x = r / channels;
+    FOR_EACH (i, L) {
+        const int64_t feature = (channel * c->in_rows + y) * c->in_columns + x;
+        at[i] = feature * part->lanes + part->first;
+        if (r + i + 1 < reals && ++channel == channels) channel = 0, x++;
+    }
 }
 
 static void read_image(const gr_convolution_shape *c, const chunk *part, const gr_real *in,
                        const areas *a) {
-    const int64_t reals = c->in_columns * c->in_channels;
+    const int64_t reals = c->in_columns * c->in_channels, stride = a->image_stride;
     for (int64_t y = 0; y < c->in_rows; y++)
         FOR_EACH_PART (r, reals) {
             gr_real *to = a->image + (y + c->padding) * a->row + c->padding * c->in_channels + r;
-            for (int64_t j = 0; j < part->count; j += L) {
+            int64_t from[L];
+            find_lanes(c, part, y, r, from);
+            for (int64_t j = 0; j < part->count; j += L, to += L * stride) {
                 vector v[L];
-                FOR_EACH (i, L)
-                    v[i] = r + i < reals
-                               ? load(in + feature_of(c, y, r + i) * part->lanes + part->first + j)
-                               : (vector){0};
+                FOR_EACH (i, L) v[i] = load(in + from[i] + j);
                 transpose(v);
-                for (int64_t i = 0; i < L && j + i < part->count; i++)
-                    store_lanes(to + (j + i) * a->image_stride, reals - r, v[i]);
+                if (reals >= L && part->count - j >= L)
+                    FOR_EACH (i, L) store(to + i * stride, v[i]);
+                else
+                    for (int64_t i = 0; i < L && j + i < part->count; i++)
+                        store_lanes(to + i * stride, reals - r, v[i]);
             }
         }
 }
 
 static void write_image(const gr_convolution_shape *c, const chunk *part, const areas *a,
                         gr_real *out) {
-    const int64_t reals = c->in_columns * c->in_channels;
+    const int64_t reals = c->in_columns * c->in_channels, stride = a->image_stride;
     for (int64_t y = 0; y < c->in_rows; y++)
         FOR_EACH_PART (r, reals) {
             const gr_real *from =
                 a->image + (y + c->padding) * a->row + c->padding * c->in_channels + r;
-            for (int64_t j = 0; j < part->count; j += L) {
+            int64_t to[L];
+            find_lanes(c, part, y, r, to);
+            for (int64_t j = 0; j < part->count; j += L, from += L * stride) {
                 vector v[L];
-                FOR_EACH (i, L)
-                    v[i] =
-                        j + i < part->count ? load(from + (j + i) * a->image_stride) : (vector){0};
+                FOR_EACH (i, L) v[i] = j + i < part->count ? load(from + i * stride) : (vector){0};
                 transpose(v);
-                gr_real *to = out + part->first + j;
-                FOR_EACH (i, L)
-                    if (r + i < reals)
-                        store_lanes(to + feature_of(c, y, r + i) * part->lanes, part->count - j,
-                                    v[i]);
+                if (reals >= L && part->count - j >= L)
+                    FOR_EACH (i, L) store(out + to[i] + j, v[i]);
+                else
+                    for (int64_t i = 0; i < L && r + i < reals; i++)
+                        store_lanes(out + to[i] + j, part->count - j, v[i]);
             }
         }
 }
@@ -320,9 +328,9 @@ INLINE void add_square(const int R, const int V, int64_t filters, const gr_real 
     vector sum[6][3]; /* R and V at most */
     FOR_EACH (r, R)
         FOR_EACH (v, V) sum[r][v] = load(image + r * row + v * L);
-    for (int64_t f = 0; f < filters; f++, delta += LANES, offset += LANES) {
-        const vector d = broadcast(*delta);
-        const gr_real *w = fixed(weights + *offset);
+    for (int64_t f = 0; f < filters; f++) {
+        const vector d = broadcast(delta[f]);
+        const gr_real *w = fixed(weights + offset[f]);
         FOR_EACH (r, R)
             FOR_EACH (v, V) sum[r][v] += d * load(w + (r * V + v) * L);
     }
@@ -330,44 +338,31 @@ INLINE void add_square(const int R, const int V, int64_t filters, const gr_real 
         FOR_EACH (v, V) store(image + r * row + v * L, sum[r][v]);
 }
 
-/* S: a square's pixels to a side; R rows of it at once. */
-INLINE void add_squares(const int S, const int V, const gr_convolution_shape *c, const chunk *part,
-                        const int32_t *winner, const gr_real *d_pooled, const areas *a) {
-    const int R = V == 1 ? S : V == 2 ? (S + 1) / 2 : 3;
-    const int64_t windows = c->pooled_rows * c->pooled_columns, row = V * L;
-    const window_steps steps = steps_of(c->window, a->shift, -row);
-    for (int64_t w = 0; w < windows; w++) {
-        for (int64_t f = 0; f < c->out_channels; f++) {
-            const int64_t at = f * windows + w, base = f * a->filter + (c->window - 1) * row;
-            const gr_real *d = d_pooled + at * part->lanes + part->first;
-            const int32_t *won = winner + at * part->samples + part->first_sample;
-            for (int64_t j = 0; j < part->count; j += L) {
-                store(a->delta + f * LANES + j, load(d + j));
-                store_indices(a->offset + f * LANES + j, L,
-                              same_index((int32_t)base) +
-                                  distance(&steps, won + j, part->count - j));
-            }
+/* A pair of lanes by turns, since a square overlaps with the lane's last, whose sums are still on
+ * their way to the cache. S: a square's pixels to a side, R rows of it at once. */
+INLINE void add_squares(const int S, const int V, const gr_convolution_shape *c, const areas *a,
+                        int64_t first, int64_t lanes) {
+    const int R = VECTOR_BYTES == 64 || V == 1 ? S : S / 2; /* as there are registers */
+    const int64_t windows = c->pooled_rows * c->pooled_columns, blocks = blocks_of(c);
+    const window_lists *lists = &a->lists;
+    for (int64_t f = 0; f < c->out_channels; f += FILTERS)
+        for (int64_t y = 0; y < S; y += R) {
+            const gr_real *weights = a->weights + f * a->filter + y * V * L;
+            for (int64_t w = 0; w < windows; w++)
+                for (int64_t j = first; j < first + 2 && j < lanes; j++) {
+                    const int64_t list = j * windows + w, at = list * lists->filters + f;
+                    gr_real *to = a->image + j * a->image_stride + a->corner[w] + y * a->row;
+                    add_square(R, V, lists->found[list * blocks + f / FILTERS], lists->delta + at,
+                               lists->offset + at, weights, a->row, to);
+                }
         }
-        for (int64_t j = 0; j < part->count; j++) {
-            const gr_real *delta = a->delta + j;
-            const int32_t *offset = a->offset + j;
-            gr_real *to = a->image + j * a->image_stride + a->corner[w];
-            int64_t y = 0;
-            for (; y + R <= S; y += R)
-                add_square(R, V, c->out_channels, delta, offset, a->weights + y * row, a->row,
-                           to + y * a->row);
-            if (S % R)
-                add_square(S % R, V, c->out_channels, delta, offset, a->weights + y * row, a->row,
-                           to + y * a->row);
-        }
-    }
 }
 
-INLINE void add_squares_of(const int S, const gr_convolution_shape *c, const chunk *part,
-                           const int32_t *winner, const gr_real *d_pooled, const areas *a) {
-    if (a->square == 1) add_squares(S, 1, c, part, winner, d_pooled, a);
-    if (a->square == 2) add_squares(S, 2, c, part, winner, d_pooled, a);
-    if (a->square == 3) add_squares(S, 3, c, part, winner, d_pooled, a);
+INLINE void add_squares_of(const int S, const gr_convolution_shape *c, const areas *a,
+                           int64_t first, int64_t lanes) {
+    if (a->square == 1) add_squares(S, 1, c, a, first, lanes);
+    if (a->square == 2) add_squares(S, 2, c, a, first, lanes);
+    if (a->square == 3) add_squares(S, 3, c, a, first, lanes);
 }
 
 void KERNEL(pooled_backward_by_rows)(const gr_convolution_shape *c, const gr_real *weights,
@@ -382,11 +377,15 @@ void KERNEL(pooled_backward_by_rows)(const gr_convolution_shape *c, const gr_rea
                             a.weights + x * a.shift + f * a.filter +
                                 (c->window - 1 + y) * a.square * L);
     find_corners(c, c->in_channels, a.row, a.corner);
-    FOR_EACH_CHUNK (part, LANES, probes, samples) {
+    const int64_t row = a.square * L, side = c->kernel + c->window - 1;
+    const window_steps steps = steps_of(c->window, a.shift, -row);
+    FOR_EACH_CHUNK (part, L, probes, samples) {
+        list_windows(c, &part, winner, d_pooled, &steps, a.filter, (c->window - 1) * row, &a.lists);
         memset(a.image, 0, (size_t)(part.count * a.image_stride) * sizeof *a.image);
-        const int64_t side = c->kernel + c->window - 1;
-        if (side == 4) add_squares_of(4, c, &part, winner, d_pooled, &a);
-        if (side == 6) add_squares_of(6, c, &part, winner, d_pooled, &a);
+        for (int64_t j = 0; j < part.count; j += 2) {
+            if (side == 4) add_squares_of(4, c, &a, j, part.count);
+            if (side == 6) add_squares_of(6, c, &a, j, part.count);
+        }
         write_image(c, &part, &a, d_in);
     }
 }
