@@ -4,11 +4,20 @@
 
 #include "core/philox.h"
 
+static void next_round(uint32_t k0, uint32_t k1, uint32_t *w0, uint32_t *w1, uint32_t *w2,
+                       uint32_t *w3) {
+    const uint64_t p0 = (uint64_t)GR_PHILOX_FACTOR_0 * *w0, p1 = (uint64_t)GR_PHILOX_FACTOR_1 * *w2;
+    *w0 = (uint32_t)(p1 >> 32) ^ *w1 ^ k0;
+    *w1 = (uint32_t)p1;
+    *w2 = (uint32_t)(p0 >> 32) ^ *w3 ^ k1;
+    *w3 = (uint32_t)p0;
+}
+
 void gr_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < GR_PHILOX_ROUNDS; round++) {
-        gr_philox_round(k0, k1, &c0, &c1, &c2, &c3);
+        next_round(k0, k1, &c0, &c1, &c2, &c3);
         gr_philox_next_key(&k0, &k1);
     }
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;

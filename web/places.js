@@ -14,7 +14,7 @@ export function keepPlaces() {
     if (restoring) return;
     timer = setTimeout(() => history.replaceState({...history.state, top: Math.round(scrollY)}, ''), PAUSE);
   }, {passive: true});
-  // From here on it would be written into another entry. (The event "hashchange" comes later, after other tasks.)
+  // What waits to be written belongs to the entry that was left. ("hashchange" comes later, after other tasks.)
   addEventListener('popstate', () => clearTimeout(timer));
 }
 

@@ -383,12 +383,12 @@ INLINE void add_squares(const int W, const gr_convolution_shape *c, const areas 
     const int R = W > 6 ? 1 : 2;
     const int64_t weights_row = (W + c->window - 1) * L;
     const int64_t windows = c->pooled_rows * c->pooled_columns, blocks = blocks_of(c);
+    const window_lists *lists = &a->lists;
     for (int64_t f = 0; f < c->out_channels; f += FILTERS)
         for (int64_t v = 0; v < a->vectors; v++)
             for (int64_t y = 0; y < W; y += R) {
                 const gr_real *weights =
                     a->weights + v * a->weights_plane + f * a->filter + y * weights_row;
-                const window_lists *lists = &a->lists;
                 const gr_real *delta = lists->delta + j * windows * lists->filters + f;
                 const int32_t *offset = lists->offset + j * windows * lists->filters + f;
                 const int32_t *found = lists->found + j * windows * blocks + f / FILTERS;

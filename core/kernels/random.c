@@ -1,6 +1,7 @@
 /* Random numbers for many samples and elements at once: normal ones, those of gr_random_normal but
- * for roundings of double precision, and what dropout keeps. Plain loops over a few lanes, which
- * the compiler makes vectors of; so the functions have no branches and no calls. */
+ * for roundings of double precision, and what dropout keeps. Words are drawn in vectors; the rest
+ * are plain loops over a few lanes, which the compiler makes vectors of: no branches and no calls.
+ */
 #include "core/kernels/vector.h"
 #include "core/philox.h"
 

@@ -271,29 +271,31 @@ static void test_joined_pool(void **state) {
 
 /* A max-pool that takes the place of the activation before it changes nothing: as where something
  * stands between them, and with a leaky_relu that falls, which keeps its place. Few channels and
- * many, which the second convolution works on by another algorithm where no relu follows the pool.
- */
+ * many, which the second convolution works on by another algorithm where no relu follows the pool,
+ * unless the samples of a block are few. */
 static void test_pool_before_activation(void **state) {
     (void)state;
     static const char *const activations[] = {"{type: relu}",     "{type: tanh}",
                                               "{type: sigmoid}",  "{type: leaky_relu, slope: 0.2}",
                                               "{type: softplus}", "{type: leaky_relu, slope: -0.5}",
                                               "{type: elu}",      "{type: leaky_relu, slope: 0}"};
-    static const char nothing[] = "{type: dropout, rate: 0}";
+    static const char nothing[] = "{type: dropout, rate: 0}", pool[] = "{type: maxpool2d}";
     for (size_t i = 0; i < 2 * sizeof activations / sizeof *activations; i++) {
         const char *activation = activations[i / 2];
-        answer answers[2];
-        for (int apart = 0; apart < 2; apart++) {
+        answer answers[3]; /* in their own order; apart; in their own order, in blocks */
+        for (int which = 0; which < 3; which++) {
+            const bool apart = which == 1;
             char text[400];
             snprintf(text, sizeof text,
                      "{input_shape: [2, 9, 9], layers: [{type: conv2d, filters: %d, kernel: 3, "
                      "padding: same}, {type: conv2d, filters: 16, kernel: 3, padding: same}, %s, "
-                     "%s, {type: maxpool2d}, {type: flatten}, {type: linear, units: 4}]}",
-                     i % 2 ? 16 : 3, apart ? activation : nothing, apart ? nothing : activation);
-            answers[apart] = evaluate_of(text, regularizers, BATCH);
+                     "%s, %s, {type: flatten}, {type: linear, units: 4}]}",
+                     i % 2 ? 16 : 3, activation, apart ? nothing : pool, apart ? pool : nothing);
+            answers[which] = evaluate_of(text, regularizers, which == 2 ? 8 : BATCH);
         }
         assert_alike(&answers[1], &answers[0]);
-        for (int apart = 0; apart < 2; apart++) free(answers[apart].gradients);
+        assert_alike(&answers[1], &answers[2]);
+        for (int which = 0; which < 3; which++) free(answers[which].gradients);
     }
 }
 
